@@ -1,0 +1,96 @@
+"""What a store needs of the place where its bytes lie.
+
+Keys are `/`-separated text, checked by the layers above. Reads of a key that
+is not there raise KeyError; every failure of the system becomes StorageFailed.
+A wrapper (recording, faulty, cached) is itself a backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key that exists, and how many bytes it holds."""
+
+    key: str
+    size_bytes: int
+
+
+class Upload(Protocol):
+    """Bytes on their way; nothing is visible before `publish`.
+
+    Leaving the context without `publish` drops them. After an error nothing can
+    be published: a failed write or fsync poisons the upload.
+    """
+
+    def __enter__(self) -> Upload: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def write(self, content: Buffer) -> None:
+        """Append bytes."""
+
+    def sync(self) -> None:
+        """Begin to make durable what was written; `publish` need not do it again."""
+
+    def publish(self, key: str) -> bool:
+        """Make the bytes durable under `key`, never replacing.
+
+        Returns:
+            True if they were published, False if the key was there already.
+        """
+
+
+class Backend(Protocol):
+    """Bytes by key."""
+
+    read_only: bool
+
+    def get(self, key: str, *, offset: int = 0, size: int | None = None) -> bytes:
+        """Bytes `offset:offset+size` of a key; a negative offset counts from the end.
+
+        Fewer bytes come back where the key holds fewer.
+
+        Raises:
+            KeyError: the key does not exist.
+            StorageFailed: the system failed.
+        """
+
+    def put_new(self) -> Upload:
+        """Begin an upload."""
+
+    def swap(self, key: str, expected: bytes | None, content: bytes | None) -> bool:
+        """Replace the whole value of a small key if it is still `expected`.
+
+        Args:
+            expected: the value known; None: the key must not exist.
+            content: the new value; None: the key goes.
+
+        Returns:
+            Whether it was replaced. If so, it is durable.
+        """
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """All keys below a folder `prefix` (no trailing slash), in no order."""
+
+    def delete(self, key: str) -> None:
+        """Remove a key; absent keys are ignored."""
+
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """Keep other writers from what `name` stands for while the context lasts.
+
+        A kernel lock on local disks. Where only `swap` can decide (object
+        storage), a context that does nothing: callers must stay correct then,
+        though a reflog may hold a record of a move that lost.
+        """
+
+    def stamp(self, prefix: str) -> int | None:
+        """A number that changes when a key directly below `prefix` comes or goes, else None."""

@@ -1,0 +1,446 @@
+"""A backend on a local disk.
+
+Hides: temporary files and who owns them, fsync of files and of folders,
+publication by hard link (never replacing), kernel locks, open descriptors.
+Every name below the root is opened without following symbolic links.
+
+What is promised once `publish` or `swap` has returned: the bytes and their name
+survive a power cut (fsync of the file, then of its folder; on macOS F_FULLFSYNC).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mstore.backend.base import Entry, Upload
+from mstore.errors import Corrupt, StorageFailed
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_OPEN_FILES: Final = 32
+_WRITE_BUFFER_BYTES: Final = 1 << 20
+_GONE: Final = (errno.ENOENT, errno.ENOTDIR)
+
+Observer = Callable[[str, str], None]
+"""Told of each system call that matters for durability or cost: (call, key or path)."""
+
+
+def _failed(error: OSError, what: str) -> StorageFailed:
+    hints = {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the quota is used up",
+        errno.EROFS: "the file system is read-only",
+        errno.EACCES: "no permission",
+        errno.EPERM: "no permission",
+    }
+    return StorageFailed(
+        f"{what}: {error.strerror or error}",
+        errno=error.errno,
+        hint=hints.get(error.errno or 0),
+    )
+
+
+def fsync_file(descriptor: int) -> None:
+    """Force a file's bytes to the disk itself (macOS: past the drive's cache)."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        try:
+            fcntl.fcntl(descriptor, full)
+            return
+        except OSError:
+            pass  # Not every file system has it; fsync is what is left.
+    os.fsync(descriptor)
+
+
+def fsync_folder(path: str | Path, dir_fd: int | None = None) -> None:
+    """Force a folder's names to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        fsync_file(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, content: Buffer) -> None:
+    """Write all bytes, whatever the system takes at a time."""
+    view = memoryview(content).cast("B")
+    while len(view):
+        view = view[os.write(descriptor, view) :]
+
+
+@dataclass(slots=True)
+class _OpenFile:
+    """A descriptor, how many reads are using it, and whether the last one closes it."""
+
+    descriptor: int
+    readers: int = 0
+    deleted: bool = False
+
+
+class _LocalUpload:
+    """A locked temporary file; whoever can lock it may sweep it."""
+
+    def __init__(self, backend: LocalBackend) -> None:
+        self._backend = backend
+        self._path = backend.root / "tmp" / f"{secrets.token_hex(12)}.tmp"
+        self._poisoned = False
+        self._synced = False
+        self._parts: list[Buffer] = []
+        self._pending_bytes = 0
+        try:
+            self._descriptor = os.open(
+                self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, backend.file_mode
+            )
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise _failed(error, f"cannot write in {backend.root}") from error
+
+    def __enter__(self) -> Upload:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+
+    def write(self, content: Buffer) -> None:
+        self._synced = False
+        self._parts.append(content)
+        self._pending_bytes += memoryview(content).nbytes
+        if self._pending_bytes >= _WRITE_BUFFER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        parts, self._parts, self._pending_bytes = self._parts, [], 0
+        self._guarded(lambda: self._write_parts(parts))
+
+    def _write_parts(self, parts: list[Buffer]) -> None:
+        self._backend.observe("write", str(self._path))
+        small: list[Buffer] = []
+        for part in parts:
+            if memoryview(part).nbytes < 1 << 16:
+                small.append(part)
+                continue
+            if small:
+                write_all(self._descriptor, b"".join(small))
+                small = []
+            write_all(self._descriptor, part)
+        if small:
+            write_all(self._descriptor, b"".join(small))
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        if self._poisoned:
+            raise StorageFailed("an earlier write of this upload failed; nothing was stored")
+        try:
+            action()
+        except OSError as error:
+            # After a failed fsync the kernel may have dropped the pages: never again.
+            self._poisoned = True
+            raise _failed(error, "writing to the store failed") from error
+
+    def sync(self) -> None:
+        self._flush()
+
+        def force() -> None:
+            self._backend.observe("fsync", str(self._path))
+            fsync_file(self._descriptor)
+            self._synced = True
+
+        self._guarded(force)
+
+    def publish(self, key: str) -> bool:
+        if not self._synced:
+            self.sync()
+        published = True
+
+        def finish() -> None:
+            nonlocal published
+            target = self._backend.path(key)
+            try:
+                self._backend.observe("link", key)
+                os.link(self._path, target)
+            except FileExistsError:
+                published = False
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+                    raise
+                # A file system without hard links: names are content hashes, so
+                # renaming over an equal file could at worst replace it by itself.
+                os.rename(self._path, target)
+            self._backend.observe("fsync-folder", key)
+            fsync_folder(target.parent)
+
+        self._guarded(finish)
+        return published
+
+
+class LocalBackend:
+    """Bytes by key in a folder.
+
+    Args:
+        root: the folder.
+        shared: new files are group-writable.
+        observe: told of each call that matters; for tests and counts.
+
+    Raises:
+        StorageFailed: the folder cannot be used.
+    """
+
+    def __init__(self, root: Path, *, shared: bool = False, observe: Observer | None = None) -> None:
+        self.root = root
+        self.shared = shared
+        self.file_mode = 0o664 if shared else 0o666
+        self.read_only = not os.access(root, os.W_OK)
+        self.observe: Observer = observe or (lambda call, key: None)
+        self._open: OrderedDict[str, _OpenFile] = OrderedDict()
+        self._guard = threading.Lock()
+        self._held = threading.local()
+
+    def path(self, key: str) -> Path:
+        """Where a key lies."""
+        return self.root.joinpath(*key.split("/"))
+
+    # -- reading
+
+    def _descriptor(self, key: str) -> int:
+        self.observe("open", key)
+        try:
+            descriptor = os.open(self.path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in _GONE:
+                raise KeyError(key) from error
+            if error.errno == errno.ELOOP:
+                raise Corrupt(str(self.path(key)), "is a symbolic link, which a store never holds") from error
+            raise _failed(error, f"cannot read {self.path(key)}") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise KeyError(key)
+        return descriptor
+
+    def get(self, key: str, *, offset: int = 0, size: int | None = None) -> bytes:
+        # Only what never changes may be kept open: a restore reads one pack thousands of times.
+        keep = key.startswith("packs/")
+        file = self._acquire(key) if keep else _OpenFile(self._descriptor(key))
+        try:
+            if offset < 0 or size is None:
+                length = os.fstat(file.descriptor).st_size
+                offset = max(0, length + offset) if offset < 0 else offset
+                size = length - offset if size is None else size
+            self.observe("read", key)
+            parts, position, left = [], offset, size
+            while left > 0:
+                part = os.pread(file.descriptor, left, position)
+                if not part:
+                    break
+                parts.append(part)
+                position += len(part)
+                left -= len(part)
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        except OSError as error:
+            raise _failed(error, f"cannot read {self.path(key)}") from error
+        finally:
+            if keep:
+                self._release(file)
+            else:
+                os.close(file.descriptor)
+
+    def _acquire(self, key: str) -> _OpenFile:
+        with self._guard:
+            file = self._open.get(key)
+            if file is None:
+                file = self._open[key] = _OpenFile(self._descriptor(key))
+            self._open.move_to_end(key)
+            file.readers += 1
+            idle = [k for k, f in self._open.items() if not f.readers]
+            for old in idle[: max(0, len(self._open) - _OPEN_FILES)]:
+                os.close(self._open.pop(old).descriptor)
+            return file
+
+    def _release(self, file: _OpenFile) -> None:
+        with self._guard:
+            file.readers -= 1
+            if file.deleted and not file.readers:
+                os.close(file.descriptor)
+
+    def _forget(self, key: str) -> None:
+        with self._guard:
+            file = self._open.pop(key, None)
+            if file is not None:
+                file.deleted = True
+                if not file.readers:
+                    os.close(file.descriptor)
+
+    def close(self) -> None:
+        """Close all descriptors that nobody reads from. The backend can still be used."""
+        for key in list(self._open):
+            self._forget(key)
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        folders = [prefix]
+        while folders:
+            folder = folders.pop()
+            self.observe("list", folder)
+            try:
+                with os.scandir(self.path(folder)) as found:
+                    entries = sorted(found, key=lambda e: e.name)
+            except OSError as error:
+                if error.errno in _GONE:
+                    continue
+                raise _failed(error, f"cannot list {self.path(folder)}") from error
+            for entry in entries:
+                key = f"{folder}/{entry.name}"
+                if entry.is_symlink():
+                    raise Corrupt(str(self.path(key)), "is a symbolic link, which a store never holds")
+                if entry.is_dir():
+                    folders.append(key)
+                elif entry.is_file():
+                    try:
+                        yield Entry(key, entry.stat(follow_symlinks=False).st_size)
+                    except FileNotFoundError:
+                        continue
+
+    def stamp(self, prefix: str) -> int | None:
+        try:
+            return os.stat(self.path(prefix), follow_symlinks=False).st_mtime_ns
+        except OSError:
+            return None
+
+    # -- writing
+
+    def _folder(self, key: str) -> Path:
+        """The folder of a key, made durable if it was not there."""
+        folder = self.path(key).parent
+        missing = []
+        while not folder.is_dir():
+            missing.append(folder)
+            folder = folder.parent
+        for new in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(new, 0o2775 if self.shared else 0o777)
+                if self.shared:
+                    os.chmod(new, 0o2775)
+            self.observe("fsync-folder", key)
+            fsync_folder(new.parent)
+        return self.path(key).parent
+
+    def make_folder(self, key: str) -> None:
+        """Make a folder for keys, and its parents."""
+        try:
+            self._folder(f"{key}/x")
+        except OSError as error:
+            raise _failed(error, f"cannot make {self.path(key)}") from error
+
+    def put_new(self) -> Upload:
+        return _LocalUpload(self)
+
+    def swap(self, key: str, expected: bytes | None, content: bytes | None) -> bool:
+        with self.hold("refs"):
+            try:
+                current: bytes | None = self.get(key)
+            except KeyError:
+                current = None
+            if current != expected:
+                return False
+            try:
+                if content is None:
+                    self.observe("unlink", key)
+                    os.unlink(self.path(key))
+                    self.observe("fsync-folder", key)
+                    fsync_folder(self.path(key).parent)
+                else:
+                    self._replace(key, content)
+            except OSError as error:
+                raise _failed(error, f"cannot replace {self.path(key)}") from error
+            return True
+
+    def _replace(self, key: str, content: bytes) -> None:
+        folder = self._folder(key)
+        temporary = self.root / "tmp" / f"{secrets.token_hex(12)}.tmp"
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, self.file_mode
+        )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.observe("write", key)
+            write_all(descriptor, content)
+            if self.shared:
+                os.fchmod(descriptor, self.file_mode)
+            self.observe("fsync", key)
+            fsync_file(descriptor)
+            self.observe("rename", key)
+            os.rename(temporary, self.path(key))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        finally:
+            os.close(descriptor)
+        self.observe("fsync-folder", key)
+        fsync_folder(folder)
+
+    def delete(self, key: str) -> None:
+        self.observe("unlink", key)
+        self._forget(key)
+        try:
+            os.unlink(self.path(key))
+            fsync_folder(self.path(key).parent)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise _failed(error, f"cannot delete {self.path(key)}") from error
+
+    @contextlib.contextmanager
+    def hold(self, name: str) -> Iterator[None]:
+        depth: dict[str, int] = self._held.__dict__
+        if depth.get(name):
+            depth[name] += 1
+            try:
+                yield
+            finally:
+                depth[name] -= 1
+            return
+        try:
+            descriptor = os.open(
+                self.root / "locks" / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self.file_mode
+            )
+        except OSError as error:
+            raise _failed(error, f"cannot lock {self.root}") from error
+        try:
+            self.observe("lock", name)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            depth[name] = 1
+            yield
+        finally:
+            depth[name] = 0
+            os.close(descriptor)
+
+    def sweep(self) -> int:
+        """Remove temporary files that no living process holds; how many went."""
+        gone = 0
+        for entry in list(self.list("tmp")):
+            path = self.path(entry.key)
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except OSError:
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(path)
+                gone += 1
+            except OSError:
+                pass
+            finally:
+                os.close(descriptor)
+        return gone

@@ -1,0 +1,210 @@
+"""Every error that mstore raises, as one tree drawn by what a caller would do about it.
+
+    MStoreError
+    ├── UsageError             change the call                                  exit 2
+    ├── NotFound               ask for something that exists                    exit 3
+    │   ├── NoStore            make or name a store
+    │   └── RevisionNotFound   pick one of `near`
+    ├── Ambiguous              say more: pick one of `candidates`               exit 3
+    ├── Corrupt                restore or repair: bytes are not what they were  exit 4
+    ├── Conflict               look again, then retry                           exit 5
+    │   ├── RefMoved           somebody else moved the ref
+    │   └── Dirty              commit, or force: work would be lost
+    ├── Refused                mend the input: it breaks a rule                 exit 6
+    │   ├── BadPath            … of paths
+    │   ├── BadFile            … of a file format
+    │   └── BadEncoding        … of our own encodings
+    ├── Unsupported            use a newer mstore                               exit 1
+    └── StorageFailed          free space, permissions, hardware                exit 1
+
+Errors carry fields; the message is made from them. Foreign exceptions (OSError,
+json, zstd, sqlite3) are translated once, by the module that meets them.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Ambiguous",
+    "BadEncoding",
+    "BadFile",
+    "BadPath",
+    "Conflict",
+    "Corrupt",
+    "Dirty",
+    "MStoreError",
+    "NoStore",
+    "NotFound",
+    "RefMoved",
+    "Refused",
+    "RevisionNotFound",
+    "StorageFailed",
+    "Unsupported",
+    "UsageError",
+]
+
+
+class MStoreError(Exception):
+    """Base of all errors of mstore.
+
+    Args:
+        message: what happened, one sentence, without a trailing full stop.
+        hint: what to do about it, or None.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(MStoreError):
+    """The call makes no sense as it stands."""
+
+    exit_code = 2
+
+
+class NotFound(MStoreError):
+    """What was asked for does not exist (or no longer)."""
+
+    exit_code = 3
+
+
+class NoStore(NotFound):
+    """There is no store or workspace where one was looked for."""
+
+
+class RevisionNotFound(NotFound):
+    """No branch, tag or commit has this name.
+
+    Attributes:
+        revision: the name asked for.
+        near: existing names that look like it, best first.
+    """
+
+    def __init__(self, revision: str, *, near: tuple[str, ...] = (), hint: str | None = None) -> None:
+        if hint is None and near:
+            hint = "near it: " + ", ".join(near)
+        super().__init__(f"no such revision: {revision!r}", hint=hint)
+        self.revision = revision
+        self.near = near
+
+
+class Ambiguous(MStoreError):
+    """A short id fits several objects.
+
+    Attributes:
+        revision: the short id.
+        candidates: one line for each object that fits (id, date, message).
+    """
+
+    exit_code = 3
+
+    def __init__(self, revision: str, candidates: tuple[str, ...]) -> None:
+        super().__init__(
+            f"short id {revision!r} fits {len(candidates)} commits",
+            hint="one of:\n  " + "\n  ".join(candidates),
+        )
+        self.revision = revision
+        self.candidates = candidates
+
+
+class Corrupt(MStoreError):
+    """Stored bytes are not what was stored.
+
+    Attributes:
+        where: the file or object concerned.
+        rule: what does not hold.
+    """
+
+    exit_code = 4
+
+    def __init__(self, where: str, rule: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{where}: {rule}", hint=hint)
+        self.where = where
+        self.rule = rule
+
+
+class Conflict(MStoreError):
+    """Somebody else was faster, or holds what is needed."""
+
+    exit_code = 5
+
+
+class RefMoved(Conflict):
+    """A ref no longer has the value that the caller knew.
+
+    Attributes:
+        ref: the ref's name.
+    """
+
+    def __init__(self, ref: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{ref} was moved by somebody else in the meantime", hint=hint)
+        self.ref = ref
+
+
+class Dirty(Conflict):
+    """Going on would lose files that no commit holds.
+
+    Attributes:
+        paths: the files concerned.
+    """
+
+    def __init__(self, message: str, paths: tuple[str, ...], *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.paths = paths
+
+
+class Refused(MStoreError):
+    """Input breaks a rule; nothing was changed.
+
+    Attributes:
+        where: the file, path or argument concerned.
+        rule: the rule it breaks.
+    """
+
+    exit_code = 6
+
+    def __init__(self, where: str, rule: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{where}: {rule}", hint=hint)
+        self.where = where
+        self.rule = rule
+
+
+class BadPath(Refused):
+    """A path that must not be written to, or read from."""
+
+
+class BadFile(Refused):
+    """A file breaks the rules of its format.
+
+    Attributes:
+        tensor: the tensor at fault, or None.
+    """
+
+    def __init__(
+        self, where: str, rule: str, *, tensor: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(where, f"tensor {tensor!r}: {rule}" if tensor is not None else rule, hint=hint)
+        self.tensor = tensor
+
+
+class BadEncoding(Refused):
+    """Bytes are not the canonical encoding of what they claim to be."""
+
+
+class Unsupported(MStoreError):
+    """The store uses something that this version does not know."""
+
+
+class StorageFailed(MStoreError):
+    """The operating system failed a read or write.
+
+    Attributes:
+        errno: the system's error number, or None.
+    """
+
+    def __init__(self, message: str, *, errno: int | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.errno = errno

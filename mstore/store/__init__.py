@@ -1,0 +1,31 @@
+"""Objects, refs and notes: everything that a team shares."""
+
+from mstore.store.catalog import CommitSizes
+from mstore.store.notes import FACTS, LateFacts, add_note, late_facts, notes_on
+from mstore.store.pack import FrameReader, pack_key, read_footer
+from mstore.store.refs import Move, Record, Refs, RefValue, check_ref_name
+from mstore.store.store import STORE_FILE, Store, ambiguous
+from mstore.store.transaction import BlobSource, Counts, Transaction
+
+__all__ = [
+    "FACTS",
+    "STORE_FILE",
+    "BlobSource",
+    "CommitSizes",
+    "Counts",
+    "FrameReader",
+    "LateFacts",
+    "Move",
+    "Record",
+    "RefValue",
+    "Refs",
+    "Store",
+    "Transaction",
+    "add_note",
+    "ambiguous",
+    "check_ref_name",
+    "late_facts",
+    "notes_on",
+    "pack_key",
+    "read_footer",
+]

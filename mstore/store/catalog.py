@@ -1,0 +1,274 @@
+"""The catalog: a local index of a store, made from it and deletable at any time.
+
+Object → packs, bodies of commits, and what is costly to compute of a commit.
+Hides sqlite3. It is never the truth: a row that points to nothing makes the
+store look again, and a damaged file is thrown away and made anew. It never
+waits for the disk, since it can be rebuilt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mstore.objects import CommitId, Kind, ObjectId
+
+VERSION: Final = 3
+_SCHEMA: Final = f"""
+PRAGMA user_version = {VERSION};
+CREATE TABLE packs (number INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, size INTEGER NOT NULL);
+CREATE TABLE objects (
+    id BLOB NOT NULL, kind INTEGER NOT NULL, pack INTEGER NOT NULL, frame INTEGER NOT NULL,
+    depth INTEGER NOT NULL, raw_size INTEGER NOT NULL, PRIMARY KEY (id, pack, frame)
+) WITHOUT ROWID;
+CREATE TABLE commits (id BLOB PRIMARY KEY, time INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE parents (child BLOB NOT NULL, parent BLOB NOT NULL, PRIMARY KEY (child, parent)) WITHOUT ROWID;
+CREATE TABLE sizes (
+    id BLOB PRIMARY KEY, tensors INTEGER NOT NULL, size INTEGER NOT NULL, added INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE folders (name TEXT PRIMARY KEY, stamp INTEGER NOT NULL) WITHOUT ROWID;
+"""
+# A folder changed this recently may change again without a new stamp.
+_STAMP_GRAIN_NS: Final = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One copy of an object: the pack's name, the index of the frame in it, its depth."""
+
+    pack: bytes
+    frame: int
+    depth: int
+    raw_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitSizes:
+    """What a commit holds: tensors, bytes, and bytes of blobs that no parent has."""
+
+    tensors: int
+    size_bytes: int
+    added_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedPack:
+    """What the catalog takes in of a pack.
+
+    Args:
+        name: the pack's name.
+        size_bytes: its size.
+        objects: (id, frame index, depth, raw size) of each frame.
+        commits: (id, time in ns, parents, body) of the commits in it.
+    """
+
+    name: bytes
+    size_bytes: int
+    objects: tuple[tuple[ObjectId, int, int, int], ...]
+    commits: tuple[tuple[CommitId, int, tuple[CommitId, ...], bytes], ...]
+
+
+class Catalog:
+    """An open catalog.
+
+    Args:
+        path: its file, or None for one in memory (a store that cannot be written beside).
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._connection = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        for attempt in range(2):
+            try:
+                return self._connect(self._path)
+            except (sqlite3.Error, OSError):
+                if attempt == 0 and self._path is not None:
+                    self._discard(self._path)
+        # Neither readable nor replaceable (a read-only folder, say): work without a file.
+        return self._connect(None)
+
+    @staticmethod
+    def _discard(path: Path) -> None:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                os.unlink(f"{path}{suffix}")
+
+    @staticmethod
+    def _connect(path: Path | None) -> sqlite3.Connection:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != VERSION:
+            connection.execute("BEGIN IMMEDIATE")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version != VERSION:
+                for (table,) in connection.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'table'"
+                ).fetchall():
+                    connection.execute(f"DROP TABLE {table}")
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+            connection.execute("COMMIT")
+        connection.execute("SELECT number FROM packs LIMIT 1")
+        return connection
+
+    def reset(self) -> None:
+        """Forget everything; the next refresh reads the store anew."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+        if self._path is not None:
+            self._discard(self._path)
+        self._connection = self._open()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    # -- packs
+
+    def stale_folders(self, stamps: Iterable[tuple[str, int | None]]) -> list[tuple[str, int | None]]:
+        """Of folders with their present stamps, those to be listed again."""
+        known = dict(self._connection.execute("SELECT name, stamp FROM folders").fetchall())
+        return [(name, stamp) for name, stamp in stamps if stamp is None or known.get(name) != stamp]
+
+    def note_folders(self, stamps: Iterable[tuple[str, int | None]]) -> None:
+        """Remember folders that were listed, unless they changed just now."""
+        edge = time.time_ns() - _STAMP_GRAIN_NS
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO folders VALUES (?, ?)",
+                [(n, s) for n, s in stamps if s is not None and s < edge],
+            )
+
+    def packs(self) -> set[bytes]:
+        """Names of all packs known."""
+        return {name for (name,) in self._connection.execute("SELECT name FROM packs")}
+
+    def add(self, packs: Iterable[IndexedPack]) -> None:
+        """Take packs in."""
+        with self._transaction() as connection:
+            for pack in packs:
+                cursor = connection.execute(
+                    "INSERT OR IGNORE INTO packs (name, size) VALUES (?, ?)",
+                    (pack.name, pack.size_bytes),
+                )
+                if not cursor.rowcount:
+                    continue
+                number = cursor.lastrowid
+                connection.executemany(
+                    "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)",
+                    [
+                        (id.raw, int(id.kind), number, frame, depth, raw_size)
+                        for id, frame, depth, raw_size in pack.objects
+                    ],
+                )
+                for id, moment, parents, body in pack.commits:
+                    connection.execute(
+                        "INSERT OR IGNORE INTO commits VALUES (?, ?, ?)", (id.raw, moment, body)
+                    )
+                    connection.executemany(
+                        "INSERT OR IGNORE INTO parents VALUES (?, ?)",
+                        [(id.raw, parent.raw) for parent in parents],
+                    )
+
+    def drop(self, names: Iterable[bytes]) -> None:
+        """Forget packs that are gone, with the commits that only they held."""
+        with self._transaction() as connection:
+            for name in names:
+                connection.execute(
+                    "DELETE FROM objects WHERE pack = (SELECT number FROM packs WHERE name = ?)", (name,)
+                )
+                connection.execute("DELETE FROM packs WHERE name = ?", (name,))
+            connection.execute("DELETE FROM commits WHERE id NOT IN (SELECT id FROM objects)")
+
+    # -- objects
+
+    def find(self, id: ObjectId) -> tuple[Location, ...]:
+        """All copies of an object, the shallowest first."""
+        rows = self._connection.execute(
+            "SELECT p.name, o.frame, o.depth, o.raw_size FROM objects o JOIN packs p ON p.number = o.pack"
+            " WHERE o.id = ? AND o.kind = ? ORDER BY o.depth",
+            (id.raw, int(id.kind)),
+        )
+        return tuple(Location(*row) for row in rows)
+
+    def has(self, id: ObjectId) -> bool:
+        """Whether some pack is known to hold an object."""
+        return (
+            self._connection.execute(
+                "SELECT 1 FROM objects WHERE id = ? AND kind = ? LIMIT 1", (id.raw, int(id.kind))
+            ).fetchone()
+            is not None
+        )
+
+    def beginning_with(self, low: bytes, high: bytes, kind: Kind) -> list[bytes]:
+        """Raw ids of a kind between two bounds, both included."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT id FROM objects WHERE id BETWEEN ? AND ? AND kind = ?",
+            (low, high, int(kind)),
+        )
+        return [raw for (raw,) in rows]
+
+    # -- commits
+
+    def body(self, id: CommitId) -> bytes | None:
+        """Encoded bytes of a commit, or None."""
+        row = self._connection.execute("SELECT body FROM commits WHERE id = ?", (id.raw,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def reachable(self, tips: Iterable[CommitId]) -> int:
+        """How many commits the tips reach, themselves included."""
+        tips = list(tips)
+        if not tips:
+            return 0
+        marks = ", ".join("(?)" for _ in tips)
+        (count,) = self._connection.execute(
+            f"WITH RECURSIVE reached(id) AS (VALUES {marks} UNION"
+            " SELECT p.parent FROM parents p JOIN reached r ON p.child = r.id)"
+            " SELECT count(*) FROM reached",
+            [tip.raw for tip in tips],
+        ).fetchone()
+        return int(count)
+
+    def sizes(self, id: CommitId) -> CommitSizes | None:
+        """Sizes noted for a commit, or None."""
+        row = self._connection.execute(
+            "SELECT tensors, size, added FROM sizes WHERE id = ?", (id.raw,)
+        ).fetchone()
+        return None if row is None else CommitSizes(*row)
+
+    def note_sizes(self, id: CommitId, sizes: CommitSizes) -> None:
+        """Remember a commit's sizes."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute(
+                "INSERT OR REPLACE INTO sizes VALUES (?, ?, ?, ?)",
+                (id.raw, sizes.tensors, sizes.size_bytes, sizes.added_bytes),
+            )
+
+
+DatabaseFailed: Final = sqlite3.DatabaseError

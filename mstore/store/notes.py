@@ -1,0 +1,84 @@
+"""Notes: what became known of a commit after it was made.
+
+Each subject has a ref to its latest note, which names the one before it.
+Source: docs/format.md section 5.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from mstore.errors import Corrupt
+from mstore.objects import CommitId, Note, NoteId, ObjectId
+from mstore.store.refs import Move
+from mstore.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from mstore.store.store import Store
+
+FACTS: Final = "facts"
+
+
+@dataclass(frozen=True, slots=True)
+class LateFacts:
+    """Metrics and metadata that notes add to a commit; the latest of a name counts."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def notes_on(store: Store, subject: ObjectId) -> tuple[Note, ...]:
+    """All notes on an object, the latest first.
+
+    Raises:
+        Corrupt: the ref, or a note, is damaged or about something else.
+    """
+    value = store.refs.read(f"notes/{subject.hex}")
+    notes: list[Note] = []
+    next_id = value.target if value is not None else None
+    while next_id is not None:
+        if not isinstance(next_id, NoteId):
+            raise Corrupt(f"refs/notes/{subject.hex}", "does not name a note")
+        note = store.note(next_id)
+        if note.subject != subject:
+            raise Corrupt(f"note {next_id.short}", f"is not about {subject.short}")
+        notes.append(note)
+        next_id = note.previous
+    return tuple(notes)
+
+
+def late_facts(store: Store, commit: CommitId) -> LateFacts:
+    """What notes add to a commit."""
+    metrics: dict[str, float] = {}
+    metadata: dict[str, Any] = {}
+    for note in reversed(notes_on(store, commit)):
+        if note.note_kind != FACTS:
+            continue
+        found = note.payload.get("metrics", {})
+        if isinstance(found, dict):
+            metrics.update({k: float(v) for k, v in found.items() if isinstance(v, (int, float))})
+        more = note.payload.get("metadata", {})
+        if isinstance(more, dict):
+            metadata.update(more)
+    return LateFacts(metrics, metadata)
+
+
+def add_note(store: Store, subject: ObjectId, kind: str, payload: Mapping[str, Any], move: Move) -> NoteId:
+    """Store a note and point the subject's ref to it.
+
+    Raises:
+        RefMoved: somebody noted the same object at this moment.
+        StorageFailed: the store is read-only, or the system failed.
+    """
+    current = store.refs.read(f"notes/{subject.hex}")
+    previous = current.target if current is not None else None
+    if previous is not None and not isinstance(previous, NoteId):
+        raise Corrupt(f"refs/notes/{subject.hex}", "does not name a note")
+    note = Note(subject, kind, payload, move.author, move.time, previous)
+    with Transaction(store, threads=1) as transaction:
+        transaction.put(note)
+        transaction.publish()
+    store.refs.move(f"notes/{subject.hex}", note.id, move, expected=previous)
+    return note.id

@@ -1,0 +1,343 @@
+"""Refs and their reflogs: the only things in a store that change.
+
+Source: docs/format.md sections 7 and 8. A move is: take the lock, compare, put
+the record of the move on disk, then the ref. A name is spelled with its
+namespace here: `heads/main`, `tags/v1`, `notes/<64 hex>`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from xxhash import xxh3_64_hexdigest
+
+from mstore.errors import Conflict, Corrupt, NotFound, Refused, RefMoved, StorageFailed
+from mstore.objects import ID_TYPES, Kind, ObjectId, Time, folded
+
+if TYPE_CHECKING:
+    from mstore.backend import Backend
+
+_KINDS: Final = {"commit": Kind.COMMIT, "tag": Kind.TAG, "note": Kind.NOTE}
+_LINE: Final = re.compile(
+    r"mstore-ref-1 ([1-9][0-9]{0,17}) (commit|tag|note) ([0-9a-f]{64}) ([0-9a-f]{16})\n"
+)
+_MAX_REF_BYTES: Final = 256
+_SEGMENT_BYTES: Final = 32 << 10
+_BAD_CHARACTERS: Final = frozenset('~^:?*[\\"<>|')
+
+
+@dataclass(frozen=True, slots=True)
+class RefValue:
+    """What a ref points to, and how often it has moved."""
+
+    target: ObjectId
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Who moves a ref, and why; stands in the reflog."""
+
+    action: str
+    message: str
+    author: str
+    time: Time
+    workspace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of a reflog: the move that gave the ref generation `number`."""
+
+    number: int
+    old: ObjectId | None
+    new: ObjectId | None
+    move: Move
+
+    def line(self) -> bytes:
+        """The line as it is stored."""
+        target = self.new or self.old
+        body = json.dumps(
+            {
+                "n": self.number,
+                "old": self.old.hex if self.old else None,
+                "new": self.new.hex if self.new else None,
+                "kind": target.kind.name.lower() if target else "commit",
+                "time": self.move.time.ns,
+                "zone": self.move.time.zone_minutes,
+                "author": self.move.author,
+                "workspace": self.move.workspace,
+                "action": self.move.action,
+                "message": self.move.message,
+            },
+            separators=(",", ":"),
+        ).encode()
+        return xxh3_64_hexdigest(body).encode() + b" " + body + b"\n"
+
+    @classmethod
+    def parse(cls, line: bytes, where: str) -> Record:
+        """Read a line. Raises Corrupt."""
+        checksum, _, body = line.partition(b" ")
+        if xxh3_64_hexdigest(body).encode() != checksum:
+            raise Corrupt(where, "a record does not have its checksum")
+        try:
+            plain = json.loads(body)
+            make = ID_TYPES[_KINDS[plain["kind"]]]
+            old, new = (make.parse(plain[k]) if plain[k] else None for k in ("old", "new"))
+            move = Move(
+                plain["action"],
+                plain["message"],
+                plain["author"],
+                Time(plain["time"], plain["zone"]),
+                plain["workspace"],
+            )
+            return cls(plain["n"], old, new, move)
+        except (ValueError, KeyError, TypeError, Refused) as error:
+            raise Corrupt(where, f"a record cannot be read: {error}") from error
+
+
+def check_ref_name(name: str) -> str:
+    """Return a branch's or tag's name (without namespace) if it is allowed.
+
+    Raises:
+        Refused: it breaks a rule of docs/format.md section 7.
+    """
+    where = f"ref name {name!r}"
+    if not name or name in ("HEAD", "@"):
+        raise Refused(where, "is reserved" if name else "is empty")
+    if len(name.encode("utf-8", "surrogatepass")) > 200:
+        raise Refused(where[:60], "is longer than 200 bytes")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise Refused(where, "is not valid UTF-8") from error
+    for character in name:
+        if character in _BAD_CHARACTERS:
+            raise Refused(where, f"holds {character!r}")
+        if character.isspace() or not character.isprintable():
+            raise Refused(where, f"holds {character!r}, a control character or white space")
+    for bad in ("..", "@{"):
+        if bad in name:
+            raise Refused(where, f"holds {bad!r}")
+    for part in name.split("/"):
+        if not part:
+            raise Refused(where, "has an empty part")
+        if part[0] in ".-":
+            raise Refused(where, f"has a part that begins with {part[0]!r}")
+        if part.endswith((".", ".lock")):
+            raise Refused(where, "has a part that ends in '.' or '.lock'")
+    return name
+
+
+def _encode_ref(value: RefValue) -> bytes:
+    body = f"mstore-ref-1 {value.generation} {value.target.kind.name.lower()} {value.target.hex}"
+    return f"{body} {xxh3_64_hexdigest(body.encode())}\n".encode()
+
+
+def parse_ref(content: bytes, where: str) -> RefValue:
+    """Read a ref's line.
+
+    Raises:
+        Corrupt: it is torn, empty, or does not have its checksum.
+    """
+    hint = "`mstore fsck` shows the value that its reflog has"
+    text = content[:_MAX_REF_BYTES].decode("ascii", "replace")
+    match = _LINE.fullmatch(text)
+    if match is None or len(content) > _MAX_REF_BYTES:
+        state = "is empty" if not content.strip(b"\0") else "is torn or damaged"
+        raise Corrupt(where, state, hint=hint)
+    generation, kind, target, checksum = match.groups()
+    if xxh3_64_hexdigest(text[: -len(checksum) - 2].encode()) != checksum:
+        raise Corrupt(where, "does not have its checksum", hint=hint)
+    return RefValue(ID_TYPES[_KINDS[kind]].parse(target), int(generation))
+
+
+class Refs:
+    """The refs of a store.
+
+    Args:
+        backend: where they lie.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def read(self, name: str) -> RefValue | None:
+        """The value of a ref, or None if there is none. Raises Corrupt."""
+        try:
+            content = self._backend.get(f"refs/{name}", size=_MAX_REF_BYTES + 1)
+        except KeyError:
+            return None
+        return parse_ref(content, f"refs/{name}")
+
+    def list(self, namespace: str) -> Mapping[str, RefValue]:
+        """Refs of a namespace (`heads`, `tags`, `notes`) by name without it.
+
+        A damaged ref is left out; `damaged` and fsck name it.
+        """
+        found = {}
+        for name in self.names(namespace):
+            try:
+                value = self.read(f"{namespace}/{name}")
+            except Corrupt:
+                continue
+            if value is not None:
+                found[name] = value
+        return found
+
+    def names(self, namespace: str) -> Iterator[str]:
+        """Names in a namespace, sorted, damaged ones included."""
+        prefix = f"refs/{namespace}"
+        yield from sorted(e.key.removeprefix(prefix + "/") for e in self._backend.list(prefix))
+
+    def damaged(self, namespace: str) -> Mapping[str, Corrupt]:
+        """What is wrong with each damaged ref of a namespace."""
+        wrong = {}
+        for name in self.names(namespace):
+            try:
+                self.read(f"{namespace}/{name}")
+            except Corrupt as error:
+                wrong[name] = error
+        return wrong
+
+    # -- moving
+
+    def move(
+        self,
+        name: str,
+        new: ObjectId | None,
+        move: Move,
+        *,
+        expected: ObjectId | None = None,
+        whatever: bool = False,
+    ) -> RefValue | None:
+        """Point a ref elsewhere, or remove it (`new` None), if it still is where the caller saw it.
+
+        Args:
+            name: with its namespace.
+            new: the new target.
+            move: who and why.
+            expected: the target that the caller knows; None: there must be no such ref.
+            whatever: do not compare, and replace a damaged ref too.
+
+        Raises:
+            RefMoved: the ref has another value.
+            Conflict: the name collides with another ref.
+            Refused: the name is not allowed.
+        """
+        namespace, _, plain = name.partition("/")
+        if namespace != "notes":
+            check_ref_name(plain)
+        if self._backend.read_only:
+            raise StorageFailed(f"cannot move {plain}: the store is read-only")
+        with self._backend.hold("refs"):
+            content = self._content(name)
+            try:
+                current = parse_ref(content, f"refs/{name}") if content is not None else None
+            except Corrupt:
+                if not whatever:
+                    raise
+                current = None
+            if not whatever and (current.target if current else None) != expected:
+                raise RefMoved(plain)
+            if content is None and new is None:
+                return None
+            if content is None and namespace != "notes":
+                self._check_collisions(namespace, plain)
+            number = self._append(name, current, new, move)
+            value = RefValue(new, number) if new is not None else None
+            encoded = _encode_ref(value) if value is not None else None
+            if not self._backend.swap(f"refs/{name}", content, encoded):
+                raise RefMoved(plain)
+            return value
+
+    def _content(self, name: str) -> bytes | None:
+        try:
+            return self._backend.get(f"refs/{name}")
+        except KeyError:
+            return None
+
+    def _check_collisions(self, namespace: str, name: str) -> None:
+        own = folded(name)
+        for other in self.names(namespace):
+            that = folded(other)
+            if that == own and other != name:
+                raise Conflict(f"{name!r} differs from {other!r} only in case or Unicode form")
+            if own.startswith(that + "/") or that.startswith(own + "/"):
+                raise Conflict(f"{name!r} cannot exist beside {other!r}: one would be a folder")
+
+    def _append(self, name: str, current: RefValue | None, new: ObjectId | None, move: Move) -> int:
+        """Put the record of a move into the reflog; gives its number."""
+        key, content = self._last_segment(name)
+        lines = (content or b"").splitlines(keepends=True)
+        try:
+            last = Record.parse(lines[-1].rstrip(b"\n"), key).number if lines else 0
+        except Corrupt:
+            # A damaged tail must not stop work; fsck names it. Numbers go on beyond it.
+            last = (current.generation if current else 0) + len(lines)
+            key, content, lines = self._next_segment(key), None, []
+        if current is not None and last > current.generation and lines:
+            # A move that never happened: its record is replaced.
+            lines.pop()
+            last = current.generation
+        number = max(last, current.generation if current else 0) + 1
+        record = Record(number, current.target if current else None, new, move)
+        if sum(map(len, lines)) > _SEGMENT_BYTES:
+            key, content, lines = self._next_segment(key), None, []
+        if not self._backend.swap(key, content, b"".join([*lines, record.line()])):
+            raise RefMoved(name)
+        return number
+
+    def _segments(self, name: str) -> list[str]:
+        prefix = f"logs/{name}/~"
+        return sorted(
+            e.key
+            for e in self._backend.list(f"logs/{name}")
+            if e.key.startswith(prefix) and e.key[len(prefix) :].isdigit()
+        )
+
+    def _last_segment(self, name: str) -> tuple[str, bytes | None]:
+        keys = self._segments(name)
+        if not keys:
+            return f"logs/{name}/~00000001", None
+        return keys[-1], self._backend.get(keys[-1])
+
+    @staticmethod
+    def _next_segment(key: str) -> str:
+        stem, _, number = key.rpartition("~")
+        return f"{stem}~{int(number) + 1:08d}"
+
+    # -- reflog
+
+    def log(self, name: str) -> tuple[Record, ...]:
+        """Moves of a ref, the latest first. Records of moves that never happened are left out.
+
+        Raises:
+            NotFound: the ref has no reflog.
+            Corrupt: a record is damaged.
+        """
+        records = self.log_even_unfinished(name)
+        if not records:
+            raise NotFound(f"{name.partition('/')[2]!r} has no reflog")
+        value = self.read(name)
+        if value is None:
+            return records
+        return tuple(r for r in records if r.number <= value.generation)
+
+    def log_even_unfinished(self, name: str) -> tuple[Record, ...]:
+        """All records in a reflog, the latest first. Raises Corrupt."""
+        records = []
+        for key in self._segments(name):
+            for line in self._backend.get(key).splitlines():
+                records.append(Record.parse(line, key))
+        return tuple(reversed(records))
+
+    def logged(self, namespace: str) -> tuple[str, ...]:
+        """Names in a namespace that have a reflog, deleted refs included."""
+        prefix = f"logs/{namespace}/"
+        names = {e.key.removeprefix(prefix).rpartition("/~")[0] for e in self._backend.list(prefix[:-1])}
+        return tuple(sorted(n for n in names if n))

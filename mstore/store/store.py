@@ -1,0 +1,526 @@
+"""The store: objects by id, wherever they lie.
+
+Hides packs, the catalog and which copy of an object is read. A full read ends
+in the check of the object's id; a read of a range in the checksums of its
+blocks. A damaged pack is set aside with its reason and the rest stays readable.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mstore.backend import Backend, LocalBackend, Observer, fsync_folder
+from mstore.errors import (
+    Ambiguous,
+    BadEncoding,
+    Corrupt,
+    NoStore,
+    NotFound,
+    Refused,
+    StorageFailed,
+    Unsupported,
+)
+from mstore.objects import (
+    BlobId,
+    Commit,
+    CommitId,
+    Kind,
+    Layout,
+    LayoutId,
+    Manifest,
+    ManifestId,
+    Note,
+    NoteId,
+    ObjectId,
+    Tag,
+    TagId,
+    hasher_of_blob,
+    object_id,
+)
+from mstore.store.catalog import Catalog, DatabaseFailed, IndexedPack, Location
+from mstore.store.pack import FrameReader, name_of_key, pack_key, read_footer
+from mstore.store.refs import Refs
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from mstore.store.pack import Frame
+
+READ_FEATURES: Final = frozenset({"pack-1"})
+WRITE_FEATURES: Final = frozenset({"refs-1"})
+STORE_FILE: Final = "store.json"
+_PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
+_FOOTERS_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StoreIdentity:
+    """What store.json says."""
+
+    id: str
+    read: tuple[str, ...]
+    write: tuple[str, ...]
+    optional: tuple[str, ...]
+    shared: bool
+
+
+def _parse_identity(content: bytes, where: str) -> StoreIdentity:
+    try:
+        plain = json.loads(content)
+        features = plain["features"]
+        lists = [tuple(str(f) for f in features[k]) for k in ("read", "write", "optional")]
+        identity = str(plain["id"])
+        int(identity, 16)
+        return StoreIdentity(identity, *lists, shared=bool(plain.get("shared", False)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise Corrupt(where, f"cannot be read: {error}") from error
+
+
+class Store:
+    """An open store.
+
+    Args:
+        path: its folder.
+        catalog_path: where its catalog lies, given its id; None keeps one in memory.
+        observe: told of the backend's calls; for tests and counts.
+
+    Raises:
+        NoStore: there is none at `path`.
+        Unsupported: it needs features that this version lacks.
+        Corrupt: store.json cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        catalog_path: Callable[[str], Path | None] = lambda id: None,
+        observe: Observer | None = None,
+    ) -> None:
+        self.path = path
+        if not (path / STORE_FILE).is_file():
+            raise NoStore(f"no store at {path}", hint="`mstore init --store DIR` makes one")
+        try:
+            content = (path / STORE_FILE).read_bytes()
+        except OSError as error:
+            raise StorageFailed(f"cannot read {path / STORE_FILE}: {error.strerror}") from error
+        self.identity = _parse_identity(content, str(path / STORE_FILE))
+        unknown = sorted(set(self.identity.read) - READ_FEATURES)
+        if unknown:
+            raise Unsupported(
+                f"{path} needs {', '.join(unknown)}, which this version does not have",
+                hint="use a newer mstore",
+            )
+        local = LocalBackend(path, shared=self.identity.shared, observe=observe)
+        if set(self.identity.write) - WRITE_FEATURES:
+            local.read_only = True
+        self.backend: Backend = local
+        self.refs = Refs(self.backend)
+        self._catalog_path = catalog_path
+        self._footers: OrderedDict[bytes, tuple[Frame, ...]] = OrderedDict()
+        self._guard = threading.RLock()
+        self._rebuilt = False
+        self.damaged: dict[bytes, Corrupt | Unsupported] = {}
+
+    @classmethod
+    def create(cls, path: Path, *, shared: bool = False) -> None:
+        """Make an empty store.
+
+        Raises:
+            Refused: there is one, or the folder holds something else.
+            StorageFailed: the system failed.
+        """
+        if (path / STORE_FILE).exists():
+            raise Refused(str(path), "is a store already")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise Refused(str(path), "is not empty")
+            if shared:
+                path.chmod(0o2775)
+            for folder in ("tmp", "locks", "refs/heads", "refs/tags", "refs/notes", "logs", *_PACK_FOLDERS):
+                target = path / folder
+                target.mkdir(parents=True, exist_ok=True)
+                if shared:
+                    target.chmod(0o2775)
+            if shared:
+                for folder in ("refs", "packs"):
+                    (path / folder).chmod(0o2775)
+            for folder in ("packs", "refs"):
+                fsync_folder(path / folder)
+        except OSError as error:
+            raise StorageFailed(f"cannot make a store at {path}: {error.strerror}") from error
+        # store.json last: a folder without it is no store.
+        plain = {
+            "id": secrets.token_hex(16),
+            "features": {"read": sorted(READ_FEATURES), "write": sorted(WRITE_FEATURES), "optional": []},
+            "shared": shared,
+        }
+        backend = LocalBackend(path, shared=shared)
+        backend.swap(STORE_FILE, None, (json.dumps(plain, indent=1) + "\n").encode())
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The catalog, brought up to date on first use only where something is missed."""
+        return Catalog(self._catalog_path(self.identity.id))
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be written."""
+        return self.backend.read_only
+
+    def close(self) -> None:
+        """Close files. The store can still be used."""
+        if isinstance(self.backend, LocalBackend):
+            self.backend.close()
+        if "catalog" in self.__dict__:
+            self.catalog.close()
+            del self.__dict__["catalog"]
+
+    # -- catalog
+
+    def refresh(self) -> None:
+        """Take in packs that came, forget those that went. Looks only at folders that changed."""
+        with self._guard:
+            try:
+                self._refresh()
+            except DatabaseFailed:
+                self.catalog.reset()
+                self._refresh()
+
+    def rebuild(self) -> None:
+        """Make the catalog anew."""
+        with self._guard:
+            self.catalog.reset()
+            self._footers.clear()
+            self._refresh()
+
+    def _refresh(self) -> None:
+        stamps = [(folder, self.backend.stamp(folder)) for folder in _PACK_FOLDERS]
+        stale = self.catalog.stale_folders(stamps)
+        if not stale:
+            return
+        known = self.catalog.packs()
+        prefixes = {bytes.fromhex(folder.removeprefix("packs/")) for folder, _ in stale}
+        there: dict[bytes, int] = {}
+        for folder, _ in stale:
+            for entry in self.backend.list(folder):
+                name = name_of_key(entry.key)
+                if name is not None:
+                    there[name] = entry.size_bytes
+        gone = [name for name in known if name[:1] in prefixes and name not in there]
+        if gone:
+            self.catalog.drop(gone)
+        new = [self._indexed(name) for name in sorted(there) if name not in known]
+        self.catalog.add(pack for pack in new if pack is not None)
+        if not self.damaged:
+            self.catalog.note_folders(stale)
+
+    def _indexed(self, name: bytes) -> IndexedPack | None:
+        try:
+            size, frames = read_footer(self.backend, name)
+        except KeyError:
+            return None
+        except (Corrupt, Unsupported) as error:
+            self.damaged[name] = error
+            return None
+        return self._index_of(name, size, frames)
+
+    def _index_of(self, name: bytes, size: int, frames: tuple[Frame, ...]) -> IndexedPack:
+        commits = []
+        for index, frame in enumerate(frames):
+            if isinstance(frame.head.id, CommitId):
+                try:
+                    body = self._read_whole(self._reader(name, frames, index), frame.head.id)
+                    commit = Commit.decode(body)
+                except (Corrupt, BadEncoding, NotFound):
+                    continue
+                commits.append((frame.head.id, commit.time.ns, commit.parents, body))
+        objects = tuple((f.head.id, i, f.head.depth, f.head.raw_size) for i, f in enumerate(frames))
+        return IndexedPack(name, size, objects, tuple(commits))
+
+    def take_in(self, name: bytes) -> None:
+        """Index a pack that was just published."""
+        with self._guard:
+            pack = self._indexed(name)
+            if pack is None:
+                raise self.damaged.get(name, Corrupt(f"pack {name.hex()[:12]}", "vanished"))
+            try:
+                self.catalog.add([pack])
+            except DatabaseFailed:
+                self.rebuild()
+
+    def footer(self, name: bytes) -> tuple[Frame, ...]:
+        """Frames of a pack.
+
+        Raises:
+            KeyError: there is no such pack.
+            Corrupt, Unsupported: it cannot be read.
+        """
+        with self._guard:
+            frames = self._footers.get(name)
+            if frames is not None:
+                self._footers.move_to_end(name)
+                return frames
+        _, frames = read_footer(self.backend, name)
+        with self._guard:
+            self._footers[name] = frames
+            while len(self._footers) > _FOOTERS_KEPT:
+                self._footers.popitem(last=False)
+        return frames
+
+    # -- finding
+
+    def _locations(self, id: ObjectId) -> tuple[Location, ...]:
+        with self._guard:
+            try:
+                return self.catalog.find(id)
+            except DatabaseFailed:
+                self.rebuild()
+                return self.catalog.find(id)
+
+    def has(self, id: ObjectId) -> bool:
+        """Whether the store is known to hold an object (call `refresh` first to be up to date)."""
+        with self._guard:
+            return self.catalog.has(id)
+
+    def copies(self, id: ObjectId, *, below_depth: int = 1 << 30) -> Iterator[FrameReader]:
+        """All copies of an object that can be opened, the shallowest first.
+
+        A catalog that misses the object, or knows packs that are gone, is
+        brought up to date once, then made anew once; after that the object is
+        not there.
+        """
+        tried: set[tuple[bytes, int]] = set()
+        for attempt in range(3):
+            for location in self._locations(id):
+                if (location.pack, location.frame) in tried or location.depth >= below_depth:
+                    continue
+                try:
+                    frames = self.footer(location.pack)
+                except KeyError:
+                    continue
+                except (Corrupt, Unsupported) as error:
+                    self.damaged[location.pack] = error
+                    continue
+                tried.add((location.pack, location.frame))
+                if location.frame < len(frames) and frames[location.frame].head.id == id:
+                    yield self._reader(location.pack, frames, location.frame)
+            if attempt == 0:
+                self.refresh()
+            elif attempt == 1 and not tried and not self._rebuilt:
+                self._rebuilt = True
+                self.rebuild()
+
+    def _reader(self, pack: bytes, frames: tuple[Frame, ...], index: int) -> FrameReader:
+        frame = frames[index]
+        base = frame.head.base
+        if base is None:
+            return FrameReader(self.backend, pack, frame)
+        return FrameReader(self.backend, pack, frame, _BaseReader(self, base, frame.head.depth).range)
+
+    def _missing(self, id: ObjectId) -> NotFound | Corrupt:
+        name = id.kind.name.lower()
+        if self.damaged:
+            packs = ", ".join(n.hex()[:12] for n in self.damaged)
+            return Corrupt(f"{name} {id.short}", f"is not in any readable pack; damaged: {packs}")
+        return NotFound(f"{name} {id.hex} is not in the store")
+
+    # -- reading
+
+    def stream(self, id: ObjectId) -> Iterator[Buffer]:
+        """Raw bytes of an object in order; the last step is the check of its id.
+
+        A block that is damaged in one copy is taken from the next.
+
+        Raises:
+            NotFound, Corrupt, Unsupported.
+        """
+        hasher = hasher_of_blob() if isinstance(id, BlobId) else None
+        whole = bytearray() if hasher is None else None
+        position, size, failure = 0, -1, None
+        for reader in self.copies(id):
+            head = reader.frame.head
+            size = head.raw_size
+            try:
+                while position < size:
+                    index = position >> head.block_log2
+                    raw = memoryview(reader.block(index)).cast("B")
+                    part = raw[position - (index << head.block_log2) :]
+                    if hasher is not None:
+                        hasher.update(part)
+                    elif whole is not None:
+                        whole += part
+                    position += len(part)
+                    yield part
+            except (Corrupt, Unsupported, NotFound, KeyError) as error:
+                failure = failure or error
+                continue
+            break
+        if position != size:
+            if isinstance(failure, KeyError) or failure is None:
+                raise self._missing(id)
+            raise failure
+        found = hasher.digest() if hasher is not None else object_id(id.kind, bytes(whole or b"")).raw
+        if found != id.raw:
+            raise Corrupt(f"{id.kind.name.lower()} {id.hex}", "its content does not hash to its id")
+
+    def _read_whole(self, reader: FrameReader, id: ObjectId) -> bytes:
+        content = b"".join(reader.blocks())
+        if object_id(id.kind, content) != id:
+            raise Corrupt(f"{id.kind.name.lower()} {id.hex}", "its content does not hash to its id")
+        return content
+
+    def get(self, id: ObjectId) -> bytes:
+        """All bytes of an object, checked against its id.
+
+        Raises:
+            NotFound, Corrupt, Unsupported.
+        """
+        failure: Exception | None = None
+        for reader in self.copies(id):
+            try:
+                return self._read_whole(reader, id)
+            except (Corrupt, Unsupported, NotFound) as error:
+                failure = failure or error
+            except KeyError:
+                continue
+        if failure is not None:
+            raise failure
+        raise self._missing(id)
+
+    def range(self, id: BlobId, offset: int, size: int) -> bytes:
+        """Bytes of a blob, checked by the sums of their blocks.
+
+        Raises:
+            NotFound, Corrupt (also where the blob is shorter), Unsupported.
+        """
+        failure: Exception | None = None
+        for reader in self.copies(id):
+            try:
+                content = reader.range(offset, size)
+                if len(content) == size:
+                    return content
+                failure = failure or Corrupt(f"blob {id.short}", f"is shorter than {offset + size} bytes")
+            except (Corrupt, Unsupported, NotFound) as error:
+                failure = failure or error
+            except KeyError:
+                continue
+        if failure is not None:
+            raise failure
+        raise self._missing(id)
+
+    # -- structured objects
+
+    def commit(self, id: CommitId) -> Commit:
+        """A commit. Raises NotFound, Corrupt."""
+        try:
+            body = self.catalog.body(id)
+        except DatabaseFailed:
+            self.rebuild()
+            body = None
+        if body is None or object_id(Kind.COMMIT, body) != id:
+            body = self.get(id)
+        return self._decoded(Commit.decode, body, id)
+
+    def manifest(self, id: ManifestId) -> Manifest:
+        """A manifest. Raises NotFound, Corrupt."""
+        return self._decoded(Manifest.decode, self.get(id), id)
+
+    def layout(self, id: LayoutId) -> Layout:
+        """A layout. Raises NotFound, Corrupt."""
+        return self._decoded(Layout.decode, self.get(id), id)
+
+    def note(self, id: NoteId) -> Note:
+        """A note. Raises NotFound, Corrupt."""
+        return self._decoded(Note.decode, self.get(id), id)
+
+    def tag(self, id: TagId) -> Tag:
+        """A tag. Raises NotFound, Corrupt."""
+        return self._decoded(Tag.decode, self.get(id), id)
+
+    @staticmethod
+    def _decoded(decode: Callable[[bytes, str], Any], body: bytes, id: ObjectId) -> Any:
+        return decode(body, f"{id.kind.name.lower()} {id.short}")
+
+    def commits_beginning_with(self, digits: str) -> list[CommitId]:
+        """Commits whose id begins with some hex digits, brought up to date if none does."""
+        padded = len(digits) % 2
+        low = bytes.fromhex(digits + "0" * padded).ljust(32, b"\0")
+        high = bytes.fromhex(digits + "f" * padded).ljust(32, b"\xff")
+        found = self.catalog.beginning_with(low, high, Kind.COMMIT)
+        if not found:
+            self.refresh()
+            found = self.catalog.beginning_with(low, high, Kind.COMMIT)
+        return [CommitId(raw) for raw in found]
+
+    def pack_names(self) -> list[bytes]:
+        """Names of all packs on disk."""
+        names = (name_of_key(entry.key) for entry in self.backend.list("packs"))
+        return sorted(name for name in names if name is not None)
+
+    def stored_bytes(self) -> int:
+        """Bytes of all packs on disk."""
+        return sum(entry.size_bytes for entry in self.backend.list("packs"))
+
+
+class _BaseReader:
+    """Ranges of a delta base, out of copies shallower than the delta."""
+
+    def __init__(self, store: Store, id: ObjectId, depth: int) -> None:
+        self._store = store
+        self._id = id
+        self._depth = depth
+        self._reader: FrameReader | None = None
+        self._recent: OrderedDict[int, bytes] = OrderedDict()
+
+    def _open(self) -> FrameReader:
+        if self._reader is None:
+            self._reader = next(self._store.copies(self._id, below_depth=self._depth), None)
+        if self._reader is None:
+            raise Corrupt(
+                f"{self._id.kind.name.lower()} {self._id.short}",
+                f"no copy of depth below {self._depth}, which a delta needs",
+            )
+        return self._reader
+
+    def range(self, offset: int, size: int) -> bytes:
+        reader = self._open()
+        head = reader.frame.head
+        end = min(offset + size, head.raw_size)
+        if offset >= end:
+            return b""
+        parts = []
+        for index in range(offset >> head.block_log2, ((end - 1) >> head.block_log2) + 1):
+            start = index << head.block_log2
+            parts.append(self._block(reader, index)[max(0, offset - start) : end - start])
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _block(self, reader: FrameReader, index: int) -> bytes:
+        # Two blocks are kept: neighbours of an offset that is not aligned share one.
+        block = self._recent.get(index)
+        if block is None:
+            block = self._recent[index] = bytes(reader.block(index))
+            while len(self._recent) > 2:
+                self._recent.popitem(last=False)
+        return block
+
+
+def ambiguous(store: Store, digits: str, found: list[CommitId]) -> Ambiguous:
+    """The error for a short id that fits several commits."""
+    lines = []
+    for id in sorted(found):
+        commit = store.commit(id)
+        lines.append(f"{id.hex[:12]}  {commit.time.iso()[:10]}  {commit.message.partition(chr(10))[0]!r}")
+    return Ambiguous(digits, tuple(lines))
+
+
+__all__ = ["STORE_FILE", "Store", "StoreIdentity", "ambiguous", "pack_key"]

@@ -1,0 +1,354 @@
+"""A transaction: objects on their way into a store.
+
+Hides threads, packs and the order of writing. Blobs are read, hashed and coded
+on all cores while finished ones are written; memory is bounded by the bytes in
+flight, whatever the size of a tensor. Nothing is visible before `publish`, and
+then packs of blobs appear before the pack that holds the commit.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from mstore.codec import BLOCK_LOG2, Block, Codec, encode_block
+from mstore.errors import Refused, StorageFailed
+from mstore.objects import (
+    BlobId,
+    Commit,
+    Layout,
+    Manifest,
+    Note,
+    ObjectId,
+    Tag,
+    blob_id,
+    hasher_of_blob,
+)
+from mstore.store.pack import FrameHead, PackWriter, pack_key
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from mstore.backend import Upload
+    from mstore.store.store import Store
+
+PACK_CAP_BYTES: Final = 512 << 20
+_WHOLE_BYTES: Final = 32 << 20  # larger blobs are read twice: to hash, then to code
+_IN_FLIGHT_BYTES: Final = 64 << 20
+_BLOCK_BYTES: Final = 1 << BLOCK_LOG2
+
+Structured = Layout | Manifest | Commit | Note | Tag
+Progress = Callable[[int], None]
+"""Told how many bytes more are done."""
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+class Readable(Protocol):
+    """A source of bytes at positions."""
+
+    @property
+    def name(self) -> str:
+        """How to call it in an error."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Exactly `size` bytes, or an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSource:
+    """A blob to be stored.
+
+    Args:
+        source: where its bytes are.
+        pieces: (offset, length) of the ranges whose concatenation is the blob.
+        width: bytes an element, for the codec.
+        is_float: the elements are floats.
+        group: blobs of one group share packs.
+    """
+
+    source: Readable
+    pieces: tuple[tuple[int, int], ...]
+    width: int = 1
+    is_float: bool = False
+    group: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the blob."""
+        return sum(length for _, length in self.pieces)
+
+    def block(self, index: int) -> Buffer:
+        """Block `index` of the blob."""
+        begin = index << BLOCK_LOG2
+        end = min(begin + _BLOCK_BYTES, self.size_bytes)
+        if len(self.pieces) == 1:
+            return self.source.read(self.pieces[0][0] + begin, end - begin)
+        parts, position = [], 0
+        for offset, length in self.pieces:
+            low, high = max(begin, position), min(end, position + length)
+            if low < high:
+                parts.append(self.source.read(offset + low - position, high - low))
+            position += length
+            if position >= end:
+                break
+        return b"".join(parts)
+
+    @property
+    def block_count(self) -> int:
+        """Blocks of the blob."""
+        return -(-self.size_bytes >> BLOCK_LOG2)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a transaction has taken in so far: raw bytes of blobs, and of those that were new."""
+
+    raw_bytes: int = 0
+    new_bytes: int = 0
+    new_stored_bytes: int = 0
+
+
+@dataclass
+class _OpenPack:
+    upload: Upload
+    writer: PackWriter
+    sealed: bytes | None = None
+    syncing: Future[None] | None = None
+
+
+@dataclass(frozen=True)
+class _Coded:
+    id: BlobId
+    head: FrameHead | None
+    blocks: list[Block] = field(repr=False)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[_In], _Out], items: Iterable[_In], ahead: int
+) -> Iterator[_Out]:
+    """Results in order, at most `ahead` items being worked on or waiting."""
+    waiting: deque[Future[_Out]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+class Transaction:
+    """Objects on their way into a store; a context that drops them unless published.
+
+    Args:
+        store: where they go. It must not be read-only.
+        threads: how many code; default: the cores this process may use.
+
+    Raises:
+        StorageFailed: the store is read-only.
+    """
+
+    def __init__(self, store: Store, *, threads: int | None = None) -> None:
+        if store.read_only:
+            raise StorageFailed(f"{store.path} is read-only: nothing can be stored")
+        self._store = store
+        self._threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0, 1])
+        self._stack = ExitStack()
+        self._pool = ThreadPoolExecutor(self._threads, "mstore")
+        self._stack.callback(self._pool.shutdown, cancel_futures=True)
+        self._packs: dict[str, list[_OpenPack]] = {}
+        self._structured: dict[ObjectId, bytes] = {}
+        self._pending: set[ObjectId] = set()
+        self._guard = threading.Lock()
+        self.counts = Counts()
+        store.refresh()
+
+    def __enter__(self) -> Transaction:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    # -- blobs
+
+    def store_blobs(
+        self, sources: Sequence[BlobSource], *, progress: Progress | None = None
+    ) -> list[BlobId]:
+        """Store blobs that the store lacks.
+
+        Args:
+            sources: the blobs.
+            progress: told of raw bytes done.
+
+        Returns:
+            Their ids, in the order of `sources`.
+
+        Raises:
+            Refused: a source changed between being hashed and being coded.
+            StorageFailed: the system failed.
+        """
+        ids: list[BlobId] = []
+        waiting: deque[tuple[BlobSource, Future[_Coded] | None]] = deque()
+        in_flight = 0
+        upcoming = iter(sources)
+        exhausted = False
+        while waiting or not exhausted:
+            while not exhausted and (in_flight < _IN_FLIGHT_BYTES or not waiting):
+                source = next(upcoming, None)
+                if source is None:
+                    exhausted = True
+                elif source.size_bytes > _WHOLE_BYTES:
+                    waiting.append((source, None))
+                else:
+                    in_flight += source.size_bytes
+                    waiting.append((source, self._pool.submit(self._code_whole, source)))
+            if not waiting:
+                break
+            source, future = waiting.popleft()
+            if future is None:
+                ids.append(self._store_large(source))
+            else:
+                coded = future.result()
+                in_flight -= source.size_bytes
+                ids.append(coded.id)
+                if coded.head is not None:
+                    self._write(source, coded.head, coded.blocks)
+            self.counts = Counts(
+                self.counts.raw_bytes + source.size_bytes,
+                self.counts.new_bytes,
+                self.counts.new_stored_bytes,
+            )
+            if progress is not None:
+                progress(source.size_bytes)
+        return ids
+
+    def _claim(self, id: ObjectId) -> bool:
+        """Whether an object must be stored; asked once, it is taken for stored."""
+        with self._guard:
+            if id in self._pending or self._store.has(id):
+                return False
+            self._pending.add(id)
+            return True
+
+    @staticmethod
+    def _head(id: BlobId, source: BlobSource) -> FrameHead:
+        return FrameHead(id, source.size_bytes, Codec.PLANES, source.width, BLOCK_LOG2, 0, None)
+
+    def _code_whole(self, source: BlobSource) -> _Coded:
+        blocks = [source.block(i) for i in range(source.block_count)]
+        if len(blocks) == 1:
+            id = blob_id(blocks[0])
+        else:
+            hasher = hasher_of_blob()
+            for block in blocks:
+                hasher.update(block)
+            id = BlobId(hasher.digest())
+        if not self._claim(id):
+            return _Coded(id, None, [])
+        coded = []
+        for i, block in enumerate(blocks):
+            coded.append(encode_block(block, width=source.width, is_float=source.is_float))
+            blocks[i] = b""  # raw bytes go as soon as they are coded
+        return _Coded(id, self._head(id, source), coded)
+
+    def _store_large(self, source: BlobSource) -> BlobId:
+        ahead = 2 * self._threads + 2
+        hasher = hasher_of_blob()
+        for block in _in_order(self._pool, source.block, range(source.block_count), ahead):
+            hasher.update(block)
+        id = BlobId(hasher.digest())
+        if not self._claim(id):
+            return id
+        again = hasher_of_blob()
+
+        def read_and_code(index: int) -> tuple[Buffer, Block]:
+            raw = source.block(index)
+            return raw, encode_block(raw, width=source.width, is_float=source.is_float)
+
+        def blocks() -> Iterator[Block]:
+            for raw, block in _in_order(self._pool, read_and_code, range(source.block_count), ahead):
+                again.update(raw)
+                yield block
+
+        self._write(source, self._head(id, source), blocks())
+        if again.digest() != id.raw:
+            raise Refused(source.source.name, "changed while it was being committed")
+        return id
+
+    def _write(self, source: BlobSource, head: FrameHead, blocks: Iterable[Block]) -> None:
+        stored = self._pack(source.group).add(head, blocks)
+        self.counts = Counts(
+            self.counts.raw_bytes,
+            self.counts.new_bytes + source.size_bytes,
+            self.counts.new_stored_bytes + stored,
+        )
+
+    # -- packs
+
+    def _pack(self, group: str) -> PackWriter:
+        packs = self._packs.setdefault(group, [])
+        if packs and packs[-1].writer.size_bytes >= PACK_CAP_BYTES:
+            full = packs[-1]
+            full.sealed = full.writer.seal()
+            # The disk works on this pack while the next one is coded.
+            full.syncing = self._pool.submit(full.upload.sync)
+        if not packs or packs[-1].sealed is not None:
+            upload = self._stack.enter_context(self._store.backend.put_new())
+            packs.append(_OpenPack(upload, PackWriter(upload)))
+        return packs[-1].writer
+
+    def put(self, value: Structured) -> ObjectId:
+        """Store a structured object; it will lie at the end of the last pack."""
+        if self._claim(value.id):
+            self._structured[value.id] = value.encoded
+        return value.id
+
+    def put_bytes(self, content: bytes) -> BlobId:
+        """Store a small blob that lies in memory."""
+        id = blob_id(content)
+        if self._claim(id):
+            self._pack("").add_bytes(id, content)
+        return id
+
+    def publish(self) -> tuple[bytes, ...]:
+        """Make everything durable and visible.
+
+        Returns:
+            The names of the packs; none if there was nothing new.
+        """
+        # Packs of other groups first: the one with the commit must come last.
+        last = self._packs.pop("", [])
+        order = [pack for packs in self._packs.values() for pack in packs] + last
+        self._packs = {"": last}
+        if self._structured:
+            writer = self._pack("")
+            if not last or last[-1].writer is not writer:
+                raise AssertionError("the open pack is not the last one")
+            if not order or order[-1] is not last[-1]:
+                order.append(last[-1])
+            for id, encoded in self._structured.items():
+                writer.add_bytes(id, encoded)
+        names = []
+        for pack in order:
+            if pack.sealed is None:
+                pack.sealed = pack.writer.seal()
+            if pack.syncing is not None:
+                pack.syncing.result()
+            pack.upload.publish(pack_key(pack.sealed))
+            names.append(pack.sealed)
+        self._packs, self._structured = {}, {}
+        self._stack.close()
+        for name in names:
+            self._store.take_in(name)
+        return tuple(names)
