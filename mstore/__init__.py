@@ -1,1 +1,33 @@
+"""mstore: version control for fine-tuning.
 
+    import mstore
+
+    repo = mstore.init()
+    repo.commit("out", message="r=8 lr=2e-4")
+    repo.checkout("HEAD~1", to="best")
+
+The torch-free core; `mstore.hf` has the Trainer callback and loading.
+Importing this package is cheap: what needs more is imported when used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mstore.repository import Repository, init, open, weights_id
+
+__version__ = "0.1.0"
+__all__ = ["Repository", "__version__", "init", "open", "weights_id"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Repository", "init", "open", "weights_id"):
+        from mstore import repository
+
+        return getattr(repository, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

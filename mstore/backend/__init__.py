@@ -6,6 +6,7 @@ from mstore.backend.local import (
     Observer,
     fsync_file,
     fsync_folder,
+    replace_file,
     write_all,
 )
 from mstore.backend.memory import MemoryBackend
@@ -19,5 +20,6 @@ __all__ = [
     "Upload",
     "fsync_file",
     "fsync_folder",
+    "replace_file",
     "write_all",
 ]

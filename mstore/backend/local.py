@@ -80,6 +80,49 @@ def write_all(descriptor: int, content: Buffer) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def replace_file(
+    target: Path,
+    content: bytes,
+    *,
+    temporary: Path,
+    mode: int = 0o666,
+    exact_mode: bool = False,
+    observe: Callable[[str], None] = lambda call: None,
+) -> None:
+    """Replace a small file so that a crash leaves the old bytes or the new, durably.
+
+    Args:
+        target: the file.
+        content: its new bytes.
+        temporary: a free name on the same file system.
+        mode: permissions, less the umask unless `exact_mode`.
+        observe: told of each system call that matters.
+
+    Raises:
+        OSError: the system failed; the target is as it was.
+    """
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        # Locked while it is written, so that a sweep leaves it alone.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        observe("write")
+        write_all(descriptor, content)
+        if exact_mode:
+            os.fchmod(descriptor, mode)
+        observe("fsync")
+        fsync_file(descriptor)
+        observe("rename")
+        os.rename(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    finally:
+        os.close(descriptor)
+    observe("fsync-folder")
+    fsync_folder(target.parent)
+
+
 @dataclass(slots=True)
 class _OpenFile:
     """A descriptor, how many reads are using it, and whether the last one closes it."""
@@ -367,29 +410,16 @@ class LocalBackend:
             return True
 
     def _replace(self, key: str, content: bytes) -> None:
-        folder = self._folder(key)
+        self._folder(key)
         temporary = self.root / "tmp" / f"{secrets.token_hex(12)}.tmp"
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, self.file_mode
+        replace_file(
+            self.path(key),
+            content,
+            temporary=temporary,
+            mode=self.file_mode,
+            exact_mode=self.shared,
+            observe=lambda call: self.observe(call, key),
         )
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.observe("write", key)
-            write_all(descriptor, content)
-            if self.shared:
-                os.fchmod(descriptor, self.file_mode)
-            self.observe("fsync", key)
-            fsync_file(descriptor)
-            self.observe("rename", key)
-            os.rename(temporary, self.path(key))
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-        finally:
-            os.close(descriptor)
-        self.observe("fsync-folder", key)
-        fsync_folder(folder)
 
     def delete(self, key: str) -> None:
         self.observe("unlink", key)

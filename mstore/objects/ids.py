@@ -37,7 +37,7 @@ class Kind(enum.IntEnum):
 _T = TypeVar("_T", bound="ObjectId")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, repr=False)
 class ObjectId:
     """32 bytes that name an object.
 
@@ -78,6 +78,9 @@ class ObjectId:
 
     def __str__(self) -> str:
         return self.raw.hex()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.raw.hex()})"
 
 
 class BlobId(ObjectId):
@@ -131,7 +134,7 @@ _CONTEXTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, repr=False)
 class WeightsId:
     """Identity of a model whatever its sharding or file format (docs/format.md 5.7)."""
 
@@ -144,6 +147,9 @@ class WeightsId:
 
     def __str__(self) -> str:
         return self.raw.hex()
+
+    def __repr__(self) -> str:
+        return f"WeightsId({self.raw.hex()})"
 
 
 def blob_id(content: Buffer) -> BlobId:

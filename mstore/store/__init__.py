@@ -2,7 +2,7 @@
 
 from mstore.store.catalog import CommitSizes
 from mstore.store.notes import FACTS, LateFacts, add_note, late_facts, notes_on
-from mstore.store.pack import FrameReader, pack_key, read_footer
+from mstore.store.pack import FrameReader, name_of_key, pack_key, read_footer
 from mstore.store.refs import Move, Record, Refs, RefValue, check_ref_name
 from mstore.store.store import STORE_FILE, Store, ambiguous
 from mstore.store.transaction import BlobSource, Counts, Transaction
@@ -25,6 +25,7 @@ __all__ = [
     "ambiguous",
     "check_ref_name",
     "late_facts",
+    "name_of_key",
     "notes_on",
     "pack_key",
     "read_footer",

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mstore.objects import CommitId, Kind, ObjectId
+from mstore.objects import Commit, CommitId, Kind, ObjectId, WeightsId
 
-VERSION: Final = 3
+VERSION: Final = 4
 _SCHEMA: Final = f"""
 PRAGMA user_version = {VERSION};
 CREATE TABLE packs (number INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, size INTEGER NOT NULL);
@@ -29,6 +29,7 @@ CREATE TABLE objects (
 ) WITHOUT ROWID;
 CREATE TABLE commits (id BLOB PRIMARY KEY, time INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE parents (child BLOB NOT NULL, parent BLOB NOT NULL, PRIMARY KEY (child, parent)) WITHOUT ROWID;
+CREATE TABLE weights (weights BLOB NOT NULL, id BLOB NOT NULL, PRIMARY KEY (weights, id)) WITHOUT ROWID;
 CREATE TABLE sizes (
     id BLOB PRIMARY KEY, tensors INTEGER NOT NULL, size INTEGER NOT NULL, added INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -65,13 +66,13 @@ class IndexedPack:
         name: the pack's name.
         size_bytes: its size.
         objects: (id, frame index, depth, raw size) of each frame.
-        commits: (id, time in ns, parents, body) of the commits in it.
+        commits: the commits in it, with their encoded bodies.
     """
 
     name: bytes
     size_bytes: int
     objects: tuple[tuple[ObjectId, int, int, int], ...]
-    commits: tuple[tuple[CommitId, int, tuple[CommitId, ...], bytes], ...]
+    commits: tuple[tuple[CommitId, Commit, bytes], ...]
 
 
 class Catalog:
@@ -187,13 +188,18 @@ class Catalog:
                         for id, frame, depth, raw_size in pack.objects
                     ],
                 )
-                for id, moment, parents, body in pack.commits:
+                for commit_id, commit, body in pack.commits:
                     connection.execute(
-                        "INSERT OR IGNORE INTO commits VALUES (?, ?, ?)", (id.raw, moment, body)
+                        "INSERT OR IGNORE INTO commits VALUES (?, ?, ?)",
+                        (commit_id.raw, commit.time.ns, body),
                     )
                     connection.executemany(
                         "INSERT OR IGNORE INTO parents VALUES (?, ?)",
-                        [(id.raw, parent.raw) for parent in parents],
+                        [(commit_id.raw, parent.raw) for parent in commit.parents],
+                    )
+                    connection.executemany(
+                        "INSERT OR IGNORE INTO weights VALUES (?, ?)",
+                        [(weights.raw, commit_id.raw) for weights in commit.weights.values()],
                     )
 
     def drop(self, names: Iterable[bytes]) -> None:
@@ -204,7 +210,8 @@ class Catalog:
                     "DELETE FROM objects WHERE pack = (SELECT number FROM packs WHERE name = ?)", (name,)
                 )
                 connection.execute("DELETE FROM packs WHERE name = ?", (name,))
-            connection.execute("DELETE FROM commits WHERE id NOT IN (SELECT id FROM objects)")
+            for table, key in (("commits", "id"), ("weights", "id"), ("parents", "child")):
+                connection.execute(f"DELETE FROM {table} WHERE {key} NOT IN (SELECT id FROM objects)")
 
     # -- objects
 
@@ -240,6 +247,14 @@ class Catalog:
         """Encoded bytes of a commit, or None."""
         row = self._connection.execute("SELECT body FROM commits WHERE id = ?", (id.raw,)).fetchone()
         return None if row is None else bytes(row[0])
+
+    def with_weights(self, weights: WeightsId) -> tuple[CommitId, ...]:
+        """Commits of a model of this identity, the oldest first."""
+        rows = self._connection.execute(
+            "SELECT w.id FROM weights w JOIN commits c ON c.id = w.id WHERE w.weights = ? ORDER BY c.time, c.id",
+            (weights.raw,),
+        )
+        return tuple(CommitId(raw) for (raw,) in rows)
 
     def reachable(self, tips: Iterable[CommitId]) -> int:
         """How many commits the tips reach, themselves included."""

@@ -362,6 +362,15 @@ class FrameReader:
             header, stored, raw_size=raw_size, width=head.width, base=base, where=where
         )
 
+    def check_stored(self, index: int) -> None:
+        """Check the stored bytes of a block by their sum, decoding nothing. Raises Corrupt."""
+        header = self.frame.blocks[index]
+        check_mode(self.frame.head.codec, header.mode, self._where(index))
+        offset = self.frame.block_offsets[index]
+        stored = self.backend.get(pack_key(self.pack), offset=offset, size=header.stored_size)
+        if len(stored) != header.stored_size or xxh3_64_intdigest(stored) != header.stored_sum:
+            raise Corrupt(self._where(index), "its stored bytes do not have their checksum")
+
     def blocks(self, first: int = 0, last: int | None = None) -> Iterator[Buffer]:
         """Raw bytes of blocks `first:last`, in order."""
         for index in range(first, len(self.frame.blocks) if last is None else last):

@@ -239,11 +239,11 @@ class Store:
         for index, frame in enumerate(frames):
             if isinstance(frame.head.id, CommitId):
                 try:
-                    body = self._read_whole(self._reader(name, frames, index), frame.head.id)
+                    body = self._read_whole(self.reader_of(name, frames, index), frame.head.id)
                     commit = Commit.decode(body)
                 except (Corrupt, BadEncoding, NotFound):
                     continue
-                commits.append((frame.head.id, commit.time.ns, commit.parents, body))
+                commits.append((frame.head.id, commit, body))
         objects = tuple((f.head.id, i, f.head.depth, f.head.raw_size) for i, f in enumerate(frames))
         return IndexedPack(name, size, objects, tuple(commits))
 
@@ -313,14 +313,15 @@ class Store:
                     continue
                 tried.add((location.pack, location.frame))
                 if location.frame < len(frames) and frames[location.frame].head.id == id:
-                    yield self._reader(location.pack, frames, location.frame)
+                    yield self.reader_of(location.pack, frames, location.frame)
             if attempt == 0:
                 self.refresh()
             elif attempt == 1 and not tried and not self._rebuilt:
                 self._rebuilt = True
                 self.rebuild()
 
-    def _reader(self, pack: bytes, frames: tuple[Frame, ...], index: int) -> FrameReader:
+    def reader_of(self, pack: bytes, frames: tuple[Frame, ...], index: int) -> FrameReader:
+        """A reader of one frame of a pack, its delta base resolved."""
         frame = frames[index]
         base = frame.head.base
         if base is None:

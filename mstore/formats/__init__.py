@@ -1,0 +1,40 @@
+"""Bytes → layout and cuts; what a directory says of itself.
+
+Says where to cut and what lies where, and never writes a file: reading back is
+concatenation, so that every format is byte-exact by construction. Nothing is
+executed, imported, unpickled or mapped.
+"""
+
+from mstore.formats.adapters import AdapterFacts
+from mstore.formats.cuts import Cut, cut, segments_of
+from mstore.formats.folder import (
+    Facts,
+    FolderSource,
+    ModelFacts,
+    TrainerFacts,
+    check_index,
+    describe,
+)
+from mstore.formats.parse import Parsed, parse
+from mstore.formats.roles import role_of
+from mstore.formats.source import ByteSource, BytesSource
+from mstore.formats.torchzip import holds_token
+
+__all__ = [
+    "AdapterFacts",
+    "ByteSource",
+    "BytesSource",
+    "Cut",
+    "Facts",
+    "FolderSource",
+    "ModelFacts",
+    "Parsed",
+    "TrainerFacts",
+    "check_index",
+    "cut",
+    "describe",
+    "holds_token",
+    "parse",
+    "role_of",
+    "segments_of",
+]

@@ -1,0 +1,263 @@
+"""What a PEFT adapter is: its configuration and the shapes of its parts.
+
+Hides how PEFT spells its keys and how it finds the rank and alpha of a module.
+Source: peft 0.21, `tuners/lora/model.py` (`_create_and_replace`),
+`tuners/lora/layer.py` (`ParamWrapper.update_layer`), `utils/other.py`
+(`get_pattern_key`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from mstore.formats.jsontext import as_text, count_of, number_of, plain_of, text_of, texts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mstore.objects import Layout
+
+Shape = tuple[int, ...]
+_PARTS: Final = {
+    "lora_A": "A",
+    "lora_B": "B",
+    "lora_embedding_A": "embedding_A",
+    "lora_embedding_B": "embedding_B",
+    "lora_magnitude_vector": "magnitude",
+}
+# A key: the module, the part, perhaps the adapter's name, perhaps `weight` or `bias`.
+_KEY: Final = re.compile(
+    r"(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)"
+    r"(?:\.(?!weight$|bias$)[^.]+)?(?:\.(?P<leaf>weight|bias))?"
+)
+_LITERAL: Final = re.compile(r"[A-Za-z0-9_.]+")
+_ESCAPED: Final = re.compile(r"\\.", re.DOTALL)
+_REPEAT: Final = re.compile(r"(?<!\()[*+?{]")
+_REPEATED_GROUP: Final = re.compile(r"\)[*+{]|\(\?[^:]")
+_MAX_STEPS: Final = 30_000_000
+
+
+def _is_harmless(pattern: str, key: str) -> bool:
+    """Whether matching takes bounded time: a commit must not hang on somebody's expression.
+
+    Without repeated groups, look-arounds and back references, a backtracking
+    matcher tries at most every length for each repeat and every branch for each
+    group.
+    """
+    if len(pattern) > len(key) + 1024 or re.search(r"\\[0-9]", pattern):
+        return False
+    plain = _ESCAPED.sub("x", pattern)
+    if _REPEATED_GROUP.search(plain):
+        return False
+    repeats, groups = len(_REPEAT.findall(plain)), plain.count("(") + 1
+    if repeats > 8 or groups > 8:
+        return False
+    steps: int = (key.count(".") + 1) * (len(key) + 1) ** repeats * (plain.count("|") + 1) ** groups
+    return steps <= _MAX_STEPS
+
+
+def _ends_with(key: str, pattern: str) -> bool:
+    """Whether a pattern of letters and dots matches whole parts at the key's end.
+
+    Some adapters have a pattern a module, and compiling an expression for each
+    pair of them takes minutes.
+    """
+    begin = len(key) - len(pattern)
+    if begin < 0 or (begin and key[begin - 1] != "."):
+        return False
+    return key.endswith(pattern) or all(
+        p in (".", k) for p, k in zip(pattern, key[begin:], strict=True)
+    )
+
+
+def _by_pattern(patterns: Mapping[str, float], key: str, default: float | None) -> float | None:
+    """The value that PEFT takes for a module: that of the first pattern matching the end of its key.
+
+    None if a pattern that comes first is not one that we would run.
+    """
+    for pattern, value in patterns.items():
+        if _LITERAL.fullmatch(pattern):
+            if _ends_with(key, pattern):
+                return value
+            continue
+        if not _is_harmless(pattern, key):
+            return None
+        try:
+            if re.match(rf"(.*\.)?({pattern})$", key):
+                return value
+        except (re.error, RecursionError, OverflowError):
+            return None
+    return default
+
+
+@dataclass(frozen=True)
+class AdapterFacts:
+    """An adapter, as its adapter_config.json and the shapes of its tensors say.
+
+    Args:
+        kind: PEFT's type ('LORA'), upper case.
+        rank: `r` of the configuration, which patterns override by module.
+        ranks: the ranks that modules really have, sorted.
+        alpha: `lora_alpha`.
+        scaling: α/r, or α/√r under rsLoRA, of a module without patterns.
+        targets: target modules, sorted, or the one expression that names them.
+        target_parameters: parameters (of experts) that are targets by themselves.
+        base_name: the base model's name or path.
+        base_revision: its revision, if pinned.
+        modules: by module name, without PEFT's prefix: the shape of each part
+            ('A', 'B', 'embedding_A', 'embedding_B', 'magnitude', 'B_bias').
+        whole_tensors: tensors that are saved whole (modules_to_save, biases), sorted.
+    """
+
+    kind: str | None = None
+    rank: int | None = None
+    ranks: tuple[int, ...] = ()
+    alpha: float | None = None
+    scaling: float | None = None
+    rank_pattern: Mapping[str, int] = field(default_factory=dict)
+    alpha_pattern: Mapping[str, float] = field(default_factory=dict)
+    targets: tuple[str, ...] | str | None = None
+    target_parameters: tuple[str, ...] = ()
+    use_rslora: bool = False
+    use_dora: bool = False
+    bias: str | None = None
+    modules_to_save: tuple[str, ...] = ()
+    task_type: str | None = None
+    base_name: str | None = None
+    base_revision: str | None = None
+    modules: Mapping[str, Mapping[str, Shape]] = field(default_factory=dict)
+    whole_tensors: tuple[str, ...] = ()
+
+    @cached_property
+    def _parameters(self) -> dict[str, list[str]]:
+        """Targeted parameters by the module, or end of a module's name, that holds them."""
+        parameters: dict[str, list[str]] = {}
+        for target in self.target_parameters:
+            parent, _, leaf = target.rpartition(".")
+            parameters.setdefault(parent, []).append(leaf)
+        return parameters
+
+    def _pattern_keys(self, module: str) -> list[str]:
+        """What PEFT holds its patterns against, for one module.
+
+        The module's name; for an expert's parameter, module and parameter. Which
+        of several parameters a nested wrapper stands for is not in the keys, so
+        all are candidates.
+        """
+        name = module.replace(".base_layer", "")
+        parents = [name]
+        while "." in parents[-1]:
+            parents.append(parents[-1].partition(".")[2])
+        leaves = {leaf for parent in parents for leaf in self._parameters.get(parent, ())}
+        return [f"{name}.{leaf}" for leaf in sorted(leaves)] or [name]
+
+    def _agreed(
+        self, module: str, patterns: Mapping[str, float], default: float | None
+    ) -> float | None:
+        values = {_by_pattern(patterns, key, default) for key in self._pattern_keys(module)}
+        return values.pop() if len(values) == 1 else None
+
+    def module_rank(self, module: str) -> int | None:
+        """The rank of one module, or None where it cannot be told.
+
+        The rows of A, except for an expert's parameter: there A has rank ×
+        experts rows, and the rank is the configuration's if it divides them.
+        """
+        shapes = self.modules.get(module, {})
+        rows: int | None = None
+        for part, axis in (("A", 0), ("embedding_A", 0), ("B", 1), ("embedding_B", 1)):
+            shape = shapes.get(part)
+            if shape is not None and len(shape) > axis:
+                rows = shape[axis]
+                break
+        is_parameter = self._pattern_keys(module) != [module.replace(".base_layer", "")]
+        if rows is not None and not is_parameter:
+            return rows
+        rank = self._agreed(module, self.rank_pattern, self.rank)
+        if rank is None or rank < 1 or (rows is not None and rows % rank):
+            return None
+        return int(rank)
+
+    def module_scaling(self, module: str) -> float | None:
+        """The factor that B·A is added with in one module, or None where it cannot be told."""
+        rank = self.module_rank(module)
+        alpha = self._agreed(module, self.alpha_pattern, self.alpha)
+        return _scaling(alpha, rank, self.use_rslora)
+
+    def plain(self) -> dict[str, Any]:
+        """A nested dict for metadata; shapes are left out, since the layout has them."""
+        left_out = ("modules", "whole_tensors")
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        plain: dict[str, Any] = plain_of({k: v for k, v in named.items() if v not in ((), {})})
+        plain["module_count"] = len(self.modules)
+        return plain
+
+
+def _scaling(alpha: float | None, rank: int | None, use_rslora: bool) -> float | None:
+    if alpha is None or rank is None or rank < 1:
+        return None
+    return alpha / math.sqrt(rank) if use_rslora else alpha / rank
+
+
+def _sorted_texts(value: Any) -> tuple[str, ...]:
+    return tuple(sorted(texts_of(value)))
+
+
+def _patterns(value: Any) -> dict[str, float]:
+    if type(value) is not dict:
+        return {}
+    return {as_text(k): n for k, v in value.items() if (n := number_of(v)) is not None}
+
+
+def _modules(layout: Layout | None) -> tuple[dict[str, dict[str, Shape]], tuple[str, ...]]:
+    modules: dict[str, dict[str, Shape]] = {}
+    whole = []
+    for tensor in layout.tensors if layout is not None else ():
+        name = tensor.name.removeprefix("base_model.model.")
+        match = _KEY.fullmatch(name) if len(name) <= 4096 else None
+        if match is None:
+            whole.append(name)
+            continue
+        part = _PARTS[match["part"]] + ("_bias" if match["leaf"] == "bias" else "")
+        modules.setdefault(match["module"], {}).setdefault(part, tensor.shape)
+    return modules, tuple(sorted(whole))
+
+
+def adapter_facts(config: Mapping[str, Any], layout: Layout | None) -> AdapterFacts:
+    """Facts of one adapter.
+
+    Args:
+        config: the parsed adapter_config.json; fields of the wrong type count as absent.
+        layout: of its adapter_model file, or None.
+    """
+    modules, whole = _modules(layout)
+    kind = text_of(config.get("peft_type"))
+    rank, alpha = count_of(config.get("r")), number_of(config.get("lora_alpha"))
+    use_rslora = config.get("use_rslora") is True
+    targets = config.get("target_modules")
+    facts = AdapterFacts(
+        kind=kind.upper() if kind is not None else None,
+        rank=rank,
+        alpha=alpha,
+        scaling=_scaling(alpha, rank, use_rslora),
+        rank_pattern={k: int(v) for k, v in _patterns(config.get("rank_pattern")).items()},
+        alpha_pattern=_patterns(config.get("alpha_pattern")),
+        targets=text_of(targets) if type(targets) is str else _sorted_texts(targets) or None,
+        target_parameters=_sorted_texts(config.get("target_parameters")),
+        use_rslora=use_rslora,
+        use_dora=config.get("use_dora") is True,
+        bias=text_of(config.get("bias")),
+        modules_to_save=_sorted_texts(config.get("modules_to_save")),
+        task_type=text_of(config.get("task_type")),
+        base_name=text_of(config.get("base_model_name_or_path")),
+        base_revision=text_of(config.get("revision")),
+        modules=modules,
+        whole_tensors=whole,
+    )
+    ranks = {facts.module_rank(module) for module in modules}
+    object.__setattr__(facts, "ranks", tuple(sorted(r for r in ranks if r is not None)))
+    return facts

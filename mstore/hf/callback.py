@@ -1,0 +1,326 @@
+"""The Trainer callback: every save becomes a commit, and no error of ours ends a training run.
+
+Hides when and where transformers' Trainer saves (docs of the traps: on_save is
+told no path, fires on every rank, after the rotation of old checkpoints, and
+not at all for saves on SIGTERM or with `save_strategy="no"`). It never writes
+into a checkpoint folder, and it is synchronous: training waits for the commit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import tempfile
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+from transformers import TrainerCallback
+
+import mstore
+from mstore.errors import MStoreError, NoStore, NotFound
+from mstore.hf.loading import commit_of
+from mstore.hf.naming import wanted_name
+from mstore.hf.places import repository_at, store_folder
+from mstore.hf.run import Origin, Run
+from mstore.hf.saves import STATE_KEY, Save, checkpoints, read_save, save_of_state
+from mstore.repository import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_log: Final = logging.getLogger("mstore.hf")
+_SECRET: Final = re.compile(r"token|.*_token|.*(password|secret|api_?key).*", re.IGNORECASE)
+
+
+def _reason(error: Exception) -> str:
+    """An error as one line."""
+    if isinstance(error, MStoreError):
+        return f"{error.message} ({error.hint})" if error.hint else error.message
+    return f"{type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def _contained(what: str) -> Iterator[None]:
+    """Turn every error of the block into a warning: a training run costs more than a commit."""
+    try:
+        yield
+    except Exception as error:
+        _log.warning("mstore could not %s: %s", what, _reason(error))
+        _log.debug("in full:", exc_info=True)
+
+
+def _wait_for_all_ranks() -> None:
+    """Until every rank has come here: the others may still be writing their files."""
+    from accelerate import PartialState
+
+    PartialState().wait_for_everyone()
+
+
+def _trial_of(path: str, output_dir: str) -> str:
+    """In a search, the folder between output folder and checkpoint; else ""."""
+    between = os.path.relpath(os.path.dirname(path), output_dir)
+    return "" if between == os.curdir else between
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_secrets(v) for k, v in value.items() if not _SECRET.fullmatch(str(k))}
+    return [_without_secrets(v) for v in value] if isinstance(value, list) else value
+
+
+def training_arguments(args: Any) -> dict[str, Any]:
+    """TrainingArguments as JSON values, without tokens and whatever else is secret by its name."""
+    plain = json.loads(json.dumps(args.to_dict(), default=str))
+    kept: dict[str, Any] = _without_secrets(plain)
+    return kept
+
+
+def _dataset_facts(loader: Any) -> dict[str, Any] | None:
+    """Size, columns and fingerprint of what a dataloader draws from, as far as it says."""
+    dataset = getattr(loader, "dataset", None)
+    if dataset is None:
+        return None
+    facts: dict[str, Any] = {}
+    with contextlib.suppress(Exception):  # a dataset may be a stream, or anything
+        facts["examples"] = len(dataset)
+    columns = getattr(dataset, "column_names", None)
+    if isinstance(columns, list):
+        facts["columns"] = [str(c) for c in columns]
+    fingerprint = getattr(dataset, "_fingerprint", None)
+    if isinstance(fingerprint, str):
+        facts["fingerprint"] = fingerprint
+    return facts or None
+
+
+def _found_store(store: str | os.PathLike[str] | Repository | None, output_dir: str) -> Repository:
+    """The repository to commit to: the one given, else found, else made in the current folder."""
+    if isinstance(store, Repository):
+        return store
+    if store is not None:
+        path = os.path.abspath(os.fspath(store))
+        if any(os.path.lexists(os.path.join(path, name)) for name in (".mstore", "store.json")):
+            return repository_at(path)
+        os.makedirs(path, exist_ok=True)
+        made = mstore.init(path)
+        _log.warning("mstore made a new store in %s", path)
+        return made
+    for start in (None, output_dir):
+        with contextlib.suppress(NoStore):
+            return mstore.open(start)
+    made = mstore.init(".")
+    _log.warning("mstore made a new store in %s", os.getcwd())
+    return made
+
+
+class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Commit every save of a Trainer, with the metrics of its step.
+
+    `Trainer(…, callbacks=[MStoreCallback()])` is all there is to do. Each call
+    of `train()` writes a branch of its own; a resumed run goes on where the
+    save that it came from was committed.
+
+    No exception ever leaves a hook: what goes wrong is logged as a warning by
+    the logger `mstore.hf`, and tried again at the end of training.
+
+    Args:
+        store: a folder with `.mstore` in it (made if there is none), the folder
+            of a shared store, or a Repository. Default: found upward from the
+            current folder, then from the output folder, else made in the
+            current folder.
+        branch: its name. Default: the run's name, else the output folder's.
+            Where it exists, a fresh run takes `name-2`, `name-3` …
+        training_state: also keep optimizer, scheduler, random states and
+            `training_args.bin`, so that a checkout can be resumed from.
+        base: revision of the model that was started from. Default: what
+            `mstore.hf.load` loaded, else what the adapter's configuration says.
+    """
+
+    def __init__(
+        self,
+        store: str | os.PathLike[str] | Repository | None = None,
+        branch: str | None = None,
+        training_state: bool = False,
+        *,
+        base: str | None = None,
+    ) -> None:
+        self._store = store
+        self._branch = branch
+        self._training_state = training_state
+        self._base = base
+        self._trials = 0
+        self._run: Run | None = None
+
+    def _arguments(self) -> dict[str, Any]:
+        """What the constructor was called with, as JSON.
+
+        `restore_callback_states_from_checkpoint` makes transformers build the
+        callback anew, from these alone.
+        """
+        store = store_folder(self._store) if isinstance(self._store, Repository) else self._store
+        given = {
+            "store": None if store is None else os.path.abspath(os.fspath(store)),
+            "branch": self._branch,
+            "training_state": self._training_state,
+            "base": self._base,
+        }
+        return {key: value for key, value in given.items() if value not in (None, False)}
+
+    def _enter(self, args: Any, state: Any) -> tuple[str, str, Origin | None]:
+        """Place the run's id in the Trainer's state, and so in every trainer_state.json.
+
+        Returns:
+            the run's id, this attempt's id, the save resumed from or None.
+        """
+        held = state.stateful_callbacks
+        if not isinstance(held.get(STATE_KEY), dict):
+            held.pop(STATE_KEY, None)
+        entry = held.setdefault(STATE_KEY, {"args": {}, "attributes": {}})
+        entry["args"] = self._arguments()
+        attributes = entry.setdefault("attributes", {})
+        attributes["greater_is_better"] = args.greater_is_better
+        # Every later save has a later step: at this one, the entry is already this
+        # attempt's if another callback of this kind was here a moment ago.
+        if attributes.get("resumed_from", {}).get("step") != state.global_step:
+            attributes["resumed_from"] = {
+                "step": state.global_step,
+                "attempt": attributes.get("attempt"),
+            }
+            attributes["attempt"] = uuid.uuid4().hex[:12]
+        resumed = state.global_step > 0 and "run_id" in attributes
+        origin = Origin(state.global_step, attributes["resumed_from"]["attempt"]) if resumed else None
+        run_id: str = attributes.setdefault("run_id", uuid.uuid4().hex)
+        return run_id, attributes["attempt"], origin
+
+    def _metadata(self, args: Any, state: Any, parts: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {"training_arguments": training_arguments(args)}
+        datasets = {
+            "train": _dataset_facts(parts.get("train_dataloader")),
+            "eval": _dataset_facts(parts.get("eval_dataloader")),
+        }
+        if any(datasets.values()):
+            found["dataset"] = {k: v for k, v in datasets.items() if v}
+        if state.is_hyper_param_search and state.trial_params:
+            found["trial"] = json.loads(json.dumps(dict(state.trial_params), default=str))
+        return found
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Find the store and where the commits go; say early what will not work."""
+        self._run = None
+        with _contained("prepare the run's commits"):
+            run_id, attempt, origin = self._enter(args, state)
+            if not state.is_world_process_zero:
+                return
+            self._say_early(args)
+            base = self._base
+            if base is None and (loaded := commit_of(parts.get("model"))) is not None:
+                base = loaded.hex
+            self._run = Run(
+                _found_store(self._store, args.output_dir),
+                name=wanted_name(self._branch, args.run_name, args.output_dir),
+                named=self._branch is not None,
+                run_id=run_id,
+                attempt=attempt,
+                origin=origin,
+                training_state=self._training_state,
+                base=base,
+                metadata=self._metadata(args, state, parts),
+            )
+            if origin is not None:
+                # A run killed right after a save on SIGTERM never came to its own sweep.
+                for save in self._run.missed(
+                    args.output_dir, attempt=origin.attempt, up_to=origin.step
+                ):
+                    with _contained(f"commit {save.path}"):
+                        self._run.commit(save)
+
+    def _say_early(self, args: Any) -> None:
+        if args.save_strategy == "no":
+            _log.warning(
+                'save_strategy="no": there will be one commit, of the model as it is when '
+                "training ends, and none if training is interrupted"
+            )
+            if args.fsdp or args.deepspeed:
+                _log.warning(
+                    "the weights are spread over several ranks and cannot be saved from here: "
+                    "call trainer.save_model() after training and commit that folder"
+                )
+        if self._training_state and getattr(args, "hub_token", None):
+            _log.warning(
+                "training_args.bin holds your hub_token in clear and will be committed with the "
+                "training state: log in with `hf auth login` instead of passing hub_token"
+            )
+
+    def on_save(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Commit the save that was just written."""
+        with _contained(f"commit the save of step {state.global_step}"):
+            _wait_for_all_ranks()
+            if state.is_world_process_zero and self._run is not None:
+                run = self._run
+                save, trial = self._located(args, state, run)
+                self._catch_up(run, args.output_dir, before=save.step)
+                self._commit(run, save, trial)
+
+    def _located(self, args: Any, state: Any, run: Run) -> tuple[Save, str]:
+        """The save just written, and the name of the trial that it belongs to ("" outside a search).
+
+        Raises:
+            NotFound: there is no such folder.
+        """
+        for path in checkpoints(args.output_dir, step=state.global_step):
+            found = read_save(path)
+            if found is not None and (found.run_id, found.attempt) == (run.run_id, run.attempt):
+                return save_of_state(path, state), _trial_of(path, args.output_dir)
+        raise NotFound(f"no complete checkpoint-{state.global_step} of this run in {args.output_dir}")
+
+    def _commit(self, run: Run, save: Save, trial: str = "", *, aside: bool = False) -> bool:
+        """Commit, or remember and say why not."""
+        try:
+            run.commit(save, trial=trial, aside=aside)
+        except Exception as error:
+            run.failed[save.step] = _reason(error)
+            _log.warning("mstore could not commit %s: %s", save.path, _reason(error))
+            _log.debug("in full:", exc_info=True)
+            return False
+        return True
+
+    def _catch_up(self, run: Run, output_dir: str, *, before: int) -> None:
+        """Commit saves that failed, or that on_save was not called for, while they still come next."""
+        for save in run.missed(output_dir, attempt=run.attempt, up_to=before - 1):
+            late = save.step < run.last_step
+            if late or not self._commit(run, save, _trial_of(save.path, output_dir)):
+                break
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Commit what on_save missed: saves on SIGTERM, failures, and all of `save_strategy="no"`."""
+        with _contained("commit what was missed during training"):
+            _wait_for_all_ranks()
+            run, self._run = self._run, None
+            if not state.is_world_process_zero or run is None:
+                return
+            if args.save_strategy == "no" and run.last_step < state.global_step:
+                self._commit_model(run, args, state, parts)
+            for save in run.missed(args.output_dir, attempt=run.attempt):
+                trial = _trial_of(save.path, args.output_dir)
+                self._commit(run, save, trial, aside=save.step < run.last_step)
+            for step, reason in sorted(run.failed.items()):
+                _log.warning("no commit holds the save of step %d: %s", step, reason)
+
+    def _commit_model(self, run: Run, args: Any, state: Any, parts: dict[str, Any]) -> None:
+        """Save the live model to a folder of our own and commit that."""
+        from accelerate.utils import extract_model_from_parallel
+
+        if args.fsdp or args.deepspeed:
+            return
+        trial = ""
+        if state.is_hyper_param_search:
+            trial = state.trial_name or f"run-{self._trials}"
+            self._trials += 1
+        with tempfile.TemporaryDirectory(prefix="mstore-") as folder:
+            extract_model_from_parallel(parts["model"]).save_pretrained(folder)
+            if parts.get("processing_class") is not None:
+                parts["processing_class"].save_pretrained(folder)
+            state.save_to_json(os.path.join(folder, "trainer_state.json"))
+            self._commit(run, save_of_state(folder, state), trial)

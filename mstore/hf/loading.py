@@ -1,0 +1,263 @@
+"""A version as a live model: the right class, an adapter on its base.
+
+Hides where the files lie while transformers reads them, and how a folder says
+which class opens it. Runs no code from a commit unless the caller passes
+`trust_remote_code=True`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+from mstore.errors import NotFound
+from mstore.hf.places import device_or_cpu, present_devices, repository_at
+
+if TYPE_CHECKING:
+    import torch
+
+    from mstore.objects import Base, CommitId
+    from mstore.repository import Repository
+
+_ADAPTER: Final = "adapter_config.json"
+_LOADED: weakref.WeakKeyDictionary[Any, CommitId] = weakref.WeakKeyDictionary()
+# What PEFT itself opens a base with, by the task that the adapter was trained for.
+_TASKS: Final = {
+    "CAUSAL_LM": "AutoModelForCausalLM",
+    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
+    "SEQ_CLS": "AutoModelForSequenceClassification",
+    "TOKEN_CLS": "AutoModelForTokenClassification",
+    "QUESTION_ANS": "AutoModelForQuestionAnswering",
+    "FEATURE_EXTRACTION": "AutoModel",
+}
+
+
+def commit_of(model: Any) -> CommitId | None:
+    """The commit that `load` read a model from, through wrappers for adapters and ranks; else None."""
+    for _ in range(8):
+        if model is None:
+            return None
+        with_hash = type(model).__hash__ is not None
+        if with_hash and (commit := _LOADED.get(model)) is not None:
+            return commit
+        below = getattr(model, "get_base_model", None)
+        inner = below() if callable(below) else getattr(model, "module", None)
+        if inner is model:
+            return None
+        model = inner
+    return None
+
+
+def _json(folder: str, name: str) -> dict[str, Any]:
+    """A JSON object of a folder; empty where the file is absent or not one."""
+    try:
+        with open(os.path.join(folder, name), "rb") as file:
+            value = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _adapter_folders(folder: str) -> list[tuple[str, str]]:
+    """Adapters of a folder as (name, folder): its own first, then those in sub-folders."""
+    found = [("default", folder)] if os.path.isfile(os.path.join(folder, _ADAPTER)) else []
+    with os.scandir(folder) as entries:
+        below = sorted((e.name, e.path) for e in entries if e.is_dir())
+    return found + [(n, p) for n, p in below if os.path.isfile(os.path.join(p, _ADAPTER))]
+
+
+def _model_class(config: dict[str, Any], adapter: dict[str, Any], trusted: bool) -> Any:
+    """The transformers class that opens a model.
+
+    Args:
+        config: the model's `config.json`.
+        adapter: the adapter's configuration, or empty.
+        trusted: whether code that lies beside the model may be run.
+    """
+    import transformers
+
+    mapping = config.get("auto_map")
+    if trusted and isinstance(mapping, dict):
+        for name in ("AutoModelForCausalLM", *sorted(mapping)):
+            if name in mapping and name.startswith("AutoModel"):
+                return getattr(transformers, name)
+    task = adapter.get("task_type")
+    if task in _TASKS and task != "FEATURE_EXTRACTION":
+        return getattr(transformers, _TASKS[task])
+    own = adapter.get("auto_mapping")
+    named = [own.get("base_model_class")] if isinstance(own, dict) else []
+    named += config.get("architectures") or []
+    for name in named:
+        found = getattr(transformers, name, None) if isinstance(name, str) else None
+        if isinstance(found, type) and hasattr(found, "from_pretrained"):
+            return found
+    causal = any(isinstance(n, str) and n.endswith(("ForCausalLM", "LMHeadModel")) for n in named)
+    return transformers.AutoModelForCausalLM if causal else transformers.AutoModel
+
+
+def _checked_out(repository: Repository, commit: CommitId) -> str:
+    """A version's files in a temporary folder of our own."""
+    above = tempfile.mkdtemp(prefix="mstore-")
+    folder = os.path.join(above, commit.short)
+    try:
+        repository.checkout(commit.hex, to=folder)
+    except BaseException:
+        shutil.rmtree(above, ignore_errors=True)
+        raise
+    return folder
+
+
+def _base_model(
+    repository: Repository, base: Base | None, adapter: dict[str, Any], keywords: dict[str, Any]
+) -> Any:
+    """The model that an adapter is put on: from this store, else from a folder or hub name.
+
+    Raises:
+        NotFound: nothing says which model it is.
+    """
+    import transformers
+
+    if base is not None and base.commit is not None:
+        return _load(repository, base.commit, keywords=keywords, above=adapter)
+    name = (base.name if base is not None else None) or adapter.get("base_model_name_or_path")
+    revision = (base.revision if base is not None else None) or adapter.get("revision")
+    if not name:
+        raise NotFound(
+            "the adapter does not say which model it belongs to",
+            hint="pass base=: a revision of this store, a folder, a hub name, or a model",
+        )
+    if os.path.isdir(name):
+        where = {}
+    elif os.path.isabs(name) or name.startswith("."):
+        raise NotFound(
+            f"the adapter's base lay in {name}, which is not on this machine",
+            hint="pass base=: a revision of this store, a folder, a hub name, or a model",
+        )
+    else:
+        where = {"revision": revision} if revision else {}
+    trusted = bool(keywords.get("trust_remote_code", False))
+    config, _ = transformers.PreTrainedConfig.get_config_dict(name, **where)
+    return _model_class(config, adapter, trusted).from_pretrained(name, **where, **keywords)
+
+
+def _with_adapters(model: Any, adapters: list[tuple[str, str]], is_trainable: bool) -> Any:
+    """A base with adapters put on it, the first one active."""
+    from peft import PeftModel
+
+    (name, folder), *others = adapters
+    model = PeftModel.from_pretrained(model, folder, adapter_name=name, is_trainable=is_trainable)
+    for name, folder in others:
+        model.load_adapter(folder, adapter_name=name, is_trainable=is_trainable)
+    return model
+
+
+def _load(
+    repository: Repository,
+    commit: CommitId,
+    *,
+    keywords: dict[str, Any],
+    base: Any = None,
+    above: dict[str, Any] | None = None,
+    is_trainable: bool = False,
+) -> Any:
+    """Load a commit, and what it builds on.
+
+    Args:
+        repository: where it is.
+        commit: which.
+        keywords: for from_pretrained.
+        base: what an adapter is put on; None for what was recorded.
+        above: configuration of the adapter that is going to be put on it.
+        is_trainable: whether an adapter's weights are to be trained further.
+    """
+    folder = _checked_out(repository, commit)
+    try:
+        adapters = _adapter_folders(folder)
+        whole = os.path.isfile(os.path.join(folder, "config.json"))
+        if adapters and (adapters[0][1] == folder or not whole):
+            if base is None or isinstance(base, (str, os.PathLike)):
+                configuration = _json(adapters[0][1], _ADAPTER)
+                base = _named_base(repository, commit, base, configuration, keywords)
+            model = _with_adapters(base, adapters, is_trainable)
+        else:
+            trusted = bool(keywords.get("trust_remote_code", False))
+            kind = _model_class(_json(folder, "config.json"), above or {}, trusted)
+            model = kind.from_pretrained(folder, **keywords)
+    except BaseException:
+        shutil.rmtree(os.path.dirname(folder), ignore_errors=True)
+        raise
+    # Weights may be mapped from these files, offloaded to them, and an adapter
+    # trained on this model names their folder: they go when the model does.
+    weakref.finalize(model, shutil.rmtree, os.path.dirname(folder), ignore_errors=True)
+    _LOADED[model] = commit
+    return model
+
+
+def _named_base(
+    repository: Repository,
+    commit: CommitId,
+    base: str | os.PathLike[str] | None,
+    adapter: dict[str, Any],
+    keywords: dict[str, Any],
+) -> Any:
+    """The base as a model: the one that the caller names, else the one that was recorded."""
+    if base is None:
+        recorded = repository.log(commit.hex, limit=1)[0].commit.base
+        return _base_model(repository, recorded, adapter, keywords)
+    name = os.fspath(base)
+    if not os.path.isdir(name):
+        try:
+            found = repository.resolve(name)
+        except NotFound:
+            pass
+        else:
+            return _load(repository, found, keywords=keywords, above=adapter)
+    named = {**adapter, "base_model_name_or_path": name, "revision": None}
+    return _base_model(repository, None, named, keywords)
+
+
+def load(
+    repo: Repository | str | os.PathLike[str],
+    rev: str,
+    *,
+    base: Any = None,
+    device: str | torch.device | None = None,
+    is_trainable: bool = False,
+    **keywords: Any,
+) -> Any:
+    """Load a version as a model, an adapter on its base.
+
+    The class is the one that the configuration names. Weights keep the dtype
+    that they were stored in unless `dtype=` is passed.
+
+    Args:
+        repo: a Repository, or a folder in or under one.
+        rev: branch, tag, commit id …
+        base: for an adapter, its base where the recorded one is not to be
+            used: a model, a revision of this store, a folder or a hub name.
+        device: where to put it; the CPU, with a warning, if this machine has no such device.
+        is_trainable: for an adapter, whether its weights are to be trained further.
+        keywords: passed to `from_pretrained` (of the base, for an adapter).
+            `trust_remote_code` is False unless it stands here.
+
+    Returns:
+        A transformers model, or a PeftModel, in evaluation mode.
+
+    Raises:
+        NotFound: no such revision, or an adapter whose base cannot be found.
+    """
+    repository = repository_at(repo)
+    options: dict[str, Any] = {"trust_remote_code": False, **present_devices(keywords)}
+    model = _load(
+        repository,
+        repository.resolve(rev),
+        keywords=options,
+        base=base,
+        is_trainable=is_trainable,
+    )
+    place = device_or_cpu(device)
+    return model if place is None else model.to(place)

@@ -1,0 +1,67 @@
+"""Where things are: which store a caller means, which device this machine has."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+import mstore
+from mstore.repository import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_log: Final = logging.getLogger("mstore.hf")
+
+
+def store_folder(repository: Repository) -> str:
+    """The folder that opens this repository again: with `.mstore` in it, or the store alone."""
+    workspace = repository.workspace
+    return str(repository.store.path if workspace is None else workspace.path.parent)
+
+
+def repository_at(repo: Repository | str | os.PathLike[str]) -> Repository:
+    """A repository as it is, or the one that a folder belongs to.
+
+    Args:
+        repo: a Repository, the folder of a store, or a folder in or under one that has `.mstore`.
+
+    Raises:
+        NoStore: there is none.
+    """
+    if isinstance(repo, Repository):
+        return repo
+    path = os.path.abspath(os.fspath(repo))
+    if os.path.lexists(os.path.join(path, "store.json")):
+        return mstore.open(store=path)
+    return mstore.open(path)
+
+
+def device_or_cpu(device: Any) -> Any:
+    """The device asked for as a torch.device, or the CPU, said in the log, where it is absent.
+
+    Raises:
+        RuntimeError: torch knows no device of that name at all.
+    """
+    if device is None:
+        return None
+    wanted = torch.device(device)
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        _log.warning("no device %s on this machine (%s): loading on the CPU", wanted, reason[0])
+        return torch.device("cpu")
+    return wanted
+
+
+def present_devices(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """`from_pretrained` keywords whose `device_map`, if it names one device, names one that exists."""
+    named = keywords.get("device_map")
+    automatic = ("auto", "balanced", "balanced_low_0", "sequential")
+    if isinstance(named, (str, torch.device, int)) and named not in automatic:
+        return {**keywords, "device_map": device_or_cpu(named)}
+    return dict(keywords)

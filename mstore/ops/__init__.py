@@ -1,0 +1,1 @@
+"""One verb a module: functions that return frozen results, and print nothing."""

@@ -1,0 +1,492 @@
+"""checkout: a version becomes a model directory again, byte for byte.
+
+It never edits a file. Three ways: into a folder that is absent or empty
+(written beside it, then renamed), into a folder all of whose files the store
+has, and in place (the model directory and HEAD move). A plan is made first;
+what it would lose refuses it, and `--force` keeps a copy of that for `undo`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mstore.backend import fsync_folder
+from mstore.errors import BadPath, Conflict, Dirty, StorageFailed, UsageError
+from mstore.objects import Commit, CommitId, Manifest, ManifestFile
+from mstore.ops.commit import Progress, adapter_of
+from mstore.ops.place import Place, ref_move, shown
+from mstore.ops.restore import (
+    Destination,
+    check_paths,
+    discard,
+    move_out,
+    put_in_place,
+    remove,
+    write_staged,
+)
+from mstore.ops.revision import resolve
+from mstore.ops.status import compare_folder
+from mstore.ops.stored import facts_of_manifest
+from mstore.ops.text import escaped
+from mstore.ops.tree import Tree, read_folder
+from mstore.store import check_ref_name
+from mstore.workspace import Head, Operation, RefMove
+
+if TYPE_CHECKING:
+    from mstore.formats import Facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckoutResult:
+    """What checkout did.
+
+    Args:
+        id: the commit.
+        commit: its value.
+        path: the folder written, or None where only HEAD moved.
+        branch: the branch that HEAD now stands on, or None.
+        written: files written.
+        removed: files removed.
+        unchanged: files that were right already.
+        backup: where replaced files are kept, or None.
+        detached: HEAD now stands on a commit alone.
+        load: lines of Python that load what was written, ready to paste.
+        warnings: one sentence each.
+    """
+
+    id: CommitId
+    commit: Commit
+    path: Path | None
+    branch: str | None = None
+    written: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    backup: Path | None = None
+    detached: bool = False
+    load: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    def __str__(self) -> str:
+        return f"{self.id.short} → {self.path}" if self.path is not None else self.id.short
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a checkout does to a folder that exists."""
+
+    write: tuple[ManifestFile, ...]
+    remove: tuple[str, ...]
+    keep: int
+    back_up: tuple[str, ...]
+
+
+def checkout(
+    place: Place,
+    revision: str,
+    *,
+    to: Path | None = None,
+    force: bool = False,
+    new_branch: str | None = None,
+    progress: Progress | None = None,
+) -> CheckoutResult:
+    """Write a version into a folder.
+
+    Args:
+        place: where.
+        revision: what.
+        to: the folder; None: the model directory, and HEAD moves.
+        force: replace files that no commit holds, keeping a copy for `undo`.
+        new_branch: make this branch at the revision and stand on it.
+        progress: told of bytes written.
+
+    Raises:
+        Dirty: files would be lost.
+        BadPath: the version, or the folder, breaks a rule of paths.
+        Conflict: the new branch exists.
+        UsageError, NotFound, Corrupt, StorageFailed.
+    """
+    resolved = resolve(place, revision)
+    warnings = [resolved.warning] if resolved.warning else []
+    commit = place.store.commit(resolved.id)
+    manifest = place.store.manifest(commit.manifest)
+    if to is not None:
+        if new_branch is not None:
+            raise UsageError("a new branch moves HEAD, and --to leaves it alone", hint="use one of them")
+        result = _checkout_to(place, resolved.id, commit, manifest, to, force, progress)
+    else:
+        branch = new_branch or resolved.branch
+        result = _checkout_here(place, resolved.id, commit, manifest, branch, new_branch, force, progress)
+    load: tuple[str, ...] = ()
+    if result.path is not None:
+        load = load_lines(place, commit, manifest, result.path)
+    return replace(result, warnings=(*warnings, *result.warnings), load=load)
+
+
+# -- into a folder
+
+
+def _checkout_to(
+    place: Place,
+    id: CommitId,
+    commit: Commit,
+    manifest: Manifest,
+    to: Path,
+    force: bool,
+    progress: Progress | None,
+) -> CheckoutResult:
+    check_paths(manifest.files)
+    try:
+        status = os.lstat(to)
+    except FileNotFoundError:
+        _write_beside(place, manifest, to, progress)
+        return CheckoutResult(id=id, commit=commit, path=to, written=len(manifest.files))
+    except OSError as error:
+        raise StorageFailed(f"cannot look at {to}: {error.strerror}", errno=error.errno) from error
+    if stat.S_ISLNK(status.st_mode):
+        raise BadPath(str(to), "is a symbolic link; name the folder itself")
+    if not stat.S_ISDIR(status.st_mode):
+        raise BadPath(str(to), "is a file, not a folder")
+    if not any(os.scandir(to)):
+        _write_beside(place, manifest, to, progress)
+        return CheckoutResult(id=id, commit=commit, path=to, written=len(manifest.files))
+    tree = read_folder(to, apart=_apart(place))
+    unknown = tuple(p for p, e in tree.entries.items() if not _store_has(place, e))
+    if unknown and not force:
+        raise Dirty(
+            f"{shown(to)} holds {_count(unknown, 'file')} that no commit has: {_some(unknown)}",
+            unknown,
+            hint="--force replaces them and keeps a copy for `mstore undo`; or choose another folder",
+        )
+    plan = _plan(tree, manifest, back_up=unknown)
+    number = place.workspace.next_operation() if place.workspace is not None else 0
+    backup = _apply(place, plan, to, number, progress)
+    if place.workspace is not None and plan.back_up:
+        place.workspace.remember(
+            Operation(
+                f"checkout {id.short} --to {to}",
+                folder=str(to.resolve()),
+                backup=backup.name if backup is not None else None,
+                created=tuple(f.path for f in plan.write if f.path not in tree.entries),
+                number=number,
+            )
+        )
+    return CheckoutResult(
+        id=id,
+        commit=commit,
+        path=to,
+        written=len(plan.write),
+        removed=len(plan.remove),
+        unchanged=plan.keep,
+        backup=backup,
+    )
+
+
+def _apart(place: Place) -> tuple[Path, ...]:
+    if place.workspace is None:
+        return (place.store.path,)
+    return (place.store.path, place.workspace.path)
+
+
+def _store_has(place: Place, entry: ManifestFile) -> bool:
+    return all(place.store.has(s.blob) for s in entry.segments)
+
+
+def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress | None) -> None:
+    """Write a new folder next to where it goes, then rename it there."""
+    parent = to.absolute().parent
+    beside = parent / f".~mstore-{secrets.token_hex(8)}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        beside.mkdir()
+    except OSError as error:
+        raise StorageFailed(f"cannot write in {parent}: {error.strerror}", errno=error.errno) from error
+    try:
+        with Destination(beside) as destination:
+            check_paths(manifest.files, destination)
+            staged = write_staged(
+                place.store, manifest.files, destination, progress=_counted(manifest.files, progress)
+            )
+            put_in_place(destination, staged)
+        try:
+            os.rename(beside, to)
+        except OSError as error:
+            raise Conflict(f"{to} came into being meanwhile: {error.strerror}") from error
+        fsync_folder(parent)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def _plan(tree: Tree, manifest: Manifest, *, back_up: tuple[str, ...]) -> _Plan:
+    write = tuple(
+        f
+        for f in manifest.files
+        if f.path not in tree.entries or tree.entries[f.path].segments != f.segments
+    )
+    target = manifest.by_path
+    gone = tuple(p for p in tree.entries if p not in target)
+    touched = {f.path for f in write} | set(gone)
+    keep = len(manifest.files) - len(write)
+    return _Plan(write, gone, keep, tuple(p for p in back_up if p in touched))
+
+
+def _apply(
+    place: Place, plan: _Plan, folder: Path, number: int, progress: Progress | None
+) -> Path | None:
+    """Carry a plan out; gives the folder of the copies kept, if any."""
+    backup: Path | None = None
+    if plan.back_up:
+        # Beside a store without a workspace, the copies lie next to the folder.
+        root = place.workspace.path / "undo" if place.workspace is not None else folder.absolute().parent
+        name = f"{number:06d}" if place.workspace is not None else f"{folder.name}.replaced-{secrets.token_hex(4)}"
+        backup = root / name
+    with Destination(folder) as destination:
+        check_paths(plan.write, destination)
+        staged = write_staged(place.store, plan.write, destination, progress=_counted(plan.write, progress))
+        try:
+            if backup is not None:
+                for path in plan.back_up:
+                    move_out(destination, path, backup / path)
+        except BaseException:
+            discard(destination, staged)
+            raise
+        put_in_place(destination, staged)
+        for path in plan.remove:
+            remove(destination, path)
+    return backup
+
+
+def _counted(files: tuple[ManifestFile, ...], progress: Progress | None) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    total = sum(f.size_bytes for f in files)
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        progress("writing", done, total)
+
+    return advance
+
+
+# -- in place
+
+
+def _checkout_here(
+    place: Place,
+    id: CommitId,
+    commit: Commit,
+    manifest: Manifest,
+    branch: str | None,
+    new_branch: str | None,
+    force: bool,
+    progress: Progress | None,
+) -> CheckoutResult:
+    if place.workspace is None:
+        raise UsageError("without a workspace, checkout needs --to DIR")
+    workspace = place.workspace
+    if new_branch is not None:
+        check_ref_name(new_branch)
+        if place.branch_tip(new_branch) is not None:
+            raise Conflict(f"branch {new_branch!r} exists", hint=f"`mstore checkout {new_branch}` goes there")
+    folder = workspace.unambiguous_model_dir()
+    before = workspace.head
+    after = Head(branch=branch) if branch is not None else Head(commit=id)
+    at = place.head_commit()
+    result = CheckoutResult(
+        id=id, commit=commit, path=folder, branch=branch, detached=branch is None
+    )
+    number = workspace.next_operation()
+    backup: Path | None = None
+    created: tuple[str, ...] = ()
+    plan: _Plan | None = None
+    if folder is None and id != at:
+        raise UsageError(
+            "this workspace has no model directory yet, so there is nowhere to write",
+            hint="`mstore checkout REV --to DIR`, or `mstore config model-dir DIR` first",
+        )
+    if folder is not None and (id != at or force):
+        check_paths(manifest.files)
+        plan, backup, created = _replace_files(place, folder, manifest, at, number, force, progress)
+    moves: tuple[RefMove, ...] = ()
+    if new_branch is not None:
+        place.store.refs.move(
+            f"heads/{new_branch}", id, place.move("branch", f"made at {id.short}"), expected=None
+        )
+        moves = (ref_move(f"heads/{new_branch}", None, id),)
+    workspace.set_head(after)
+    if before != after or plan is not None:
+        workspace.remember(
+            Operation(
+                f"checkout {branch or id.short}",
+                moves,
+                (_frozen(before, at), _frozen(after, id)),
+                str(folder.resolve()) if folder is not None and plan is not None else None,
+                backup.name if backup is not None else None,
+                created,
+                number,
+            )
+        )
+    if plan is None:
+        return result
+    return replace(
+        result,
+        written=len(plan.write),
+        removed=len(plan.remove),
+        unchanged=plan.keep,
+        backup=backup,
+    )
+
+
+def _frozen(head: Head, commit: CommitId | None) -> dict[str, str]:
+    """HEAD as an operation remembers it, with the commit that its files were of."""
+    plain: Mapping[str, str] = head.plain()
+    return {**plain, "at": commit.hex if commit is not None else ""}
+
+
+def _replace_files(
+    place: Place,
+    folder: Path,
+    manifest: Manifest,
+    at: CommitId | None,
+    number: int,
+    force: bool,
+    progress: Progress | None,
+) -> tuple[_Plan, Path | None, tuple[str, ...]]:
+    if not folder.exists():
+        _write_beside(place, manifest, folder, progress)
+        paths = tuple(f.path for f in manifest.files)
+        return _Plan(manifest.files, (), 0, ()), None, paths
+    if folder.is_symlink():
+        raise BadPath(str(folder), "is a symbolic link; checkout writes into folders only")
+    tree, changes = compare_folder(place, folder, at)
+    # A file that already is what the version wants is no loss.
+    target = manifest.by_path
+    lost = tuple(
+        p
+        for p in (*changes.added, *changes.changed)
+        if p not in target or tree.entries[p].segments != target[p].segments
+    )
+    if (lost or changes.removed) and not force:
+        paths = (*lost, *changes.removed)
+        raise Dirty(
+            f"{shown(folder)} has changes that no commit holds: {_some(paths)}",
+            paths,
+            hint="`mstore commit` keeps them; --force replaces them and keeps a copy for `mstore undo`",
+        )
+    plan = _plan(tree, manifest, back_up=lost)
+    backup = _apply(place, plan, folder, number, progress)
+    created = tuple(f.path for f in plan.write if f.path not in tree.entries)
+    return plan, backup, created
+
+
+def _some(paths: tuple[str, ...]) -> str:
+    named = ", ".join(escaped(p) for p in paths[:4])
+    return named + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
+
+
+def _count(things: tuple[str, ...], noun: str) -> str:
+    return f"{len(things)} {noun}{'s' if len(things) != 1 else ''}"
+
+
+# -- what to paste
+
+
+def load_lines(place: Place, commit: Commit, manifest: Manifest, path: Path) -> tuple[str, ...]:
+    """Python that loads a folder just written, on this machine.
+
+    An adapter's base is named by the folder it lies in if that exists here, else
+    by a checkout of its commit, else by its name.
+    """
+    facts = facts_of_manifest(place.store, manifest)
+    target = repr(str(path))
+    adapter = adapter_of(facts)
+    if facts.adapters and (facts.model is None or not _has_weights(manifest)):
+        lines = ["from peft import PeftModel", "from transformers import AutoModelForCausalLM"]
+        kind = "AutoModelForCausalLM"
+        base = commit.base
+        before: list[str] = []
+        name = adapter.base_name if adapter is not None else None
+        if name and (not _looks_local(name) or Path(name).is_dir()):
+            source = repr(name)
+            revision = adapter.base_revision if adapter is not None else None
+            extra = f", revision={revision!r}" if revision and not Path(name).is_dir() else ""
+        elif base is not None and base.commit is not None:
+            folder = f"{path}-base"
+            before = [f"# first: mstore checkout {base.commit.short} --to {folder}"]
+            source, extra = repr(folder), ""
+        else:
+            before = ["# the base of this adapter is not known here: put its folder or name in"]
+            source, extra = repr(name or "BASE"), ""
+        sub = "" if "" in facts.adapters else f", subfolder={next(iter(facts.adapters), '')!r}"
+        load = f'PeftModel.from_pretrained({kind}.from_pretrained({source}{extra}), {target}{sub})'
+        return (*before, *lines, f"model = {load}")
+    if facts.model is not None and facts.model.architectures:
+        kind = auto_class(facts)
+        return (f"from transformers import {kind}", f"model = {kind}.from_pretrained({target})")
+    return ()
+
+
+def _has_weights(manifest: Manifest) -> bool:
+    return any(f.role == "weights" and not f.path.endswith(".json") for f in manifest.files)
+
+
+def _looks_local(name: str) -> bool:
+    return os.path.isabs(name) or name.startswith((".", "~")) or name.count("/") != 1
+
+
+def auto_class(facts: Facts) -> str:
+    """The transformers class that loads a model of this architecture with its head."""
+    name = facts.model.architectures[0] if facts.model is not None and facts.model.architectures else ""
+    for ending, kind in (
+        ("ForCausalLM", "AutoModelForCausalLM"),
+        ("LMHeadModel", "AutoModelForCausalLM"),
+        ("ForConditionalGeneration", "AutoModelForSeq2SeqLM"),
+        ("ForSequenceClassification", "AutoModelForSequenceClassification"),
+        ("ForTokenClassification", "AutoModelForTokenClassification"),
+        ("ForQuestionAnswering", "AutoModelForQuestionAnswering"),
+        ("ForMaskedLM", "AutoModelForMaskedLM"),
+    ):
+        if name.endswith(ending):
+            return kind
+    return "AutoModel"
+
+
+
+def put_back(
+    place: Place, folder: Path, before: CommitId | None, after: CommitId, created: tuple[str, ...]
+) -> None:
+    """Undo a checkout in place: give a folder the files of the version it held before.
+
+    Args:
+        place: where.
+        folder: the model directory.
+        before: the version that it held; None: none.
+        after: the version that checkout wrote.
+        created: files that checkout added.
+
+    Raises:
+        Dirty: the folder was changed since.
+    """
+    if not folder.is_dir():
+        raise Conflict(f"{folder} is gone")
+    tree, changes = compare_folder(place, folder, after)
+    if changes:
+        raise Dirty(
+            f"{shown(folder)} was changed since: {_some(changes.paths())}",
+            changes.paths(),
+            hint="`mstore commit` keeps that; then `mstore checkout` goes where you want",
+        )
+    commit = place.store.commit(before) if before is not None else None
+    target = place.store.manifest(commit.manifest) if commit is not None else Manifest(())
+    plan = _plan(tree, target, back_up=())
+    gone = tuple(p for p in plan.remove if p in created or before is not None)
+    _apply(place, replace(plan, remove=gone), folder, 0, None)

@@ -1,0 +1,626 @@
+"""diff: how two versions or folders differ. LoRA first, then everything else.
+
+Hides where the sides come from: a commit in a store or a folder on a disk, which
+needs no store. Whether files and tensors are equal is told by hashes; large ones
+are read only where figures are asked (`stat`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from mstore.errors import MStoreError
+from mstore.formats import AdapterFacts, Facts, describe
+from mstore.formats.folder import MAX_JSON_BYTES
+from mstore.formats.jsontext import read_json
+from mstore.objects import Layout, Manifest, ManifestFile, hasher_of_blob
+from mstore.ops.place import Place
+from mstore.ops.status import left_out_roles
+from mstore.ops.stored import StoredFolder, layouts_of
+from mstore.ops.tensordiff import TensorDiff, compare_tensors, measure, tensors_in
+from mstore.ops.text import jsonable, number
+from mstore.ops.tree import MODEL_ROLES, OpenRange, ReadRange, read_folder
+from mstore.store import late_facts
+from mstore.workspace import OpenFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mstore.objects import CommitId
+
+_CHUNK_BYTES: Final = 4 << 20
+_CONFIG_NAMES: Final = ("config.json", "generation_config.json", "adapter_config.json")
+# PEFT keeps these as sets, whose order in the file is another one at each save.
+_SETS: Final = ("target_modules", "modules_to_save", "exclude_modules", "target_parameters")
+
+
+class Missing(enum.Enum):
+    """Stands where a side has no value; a null of JSON is a value."""
+
+    MISSING = "missing"
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing.MISSING
+
+
+# -- sides
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a diff.
+
+    Args:
+        label: how to call it: the revision or folder as it was typed.
+        manifest: its files.
+        layouts: by path, of weights and adapters at least.
+        facts: what it says of itself.
+        open_file: opens one of its files by path.
+        metadata: of the commit, notes included; a folder has none.
+        metrics: of the commit, notes included; of a folder, its trainer_state.json's.
+        without: roles that `commit --without` left out of it.
+        is_folder: it is a folder, which has no metadata to compare.
+        warnings: one sentence each.
+    """
+
+    label: str
+    manifest: Manifest
+    layouts: Mapping[str, Layout]
+    facts: Facts
+    open_file: OpenRange = field(repr=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
+    is_folder: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.label
+
+
+def side_of_commit(place: Place, commit_id: CommitId, label: str) -> Side:
+    """A commit as a side. Raises NotFound, Corrupt, Unsupported."""
+    store = place.store
+    commit, late = store.commit(commit_id), late_facts(store, commit_id)
+    manifest = store.manifest(commit.manifest)
+    layouts = layouts_of(store, manifest, roles=MODEL_ROLES)
+    folder = StoredFolder(store, manifest)
+    facts = describe(folder, layouts)
+    return Side(
+        label,
+        manifest,
+        layouts,
+        facts,
+        folder.open,
+        {**commit.metadata, **late.metadata},
+        {**commit.metrics, **late.metrics},
+        left_out_roles(commit),
+        warnings=facts.warnings,
+    )
+
+
+def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
+    """A folder as a side.
+
+    Args:
+        place: whose stat cache to use and whose store to leave out; None needs no store.
+        path: the folder.
+        label: how to call it.
+
+    Raises:
+        NotFound: there is no such folder.
+        Refused: it holds what cannot be read.
+    """
+    if place is None:
+        tree = read_folder(path)
+    else:
+        workspace = place.workspace
+        tree = read_folder(
+            path,
+            cache=workspace.stat_cache if workspace is not None else None,
+            load_layout=place.store.layout,
+            apart=(place.store.path, *((workspace.path,) if workspace is not None else ())),
+        )
+    by_path = {f.path: f for f in tree.found.files}
+
+    @contextmanager
+    def open_file(name: str) -> Iterator[ReadRange]:
+        with OpenFile(by_path[name]) as source:
+            yield source.read
+
+    facts = tree.facts()
+    return Side(
+        label,
+        tree.manifest,
+        tree.layouts,
+        facts,
+        open_file,
+        metrics=dict(facts.trainer.metrics) if facts.trainer is not None else {},
+        is_folder=True,
+        warnings=(*tree.warnings, *facts.warnings),
+    )
+
+
+# -- what differs
+
+
+@dataclass(frozen=True)
+class AdapterSide:
+    """An adapter on one side; see `formats.AdapterFacts`.
+
+    Args:
+        folder: where it lies, `""` for the root.
+        rank: `r` of the configuration.
+        ranks: the ranks that modules really have, sorted.
+        scaling: α/r, or α/√r under rsLoRA, of a module without patterns.
+        scalings: the factors of all modules, sorted.
+        modules: shapes by module and part.
+    """
+
+    folder: str
+    kind: str | None
+    rank: int | None
+    ranks: tuple[int, ...]
+    alpha: float | None
+    scaling: float | None
+    scalings: tuple[float, ...]
+    targets: tuple[str, ...] | str | None
+    target_parameters: tuple[str, ...]
+    use_rslora: bool
+    use_dora: bool
+    rank_pattern: Mapping[str, int]
+    alpha_pattern: Mapping[str, float]
+    modules_to_save: tuple[str, ...]
+    base_name: str | None
+    modules: Mapping[str, Mapping[str, tuple[int, ...]]] = field(repr=False)
+
+    @classmethod
+    def of(cls, folder: str, facts: AdapterFacts) -> AdapterSide:
+        """An adapter of a folder."""
+        factors = {facts.module_scaling(module) for module in facts.modules}
+        own = {
+            f.name: getattr(facts, f.name) for f in fields(cls) if f.name not in ("folder", "scalings")
+        }
+        return cls(folder=folder, scalings=tuple(sorted(f for f in factors if f is not None)), **own)
+
+    def plain(self) -> dict[str, Any]:
+        """For `--json`."""
+        targets = list(self.targets) if isinstance(self.targets, tuple) else self.targets
+        return {
+            "rank": self.rank,
+            "ranks": list(self.ranks),
+            "alpha": self.alpha,
+            "scaling": self.scaling,
+            "targets": targets,
+            "modules": {
+                module: {part: list(shape) for part, shape in parts.items()}
+                for module, parts in self.modules.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class AdapterDiff:
+    """An adapter on both sides, whether it differs or not; None where a side has it not."""
+
+    a: AdapterSide | None
+    b: AdapterSide | None
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Names of the fields that differ; of an adapter that one side lacks, none."""
+        if self.a is None or self.b is None:
+            return ()
+        names = (f.name for f in fields(AdapterSide) if f.name != "folder")
+        return tuple(n for n in names if getattr(self.a, n) != getattr(self.b, n))
+
+    def __bool__(self) -> bool:
+        return self.a is None or self.b is None or bool(self.changed)
+
+    def plain(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "a": self.a.plain() if self.a is not None else None,
+            "b": self.b.plain() if self.b is not None else None,
+        }
+
+    def __str__(self) -> str:
+        a, b = (s.rank if s is not None else None for s in (self.a, self.b))
+        if not self:
+            return f"r {a} in both"
+        return f"r {'–' if a is None else a} → {'–' if b is None else b}" if a != b else f"r {a}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file that differs; sizes in bytes, None where a side has it not."""
+
+    path: str
+    role: str
+    a_bytes: int | None
+    b_bytes: int | None
+
+
+@dataclass(frozen=True)
+class FileDiff:
+    """How the files differ, by path."""
+
+    added: tuple[FileChange, ...] = ()
+    removed: tuple[FileChange, ...] = ()
+    changed: tuple[FileChange, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def plain(self) -> dict[str, Any]:
+        """For `--json`."""
+
+        def row(change: FileChange, **sizes: int | None) -> dict[str, Any]:
+            return {"path": change.path, "role": change.role, **sizes}
+
+        return {
+            "added": [row(c, size_bytes=c.b_bytes) for c in self.added],
+            "removed": [row(c, size_bytes=c.a_bytes) for c in self.removed],
+            "changed": [
+                {**row(c), "a": {"size_bytes": c.a_bytes}, "b": {"size_bytes": c.b_bytes}}
+                for c in self.changed
+            ],
+        }
+
+
+Values = Mapping[str, tuple[Any, Any]]
+"""(a, b) by key; MISSING where a side has no such key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffResult:
+    """How two sides differ.
+
+    Args:
+        a: label of the one.
+        b: label of the other.
+        adapters: all adapters of both, by folder, differing or not.
+        lora_folder: which of them is the root's, or the only one of a side; None: there is none.
+        config: configuration keys that differ; the first part is the file's path without `.json`.
+        metadata: metadata that differs; only between commits, a folder has none.
+        metrics: metrics that differ; None where a side has it not.
+        tensors: tensors of weights and adapters.
+        files: all files.
+        warnings: one sentence each.
+    """
+
+    a: str
+    b: str
+    adapters: Mapping[str, AdapterDiff] = field(default_factory=dict, repr=False)
+    lora_folder: str | None = None
+    config: Values = field(default_factory=dict)
+    metadata: Values = field(default_factory=dict)
+    metrics: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    tensors: TensorDiff = field(default_factory=TensorDiff, repr=False)
+    files: FileDiff = field(default_factory=FileDiff)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether the files are equal, byte for byte: what `--exit-code` tells.
+
+        Metadata and metrics do not count: two trainings that end in the same
+        bytes made the same model, and a folder has neither.
+        """
+        return not self.files
+
+    @property
+    def lora(self) -> AdapterDiff | None:
+        """The root's adapter, or the only one."""
+        return self.adapters[self.lora_folder] if self.lora_folder is not None else None
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.config or self.metadata or self.metrics or self.tensors)
+
+    def __str__(self) -> str:
+        if not self:
+            return f"{self.a} and {self.b}: no differences"
+        parts = [f"LoRA {self.lora}"] if self.lora else []
+        for count, noun in ((len(self.config), "configuration key"), (len(self.metrics), "metric")):
+            if count:
+                parts.append(f"{count} {noun}{'s' * (count != 1)}")
+        if self.tensors:
+            parts.append(str(self.tensors))
+        files = sum(map(len, (self.files.added, self.files.removed, self.files.changed)))
+        return f"{self.a} → {self.b}: " + ", ".join([*parts, f"{files} file{'s' * (files != 1)}"])
+
+    def plain(self) -> dict[str, Any]:
+        """For `--json`: strict JSON; a side that has no such key is left out of its pair."""
+
+        def pairs(values: Values) -> dict[str, Any]:
+            return {
+                key: {side: v for side, v in zip("ab", pair, strict=True) if v is not MISSING}
+                for key, pair in values.items()
+            }
+
+        lora = self.lora or AdapterDiff(None, None)
+        others = {f: d.plain() for f, d in self.adapters.items() if f != self.lora_folder}
+        plain: dict[str, Any] = jsonable(
+            {
+                "lora": (self.lora if self.lora is not None else lora).plain(),
+                "adapters": others,
+                "config": pairs(self.config),
+                "metadata": pairs(self.metadata),
+                "metrics": {k: {"a": a, "b": b} for k, (a, b) in self.metrics.items()},
+                "tensors": self.tensors.plain(),
+                "files": self.files.plain(),
+            }
+        )
+        return plain
+
+
+def diff(
+    a: Side, b: Side, *, stat: bool = False, progress: Callable[[str, int, int], None] | None = None
+) -> DiffResult:
+    """How two sides differ.
+
+    Args:
+        a: the one.
+        b: the other; what only it has is "added".
+        stat: by how much tensors differ, too; reads all that do.
+        progress: told (what is being done, bytes done, bytes in all).
+
+    Raises:
+        NotFound, Corrupt, Unsupported: the store cannot give what is needed.
+        Refused: a folder's file cannot be read.
+    """
+    a, b = _with_equal_roles(a, b), _with_equal_roles(b, a)
+    adapters, lora_folder = _adapters(a.facts, b.facts)
+    tensors = compare_tensors(*(tensors_in(s.manifest, s.layouts, s.open_file) for s in (a, b)))
+    if stat:
+        tensors = measure(tensors, a.open_file, b.open_file, progress=progress)
+    return DiffResult(
+        a=a.label,
+        b=b.label,
+        adapters=adapters,
+        lora_folder=lora_folder,
+        config=_differing(_configuration(a), _configuration(b)),
+        metadata={} if a.is_folder or b.is_folder else _differing(_metadata(a), _metadata(b)),
+        metrics=_metrics(a, b),
+        tensors=tensors,
+        files=_files(a, b),
+        warnings=tuple(f"{s.label}: {w}" for s in (a, b) for w in (*s.warnings, *_rank_warnings(s.facts))),
+    )
+
+
+def _with_equal_roles(side: Side, other: Side) -> Side:
+    """A folder without the roles that were left out of the version it is compared with."""
+    if not side.is_folder or not other.without:
+        return side
+    kept = [f for f in side.manifest.files if f.role not in other.without]
+    return replace(side, manifest=Manifest.of(kept))
+
+
+# -- adapters
+
+
+def _only(adapters: Mapping[str, AdapterFacts]) -> str | None:
+    return "" if "" in adapters else next(iter(adapters)) if len(adapters) == 1 else None
+
+
+def _adapters(a: Facts, b: Facts) -> tuple[dict[str, AdapterDiff], str | None]:
+    """All adapters by folder, and the folder of the one that `lora` stands for.
+
+    The root's, or only, adapter of one side goes with that of the other even
+    where their folders differ.
+    """
+    main_a, main_b = _only(a.adapters), _only(b.adapters)
+    if main_a is None and main_b in a.adapters:
+        main_a = main_b
+    if main_b is None and main_a in b.adapters:
+        main_b = main_a
+
+    def side(facts: Facts, folder: str | None) -> AdapterSide | None:
+        found = facts.adapters.get(folder) if folder is not None else None
+        return AdapterSide.of(folder, found) if found is not None and folder is not None else None
+
+    main = main_b if main_b is not None else main_a
+    pairs = {main: AdapterDiff(side(a, main_a), side(b, main_b))} if main is not None else {}
+    left_a, left_b = a.adapters.keys() - {main_a}, b.adapters.keys() - {main_b}
+    for folder in sorted(left_a | left_b):
+        pairs[folder] = AdapterDiff(
+            side(a, folder) if folder in left_a else None, side(b, folder) if folder in left_b else None
+        )
+    return pairs, main
+
+
+def _rank_warnings(facts: Facts) -> list[str]:
+    """Where the configured rank, patterns included, is not the one that shapes show."""
+    warnings = []
+    for folder, adapter in facts.adapters.items():
+        path = f"{folder}/adapter_config.json" if folder else "adapter_config.json"
+        if adapter.kind not in (None, "LORA"):
+            continue
+        # Without shapes, the rank of a module is what the configuration alone says.
+        configured = replace(adapter, modules={})
+        odd: dict[tuple[int | None, int], list[str]] = {}
+        for module in adapter.modules:
+            due, there = configured.module_rank(module), adapter.module_rank(module)
+            if due is not None and due != there:
+                odd.setdefault((there, due), []).append(module)
+        for (there, due), modules in odd.items():
+            count = f"{len(modules)} modules have" if len(modules) > 1 else f"{modules[0]} has"
+            shown = f"rank {there}" if there is not None else "shapes that no such rank gives"
+            warnings.append(f"{path}: says rank {due}, but {count} {shown}")
+        if adapter.rank is not None and not adapter.modules:
+            warnings.append(f"{path}: says rank {adapter.rank}, but there are no shapes to check it with")
+    return warnings
+
+
+# -- configuration, metadata, metrics
+
+
+def _configuration(side: Side) -> dict[str, Any]:
+    """All keys of the configuration files, flattened; files that are no JSON object have none."""
+    flat: dict[str, Any] = {}
+    for file in side.manifest.files:
+        name = file.path.rpartition("/")[2]
+        if name not in _CONFIG_NAMES or file.size_bytes > MAX_JSON_BYTES:
+            continue
+        value = _json(side, file)
+        if type(value) is not dict:
+            continue
+        if name == "adapter_config.json":
+            value = {k: _ordered(v) if k in _SETS else v for k, v in value.items()}
+        flat.update(_flattened(value, file.path.removesuffix(".json")))
+    return flat
+
+
+def _json(side: Side, file: ManifestFile) -> Any:
+    with side.open_file(file.path) as read:
+        raw = read(0, file.size_bytes)
+    try:
+        return read_json(raw, file.path, strict=False)
+    except MStoreError:
+        return None  # `describe` has warned of it
+
+
+def _ordered(value: Any) -> Any:
+    if type(value) is list and all(type(v) is str for v in value):
+        return sorted(value)
+    return value
+
+
+def _flattened(value: Any, key: str) -> dict[str, Any]:
+    if type(value) is not dict or not value:
+        return {key: value}
+    flat: dict[str, Any] = {}
+    for name, inner in value.items():
+        flat.update(_flattened(inner, f"{key}.{name}" if key else str(name)))
+    return flat
+
+
+def _metadata(side: Side) -> dict[str, Any]:
+    """What the user gave, and of what was recorded the run and its surroundings.
+
+    Model and adapter are in the configuration, the run's metrics in the metrics.
+    """
+    given = {k: v for k, v in side.metadata.items() if k != "recorded"}
+    recorded = side.metadata.get("recorded")
+    if type(recorded) is not dict:
+        return _flattened(given, "") if given else {}
+    run = recorded.get("trainer")
+    kept = {
+        "trainer": {k: v for k, v in run.items() if k != "metrics"} if type(run) is dict else None,
+        "environment": recorded.get("environment"),
+        "without": recorded.get("without"),
+    }
+    kept = {k: v for k, v in kept.items() if v}
+    everything = {**given, **({"recorded": kept} if kept else {})}
+    return _flattened(everything, "") if everything else {}
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two plain values are equal: NaN is itself, 1 is 1.0, and true is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+        return one == other or (one != one and other != other)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_alike(v, other[k]) for k, v in one.items())
+    return bool(one == other)
+
+
+def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    pairs = {k: (a.get(k, MISSING), b.get(k, MISSING)) for k in (*a, *(k for k in b if k not in a))}
+    return {k: pair for k, pair in pairs.items() if not _alike(*pair)}
+
+
+def _metrics(a: Side, b: Side) -> dict[str, tuple[float | None, float | None]]:
+    names = sorted(a.metrics.keys() | b.metrics.keys())
+    if a.is_folder != b.is_folder:
+        # A folder knows what its trainer_state.json has; that a commit knows more is no change.
+        names = sorted((a if a.is_folder else b).metrics)
+    pairs = {name: (a.metrics.get(name), b.metrics.get(name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if not _alike(*pair)}
+
+
+# -- files
+
+
+def _files(a: Side, b: Side) -> FileDiff:
+    there, here = a.manifest.by_path, b.manifest.by_path
+    return FileDiff(
+        tuple(FileChange(p, f.role, None, f.size_bytes) for p, f in here.items() if p not in there),
+        tuple(FileChange(p, f.role, f.size_bytes, None) for p, f in there.items() if p not in here),
+        tuple(
+            FileChange(p, f.role, there[p].size_bytes, f.size_bytes)
+            for p, f in here.items()
+            if p in there and not _equal_bytes(a, there[p], b, f)
+        ),
+    )
+
+
+def _equal_bytes(a: Side, one: ManifestFile, b: Side, other: ManifestFile) -> bool:
+    """Whether two files have the same bytes.
+
+    Segments nearly always tell. Only where the files were cut differently (by
+    another version of mstore, or kept whole as a broken one) both are read.
+    """
+    if one.size_bytes != other.size_bytes:
+        return False
+    if one.segments == other.segments:
+        return True
+    if _surely_differ(one, other):
+        return False
+    return _content(a, one) == _content(b, other)
+
+
+def _surely_differ(one: ManifestFile, other: ManifestFile) -> bool:
+    """Whether segments at one place are two different blobs as far as these files use them.
+
+    A blob may be longer than what a file uses of it only in stores that a later
+    version wrote; there an equal file could be taken for a different one if all
+    its blobs differed behind its end, which deduplication does not make.
+    """
+    if [(s.offset, s.length) for s in one.segments] != [(s.offset, s.length) for s in other.segments]:
+        return False
+    forth: dict[Any, Any] = {}
+    back: dict[Any, Any] = {}
+    for left, right in zip(one.segments, other.segments, strict=True):
+        # Blobs that stand for each other throughout are cut alike; so ids tell.
+        if forth.setdefault(left.blob, right.blob) != right.blob:
+            return False
+        if back.setdefault(right.blob, left.blob) != left.blob:
+            return False
+    return True
+
+
+def _content(side: Side, file: ManifestFile) -> bytes:
+    hasher = hasher_of_blob()
+    with side.open_file(file.path) as read:
+        for offset in range(0, file.size_bytes, _CHUNK_BYTES):
+            hasher.update(read(offset, min(_CHUNK_BYTES, file.size_bytes - offset)))
+    return hasher.digest()
+
+
+__all__ = [
+    "MISSING",
+    "AdapterDiff",
+    "AdapterSide",
+    "DiffResult",
+    "FileChange",
+    "FileDiff",
+    "Missing",
+    "Side",
+    "diff",
+    "side_of_commit",
+    "side_of_folder",
+]

@@ -1,0 +1,268 @@
+"""import: checkpoint folders that exist already become history.
+
+A plan first (which folders, in which order, onto which branch), then its
+execution, one commit a folder. Doing it again adds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mstore.errors import NotFound, Refused
+from mstore.formats import role_of
+from mstore.ops.commit import CommitOptions, CommitResult, Progress, commit
+from mstore.ops.text import escaped
+from mstore.ops.tree import MODEL_ROLES
+from mstore.store import check_ref_name
+from mstore.workspace import scan
+
+if TYPE_CHECKING:
+    from mstore.ops.place import Place
+
+_STEP: Final = re.compile(r"(?:^|[-_])(?:checkpoint|step|epoch|ckpt)[-_]?([0-9]+)$", re.IGNORECASE)
+_DATE: Final = re.compile(r"((?:19|20)[0-9]{2})[-_]?([01][0-9])[-_]?([0-3][0-9])(?:[-_T]?([0-2][0-9])[-_:]?([0-5][0-9])(?:[-_:]?([0-5][0-9]))?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedImport:
+    """A folder that will become a commit.
+
+    Args:
+        path: the folder.
+        branch: the branch that it goes onto.
+        order: what it was sorted by, for people.
+        size_bytes: bytes in it.
+        metadata_path: a JSON file beside it that belongs to it, or None.
+    """
+
+    path: Path
+    branch: str
+    order: str
+    size_bytes: int
+    metadata_path: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportResult:
+    """What import did, or would do.
+
+    Args:
+        planned: the folders, in order.
+        commits: results, in the same order; empty for a dry run.
+        size_bytes: bytes in all folders.
+        stored_bytes: bytes that the store grew by.
+    """
+
+    planned: tuple[PlannedImport, ...]
+    commits: tuple[CommitResult, ...] = ()
+    size_bytes: int = 0
+    stored_bytes: int = 0
+
+    @property
+    def created(self) -> int:
+        """Commits made; the others were there already."""
+        return sum(1 for c in self.commits if c.created)
+
+
+def plan_import(folders: list[Path], *, branch: str | None = None) -> tuple[PlannedImport, ...]:
+    """Find checkpoint folders and their order.
+
+    Args:
+        folders: checkpoint folders, or parents of some.
+        branch: onto this one; None: one each, named like the folder.
+
+    Raises:
+        NotFound: a folder does not exist.
+        Refused: nothing to import is in it.
+    """
+    planned: list[PlannedImport] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise NotFound(f"no such folder: {folder}")
+        found = [folder] if _holds_weights(folder) else []
+        below = sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink())
+        inside = [p for p in below if _holds_weights(p)]
+        if found and not any(_STEP.search(p.name) for p in inside):
+            inside = []  # a model with adapters in sub-folders is one version
+        if not found and not inside:
+            raise Refused(str(folder), "holds no checkpoints: no folder in it has weights")
+        name = branch or _branch_name(folder)
+        ordered = sorted(inside, key=_order)
+        # What `save_model` wrote into the parent itself is the last version.
+        for path in [*ordered, *found]:
+            planned.append(
+                PlannedImport(path, name, _order_shown(path), _size(path), _metadata_beside(path))
+            )
+    return tuple(planned)
+
+
+def run_import(
+    place: Place,
+    planned: tuple[PlannedImport, ...],
+    *,
+    progress: Progress | None = None,
+    told: Callable[[PlannedImport, CommitResult], None] | None = None,
+) -> ImportResult:
+    """Commit what was planned.
+
+    Args:
+        place: where.
+        planned: from `plan_import`.
+        progress: told of bytes done.
+        told: told of each commit as it is made.
+
+    Raises:
+        Refused: a folder breaks a rule; what came before it stays committed.
+    """
+    before = place.store.stored_bytes()
+    results = []
+    for item in planned:
+        known = _already(place, item)
+        if known is None:
+            options = CommitOptions(
+                branch=item.branch,
+                start="" if place.branch_tip(item.branch) is None else None,
+                metadata=_metadata(item),
+                metrics=_metrics(item),
+                message=None,
+                append=True,
+                by_hand=False,
+            )
+            known = commit(place, item.path, options, progress=progress)
+        results.append(known)
+        if told is not None:
+            told(item, known)
+    return ImportResult(
+        planned=planned,
+        commits=tuple(results),
+        size_bytes=sum(p.size_bytes for p in planned),
+        stored_bytes=place.store.stored_bytes() - before,
+    )
+
+
+def _already(place: Place, item: PlannedImport) -> CommitResult | None:
+    """The commit on the branch that was imported from this folder with this content, if any."""
+    from mstore.ops.commit import sizes_of_commit
+    from mstore.ops.log import walk
+    from mstore.ops.tree import read_folder
+
+    tip = place.branch_tip(item.branch)
+    if tip is None:
+        return None
+    cache = place.workspace.stat_cache if place.workspace is not None else None
+    manifest = read_folder(item.path, cache=cache, load_layout=place.store.layout).manifest
+    for id, value in walk(place.store, [tip]):
+        if value.manifest == manifest.id and value.metadata.get("imported_from") == item.path.name:
+            return CommitResult(
+                id=id,
+                commit=value,
+                branch=item.branch,
+                created=False,
+                sizes=sizes_of_commit(place.store, id, value),
+            )
+    return None
+
+
+def _holds_weights(folder: Path) -> bool:
+    try:
+        names = [p.name for p in folder.iterdir() if p.is_file()]
+    except OSError:
+        return False
+    return any(role_of(n) in MODEL_ROLES and not n.endswith(".json") for n in names)
+
+
+def _order(path: Path) -> tuple[int, float, str]:
+    step = _step(path)
+    if step is not None:
+        return (1, step, path.name)
+    moment = _moment(path)
+    return (0, moment, path.name)
+
+
+def _order_shown(path: Path) -> str:
+    step = _step(path)
+    if step is not None:
+        return f"step {step}"
+    import time
+
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(_moment(path)))
+
+
+def _step(path: Path) -> int | None:
+    match = _STEP.search(path.name)
+    if match is not None:
+        return int(match.group(1))
+    state = _json(path / "trainer_state.json")
+    step = state.get("global_step") if state else None
+    return step if isinstance(step, int) else None
+
+
+def _moment(path: Path) -> float:
+    """Seconds since 1970: the date in the folder's name, else when its newest file was written."""
+    match = _DATE.search(path.name)
+    if match is not None:
+        import time
+
+        year, month, day, hour, minute, second = (int(g or 0) for g in match.groups())
+        try:
+            return time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
+        except (OverflowError, ValueError):
+            pass
+    return max((p.stat().st_mtime for p in path.iterdir() if p.is_file()), default=0.0)
+
+
+def _size(path: Path) -> int:
+    return sum(f.stamp.size_bytes for f in scan(path).files)
+
+
+def _branch_name(folder: Path) -> str:
+    name = re.sub(r"[^\w.@+=-]+", "-", folder.resolve().name).strip("-.") or "imported"
+    name = re.sub(r"\.\.+", ".", name)
+    name = name.removesuffix(".lock")
+    return check_ref_name(name)
+
+
+def _metadata_beside(path: Path) -> Path | None:
+    """`metadata_<id>.json` of a folder whose name holds that id, beside it or in it."""
+    for folder in (path, path.parent):
+        for candidate in sorted(folder.glob("metadata*.json")):
+            id = candidate.stem.removeprefix("metadata").lstrip("_-")
+            if folder == path or (id and id in path.name):
+                return candidate
+    return None
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    try:
+        plain = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def _metadata(item: PlannedImport) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"imported_from": escaped(item.path.name)}
+    if item.metadata_path is not None:
+        beside = _json(item.metadata_path)
+        metadata = {**{k: v for k, v in beside.items() if k not in ("metrics", "recorded")}, **metadata}
+    return metadata
+
+
+def _metrics(item: PlannedImport) -> dict[str, float]:
+    """Numbers of the metadata file that are metrics: under `metrics`, or named like a loss."""
+    if item.metadata_path is None:
+        return {}
+    beside = _json(item.metadata_path)
+    found = beside.get("metrics")
+    named = dict(found) if isinstance(found, dict) else {}
+    for key, value in beside.items():
+        if "loss" in key.lower() or key.startswith(("eval_", "train_")):
+            named.setdefault(key, value)
+    return {
+        str(k): float(v) for k, v in named.items() if isinstance(v, (int, float)) and not isinstance(v, bool)
+    }

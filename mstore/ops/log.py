@@ -1,0 +1,286 @@
+"""log: versions, the latest first, with what is known of each."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mstore.errors import Corrupt, NotFound
+from mstore.objects import Commit, CommitId
+from mstore.ops.commit import sizes_of_commit
+from mstore.ops.place import peeled
+from mstore.ops.revision import resolve
+from mstore.ops.text import jsonable, number
+from mstore.store import CommitSizes, LateFacts, late_facts
+
+if TYPE_CHECKING:
+    from mstore.ops.place import Place
+    from mstore.store import Store
+
+
+def _inner(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """A version and what is known of it.
+
+    Args:
+        id: the commit.
+        commit: its value.
+        refs: names that point to it: `HEAD`, branches, tags (`tag: v1`).
+        late: what notes add.
+    """
+
+    id: CommitId
+    commit: Commit
+    refs: tuple[str, ...] = ()
+    late: LateFacts = field(default_factory=LateFacts)
+    _store: Store | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def parents(self) -> tuple[CommitId, ...]:
+        """Its parents."""
+        return self.commit.parents
+
+    @property
+    def message(self) -> str:
+        """Its message."""
+        return self.commit.message
+
+    @property
+    def subject(self) -> str:
+        """The first line of its message."""
+        return self.commit.message.partition("\n")[0]
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Metadata, notes merged in."""
+        return {**self.commit.metadata, **self.late.metadata}
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Metrics, notes merged in."""
+        return {**self.commit.metrics, **self.late.metrics}
+
+    @cached_property
+    def sizes(self) -> CommitSizes:
+        """Tensors, bytes, bytes that the parent lacks. Raises Corrupt, NotFound."""
+        if self._store is None:
+            raise NotFound(f"commit {self.id.short} is not tied to a store")
+        return sizes_of_commit(self._store, self.id, self.commit)
+
+    @property
+    def step(self) -> int | None:
+        """The training step, or None."""
+        step = _inner(self.metadata, "recorded", "trainer", "global_step")
+        return step if isinstance(step, int) else None
+
+    @property
+    def epoch(self) -> float | None:
+        """The training epoch, or None."""
+        epoch = _inner(self.metadata, "recorded", "trainer", "epoch")
+        return float(epoch) if isinstance(epoch, (int, float)) else None
+
+    @property
+    def adapter(self) -> Mapping[str, Any] | None:
+        """Facts of the root adapter, or of the only one, or None."""
+        adapters = _inner(self.metadata, "recorded", "adapters")
+        if not isinstance(adapters, Mapping) or not adapters:
+            return None
+        chosen = adapters.get("") or (next(iter(adapters.values())) if len(adapters) == 1 else None)
+        return chosen if isinstance(chosen, Mapping) else None
+
+    def column(self, name: str) -> Any:
+        """The value of a column: a built-in one, a metric, or a key of the metadata (dots go inside)."""
+        built_in = {
+            "id": lambda: self.id.short,
+            "refs": lambda: ", ".join(self.refs),
+            "message": lambda: self.subject,
+            "author": lambda: self.commit.author,
+            "time": lambda: self.commit.time.iso(),
+            "step": lambda: self.step,
+            "epoch": lambda: self.epoch,
+            "r": lambda: _inner(self.adapter, "rank"),
+            "alpha": lambda: _inner(self.adapter, "alpha"),
+            "added": lambda: self.sizes.added_bytes,
+            "size": lambda: self.sizes.size_bytes,
+            "tensors": lambda: self.sizes.tensors,
+        }
+        if name in self.metrics:
+            return self.metrics[name]
+        if name in built_in:
+            return built_in[name]()
+        if name in self.metadata:
+            return self.metadata[name]
+        return _inner(self.metadata, *name.split("."))
+
+    def plain(self) -> dict[str, Any]:
+        """What `--json` shows."""
+        base = self.commit.base
+        plain = {
+            "id": self.id.hex,
+            "parents": [p.hex for p in self.parents],
+            "message": self.message,
+            "author": self.commit.author,
+            "time": self.commit.time.iso(),
+            "refs": list(self.refs),
+            "metadata": self.metadata,
+            "metrics": self.metrics,
+            "tensors": self.sizes.tensors,
+            "size_bytes": self.sizes.size_bytes,
+            "added_bytes": self.sizes.added_bytes,
+            "weights": {k: v.hex for k, v in self.commit.weights.items()},
+        }
+        if base is not None:
+            plain["base"] = {
+                "weights": base.weights.hex if base.weights else None,
+                "commit": base.commit.hex if base.commit else None,
+                "name": base.name,
+                "revision": base.revision,
+            }
+        cleaned: dict[str, Any] = jsonable(plain)
+        return cleaned
+
+    def __str__(self) -> str:
+        loss = "".join(f" {k} {number(self.metrics[k])}" for k in ("loss", "eval_loss") if k in self.metrics)
+        return f"{self.id.short} {self.subject}{loss}"
+
+
+@dataclass(frozen=True)
+class Log:
+    """Versions, and what was not shown.
+
+    Args:
+        entries: the latest first; taken one at a time.
+        tips: where the walk began.
+        unborn: the branch of HEAD that has no commit, or None.
+    """
+
+    entries: Iterator[LogEntry]
+    tips: tuple[CommitId, ...]
+    unborn: str | None = None
+
+
+def decorations(place: Place) -> dict[CommitId, tuple[str, ...]]:
+    """Names that point to each commit."""
+    store = place.store
+    names: dict[CommitId, list[str]] = {}
+    head = place.head
+    for branch, value in store.refs.list("heads").items():
+        if isinstance(value.target, CommitId):
+            mark = f"HEAD → {branch}" if head is not None and head.branch == branch else branch
+            names.setdefault(value.target, []).append(mark)
+    for tag, value in store.refs.list("tags").items():
+        try:
+            names.setdefault(peeled(store, value.target), []).append(f"tag: {tag}")
+        except NotFound:
+            continue
+    if head is not None and head.commit is not None:
+        names.setdefault(head.commit, []).insert(0, "HEAD")
+    return {id: tuple(sorted(n, key=lambda name: not name.startswith("HEAD"))) for id, n in names.items()}
+
+
+def walk(store: Store, tips: Iterable[CommitId]) -> Iterator[tuple[CommitId, Commit]]:
+    """Commits reachable from some, the latest first, never a parent before its child.
+
+    Times are only a hint (clocks are wrong): a commit waits until all its
+    children that the walk has met were given. Iterative, so that a history of a
+    million commits is no deeper than one of two.
+
+    Raises:
+        Corrupt: a commit is its own ancestor.
+        NotFound: a parent is missing.
+    """
+    heap: list[tuple[int, bytes]] = []
+    known: dict[CommitId, Commit] = {}
+    given: set[CommitId] = set()
+    for tip in tips:
+        if tip not in known:
+            known[tip] = store.commit(tip)
+            heapq.heappush(heap, (-known[tip].time.ns, tip.raw))
+    while heap:
+        _, raw = heapq.heappop(heap)
+        id = CommitId(raw)
+        commit = known.pop(id)
+        given.add(id)
+        yield id, commit
+        for parent in commit.parents:
+            if parent in given or parent in known:
+                continue
+            value = store.commit(parent)
+            known[parent] = value
+            # A parent never comes before its child, whatever its clock said.
+            heapq.heappush(heap, (-min(value.time.ns, commit.time.ns - 1), parent.raw))
+
+
+def log(place: Place, revision: str | None = None, *, everything: bool = False) -> Log:
+    """Versions reachable from a revision.
+
+    Args:
+        place: where.
+        revision: None: HEAD; all branches where HEAD is unborn or there is no workspace.
+        everything: all branches and tags.
+
+    Raises:
+        RevisionNotFound, Ambiguous, Corrupt.
+    """
+    store = place.store
+    unborn: str | None = None
+    tips: list[CommitId] = []
+    if revision is not None and not everything:
+        tips = [resolve(place, revision).id]
+    elif not everything:
+        at = place.head_commit()
+        if at is not None:
+            tips = [at]
+        elif place.head is not None:
+            unborn = place.head.branch
+    if not tips:
+        tips = all_tips(place)
+        if revision is not None:
+            tips.append(resolve(place, revision).id)
+    marks = decorations(place)
+
+    def entries() -> Iterator[LogEntry]:
+        for id, commit in walk(store, tips):
+            yield entry_of(store, id, commit, marks.get(id, ()))
+
+    return Log(entries(), tuple(tips), unborn)
+
+
+def entry_of(store: Store, id: CommitId, commit: Commit, refs: tuple[str, ...]) -> LogEntry:
+    """A log entry; a damaged note costs only what it said."""
+    try:
+        late = late_facts(store, id)
+    except (Corrupt, NotFound):
+        late = LateFacts()
+    return LogEntry(id, commit, refs, late, store)
+
+
+def all_tips(place: Place) -> list[CommitId]:
+    """Commits that branches, tags and HEAD point to."""
+    tips: dict[CommitId, None] = {}
+    refs = place.store.refs
+    for namespace in ("heads", "tags"):
+        for value in refs.list(namespace).values():
+            tips[peeled(place.store, value.target)] = None
+    at = place.head_commit()
+    if at is not None:
+        tips[at] = None
+    return list(tips)
+
+
+def elsewhere(place: Place, tips: tuple[CommitId, ...]) -> int:
+    """How many commits branches and tags reach that these tips do not."""
+    everything = all_tips(place)
+    if set(everything) <= set(tips):
+        return 0
+    catalog = place.store.catalog
+    return catalog.reachable([*everything, *tips]) - catalog.reachable(tips)

@@ -1,0 +1,342 @@
+"""branch, tag, reflog, undo: names for versions, and taking their moves back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mstore.errors import Conflict, RefMoved, RevisionNotFound, UsageError
+from mstore.objects import ID_TYPES, Commit, CommitId, Kind, ObjectId, Tag, Time
+from mstore.ops.place import Place, peeled, ref_move
+from mstore.ops.restore import Destination, move_in, remove
+from mstore.ops.revision import resolve
+from mstore.store import Record, Transaction, check_ref_name
+from mstore.workspace import Head, Operation, RefMove, Workspace
+
+if TYPE_CHECKING:
+    from mstore.store import Move
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """A branch.
+
+    Args:
+        name: its name.
+        id: its commit.
+        commit: that commit's value.
+        current: HEAD stands on it.
+    """
+
+    name: str
+    id: CommitId
+    commit: Commit
+    current: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagEntry:
+    """A tag; `tag` is None for one without a message."""
+
+    name: str
+    id: CommitId
+    tag: Tag | None
+
+
+def branches(place: Place) -> tuple[Branch, ...]:
+    """All branches, by name."""
+    head = place.head
+    found = []
+    for name, value in place.store.refs.list("heads").items():
+        id = peeled(place.store, value.target)
+        current = head is not None and head.branch == name
+        found.append(Branch(name=name, id=id, commit=place.store.commit(id), current=current))
+    return tuple(found)
+
+
+def make_branch(place: Place, name: str, revision: str | None = None, *, force: bool = False) -> CommitId:
+    """Make a branch, or with `force` move one.
+
+    Raises:
+        Conflict: it exists, or collides with another name.
+        Refused: the name is not allowed.
+        UsageError: `force` would move the branch that HEAD stands on.
+    """
+    check_ref_name(name)
+    id = resolve(place, revision or "HEAD").id
+    refs = place.store.refs
+    head = place.head
+    try:
+        before = refs.read(f"heads/{name}")
+    except Exception:
+        if not force:
+            raise
+        before = None
+    if before is not None and not force:
+        raise Conflict(f"branch {name!r} exists", hint=f"`mstore branch -f {name} REV` moves it")
+    if before is not None and head is not None and head.branch == name and before.target != id:
+        raise UsageError(f"{name!r} is the branch you stand on", hint=f"`mstore checkout {id.short}` first")
+    move = place.move("branch", f"{'moved to' if before else 'made at'} {id.short}")
+    expected = before.target if before is not None else None
+    refs.move(f"heads/{name}", id, move, expected=expected, whatever=force)
+    _remember(place, f"branch {name}", (ref_move(f"heads/{name}", expected, id),))
+    return id
+
+
+def delete_branch(place: Place, name: str) -> CommitId:
+    """Delete a branch; its commits stay until gc, and `undo` brings it back.
+
+    Raises:
+        RevisionNotFound: there is none.
+        UsageError: HEAD stands on it.
+    """
+    head = place.head
+    if head is not None and head.branch == name:
+        raise UsageError(f"{name!r} is the branch you stand on", hint="checkout another one first")
+    return _delete(place, "heads", name)
+
+
+def _delete(place: Place, namespace: str, name: str) -> CommitId:
+    value = place.store.refs.read(f"{namespace}/{check_ref_name(name)}")
+    if value is None:
+        raise RevisionNotFound(name)
+    id = peeled(place.store, value.target)
+    place.store.refs.move(
+        f"{namespace}/{name}", None, place.move("delete", f"was {id.short}"), expected=value.target
+    )
+    kind = "branch" if namespace == "heads" else "tag"
+    _remember(place, f"delete {kind} {name}", (ref_move(f"{namespace}/{name}", value.target, None),))
+    return id
+
+
+def rename_branch(place: Place, old: str, new: str) -> None:
+    """Give a branch another name; HEAD follows.
+
+    Raises:
+        RevisionNotFound: there is no such branch.
+        Conflict: the new name is taken.
+    """
+    _rename(place, "heads", old, new)
+    if place.workspace is not None and place.workspace.head.branch == old:
+        place.workspace.set_head(Head(branch=new))
+
+
+def _rename(place: Place, namespace: str, old: str, new: str) -> None:
+    refs = place.store.refs
+    value = refs.read(f"{namespace}/{check_ref_name(old)}")
+    if value is None:
+        raise RevisionNotFound(old)
+    if refs.read(f"{namespace}/{check_ref_name(new)}") is not None:
+        raise Conflict(f"{new!r} exists")
+    kind = "branch" if namespace == "heads" else "tag"
+    # The new name first: a crash in between leaves both, never neither.
+    refs.move(f"{namespace}/{new}", value.target, place.move("rename", f"was {old}"), expected=None)
+    refs.move(f"{namespace}/{old}", None, place.move("rename", f"is now {new}"), expected=value.target)
+    _remember(
+        place,
+        f"rename {kind} {old} to {new}",
+        (
+            ref_move(f"{namespace}/{new}", None, value.target),
+            ref_move(f"{namespace}/{old}", value.target, None),
+        ),
+    )
+
+
+def tags(place: Place) -> tuple[TagEntry, ...]:
+    """All tags, by name."""
+    found = []
+    for name, value in place.store.refs.list("tags").items():
+        tag = place.store.tag(value.target) if value.target.kind is Kind.TAG else None  # type: ignore[arg-type]
+        found.append(TagEntry(name=name, id=peeled(place.store, value.target), tag=tag))
+    return tuple(found)
+
+
+def make_tag(
+    place: Place, name: str, revision: str | None = None, *, message: str | None = None, force: bool = False
+) -> CommitId:
+    """Tag a version; with a message, by an object of its own.
+
+    Raises:
+        Conflict: it exists.
+    """
+    check_ref_name(name)
+    id = resolve(place, revision or "HEAD").id
+    before = place.store.refs.read(f"tags/{name}")
+    if before is not None and not force:
+        raise Conflict(f"tag {name!r} exists", hint="--force moves it")
+    target: ObjectId = id
+    if message is not None:
+        tag = Tag(id, name, message, place.author, Time.now())
+        with Transaction(place.store, threads=1) as transaction:
+            transaction.put(tag)
+            transaction.publish()
+        target = tag.id
+    expected = before.target if before is not None else None
+    place.store.refs.move(f"tags/{name}", target, place.move("tag", f"at {id.short}"), expected=expected)
+    _remember(place, f"tag {name}", (ref_move(f"tags/{name}", expected, target),))
+    return id
+
+
+def delete_tag(place: Place, name: str) -> CommitId:
+    """Delete a tag. Raises RevisionNotFound."""
+    return _delete(place, "tags", name)
+
+
+def rename_tag(place: Place, old: str, new: str) -> None:
+    """Give a tag another name. Raises RevisionNotFound, Conflict."""
+    _rename(place, "tags", old, new)
+
+
+def _remember(place: Place, action: str, moves: tuple[RefMove, ...]) -> None:
+    if place.workspace is not None:
+        place.workspace.remember(Operation(action, moves, number=place.workspace.next_operation()))
+
+
+# -- reflog and undo
+
+
+def full_name(place: Place, name: str) -> str:
+    """A ref with its namespace: a branch, else a tag, else one that has a reflog.
+
+    Raises:
+        RevisionNotFound: there is none.
+    """
+    if name in ("HEAD", "@"):
+        head = place.head
+        if head is None or head.branch is None:
+            raise UsageError("HEAD stands on no branch", hint="name a branch")
+        name = head.branch
+    check_ref_name(name)
+    refs = place.store.refs
+    for namespace in ("heads", "tags"):
+        if name in set(refs.names(namespace)):
+            return f"{namespace}/{name}"
+    for namespace in ("heads", "tags"):
+        if name in refs.logged(namespace):
+            return f"{namespace}/{name}"
+    raise RevisionNotFound(name)
+
+
+def reflog(place: Place, name: str | None = None) -> tuple[str, tuple[Record, ...]]:
+    """Moves of a ref, the latest first, and the ref's name with namespace.
+
+    Raises:
+        RevisionNotFound, NotFound, Corrupt.
+    """
+    full = full_name(place, name or "HEAD")
+    return full, place.store.refs.log(full)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undone:
+    """What undo took back.
+
+    Args:
+        action: what was undone.
+        refs: name without namespace → its target now, or None where it is gone.
+        restored: files brought back.
+    """
+
+    action: str
+    refs: Mapping[str, ObjectId | None]
+    restored: tuple[str, ...] = ()
+
+
+def undo(place: Place, name: str | None = None) -> Undone:
+    """Take back one's own last move: of one ref, or the last operation of this workspace.
+
+    Raises:
+        UsageError: there is nothing to undo, or the move was somebody else's.
+        RefMoved: the ref has moved on since.
+    """
+    if name is not None:
+        return _undo_ref(place, name)
+    workspace = place.need_workspace("undo without a name")
+    operations = workspace.operations()
+    if not operations:
+        raise UsageError("nothing to undo")
+    return _undo_operation(place, workspace, operations[-1])
+
+
+def _undo_ref(place: Place, name: str) -> Undone:
+    full, records = reflog(place, name)
+    last = records[0]
+    own = place.workspace.id if place.workspace is not None else None
+    if last.move.workspace != own or last.move.author != place.author:
+        who = last.move.author
+        raise UsageError(f"the last move of {name} was not made here but by {who}", hint=f"`mstore reflog {name}`")
+    value = place.store.refs.read(full)
+    if (value.target if value is not None else None) != last.new:
+        raise RefMoved(name)
+    _move_back(place, full, last.new, last.old, f"undo: {last.move.action}")
+    _remember(place, f"undo of {name}", (ref_move(full, last.new, last.old),))
+    return Undone(action=f"{last.move.action} on {name}", refs={name: last.old})
+
+
+def _move_back(place: Place, ref: str, new: ObjectId | None, old: ObjectId | None, why: str) -> None:
+    move: Move = place.move("undo", why)
+    place.store.refs.move(ref, old, move, expected=new)
+
+
+def _undo_operation(place: Place, workspace: Workspace, operation: Operation) -> Undone:
+    moved: dict[str, ObjectId | None] = {}
+    refs = place.store.refs
+    # Compare all before moving any.
+    for ref in operation.moves:
+        value = refs.read(ref.ref)
+        if (value.target.hex if value is not None else None) != ref.new:
+            raise RefMoved(ref.ref.partition("/")[2], hint="somebody moved it on; `mstore reflog` shows who")
+    restored: tuple[str, ...] = ()
+    if operation.head is not None or operation.folder is not None:
+        restored = _restore_files(place, workspace, operation)
+    for ref in reversed(operation.moves):
+        make = ID_TYPES[Kind[ref.kind.upper()]]
+        new, old = (make.parse(t) if t else None for t in (ref.new, ref.old))
+        _move_back(place, ref.ref, new, old, f"undo: {operation.action}")
+        moved[ref.ref.partition("/")[2]] = old
+        if place.head is not None and operation.action.startswith("rename branch") and old is not None:
+            renamed = next((m.ref.partition("/")[2] for m in operation.moves if m.new), None)
+            if place.head.branch == renamed:
+                workspace.set_head(Head(branch=ref.ref.partition("/")[2]))
+    workspace.forget_last_operation()
+    return Undone(action=operation.action, refs=moved, restored=restored)
+
+
+def _restore_files(place: Place, workspace: Workspace, operation: Operation) -> tuple[str, ...]:
+    """Put HEAD and files back to where they were before a checkout."""
+    from mstore.ops.checkout import put_back
+
+    restored: list[str] = []
+    if operation.head is not None:
+        before, after = operation.head
+        current = {k: v for k, v in workspace.head.plain().items()}
+        if current != {k: v for k, v in after.items() if k != "at"}:
+            raise Conflict("HEAD has moved since", hint="`mstore checkout` to where you want to be")
+    folder = Path(operation.folder) if operation.folder is not None else None
+    if folder is not None and operation.head is not None:
+        before = operation.head[0]
+        at = CommitId.parse(before["at"]) if before.get("at") else None
+        put_back(place, folder, at, CommitId.parse(operation.head[1]["at"]), operation.created)
+    elif folder is not None and folder.is_dir():
+        with Destination(folder) as destination:
+            for path in operation.created:
+                remove(destination, path)
+    if folder is not None and operation.backup is not None:
+        backup = workspace.path / "undo" / operation.backup
+        folder.mkdir(parents=True, exist_ok=True)
+        with Destination(folder) as destination:
+            for source in sorted(p for p in backup.rglob("*") if p.is_file()):
+                path = source.relative_to(backup).as_posix()
+                move_in(source, destination, path)
+                restored.append(path)
+        import shutil
+
+        shutil.rmtree(backup, ignore_errors=True)
+    if operation.head is not None:
+        plain = {k: v for k, v in operation.head[0].items() if k != "at"}
+        workspace.set_head(Head.from_plain(plain, "operations"))
+    return tuple(restored)
+
+

@@ -1,0 +1,52 @@
+"""note: what became known of a version after it was committed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mstore.errors import UsageError
+from mstore.ops.place import ref_move
+from mstore.ops.revision import resolve
+from mstore.store import FACTS, add_note
+from mstore.workspace import Operation
+
+if TYPE_CHECKING:
+    from mstore.objects import NoteId
+    from mstore.ops.place import Place
+
+
+def note(
+    place: Place,
+    revision: str,
+    *,
+    metrics: Mapping[str, float] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> NoteId:
+    """Add metrics and metadata to a commit, whose id stays as it is.
+
+    Raises:
+        UsageError: there is nothing to note.
+        RefMoved: somebody noted the same commit at this moment.
+    """
+    if not metrics and not metadata:
+        raise UsageError("nothing to note", hint="--metric NAME=NUMBER, --meta KEY=VALUE")
+    if metadata and "recorded" in metadata:
+        raise UsageError("the metadata key 'recorded' is mstore's own", hint="choose another name")
+    id = resolve(place, revision).id
+    payload: dict[str, Any] = {}
+    if metrics:
+        payload["metrics"] = {k: float(v) for k, v in metrics.items()}
+    if metadata:
+        payload["metadata"] = dict(metadata)
+    before = place.store.refs.read(f"notes/{id.hex}")
+    made = add_note(place.store, id, FACTS, payload, place.move("note", ", ".join([*(metrics or {}), *(metadata or {})])))
+    if place.workspace is not None:
+        place.workspace.remember(
+            Operation(
+                f"note on {id.short}",
+                (ref_move(f"notes/{id.hex}", before.target if before else None, made),),
+                number=place.workspace.next_operation(),
+            )
+        )
+    return made

@@ -1,0 +1,133 @@
+"""Where an operation takes place: a store, perhaps a workspace on it, and who acts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mstore.errors import UsageError
+from mstore.objects import CommitId, ObjectId, TagId, Time
+from mstore.store import Move, Store
+from mstore.workspace import Head, RefMove, Workspace
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an operation takes place.
+
+    Args:
+        store: the store.
+        workspace: the workspace, or None where the store alone was named.
+        author_given: who acts, or None: configuration, git's configuration, the login.
+    """
+
+    store: Store
+    workspace: Workspace | None = None
+    author_given: str | None = None
+
+    @cached_property
+    def author(self) -> str:
+        """Who acts."""
+        if self.author_given:
+            return self.author_given
+        if self.workspace is not None:
+            known = self.workspace.config().get("author")
+            if known:
+                return known
+        return _git_author() or _login()
+
+    @property
+    def head(self) -> Head | None:
+        """HEAD of the workspace, or None without one."""
+        return self.workspace.head if self.workspace is not None else None
+
+    def head_commit(self) -> CommitId | None:
+        """The commit that HEAD stands on, or None on an unborn branch or without a workspace."""
+        head = self.head
+        if head is None:
+            return None
+        return head.commit if head.branch is None else self.branch_tip(head.branch)
+
+    def branch_tip(self, branch: str) -> CommitId | None:
+        """The commit of a branch, or None."""
+        value = self.store.refs.read(f"heads/{branch}")
+        return peeled(self.store, value.target) if value is not None else None
+
+    def move(self, action: str, message: str) -> Move:
+        """A move of a ref by this place, now."""
+        workspace = self.workspace.id if self.workspace is not None else None
+        return Move(action, message, self.author, Time.now(), workspace)
+
+    def need_workspace(self, what: str) -> Workspace:
+        """The workspace.
+
+        Raises:
+            UsageError: the store alone was named.
+        """
+        if self.workspace is None:
+            raise UsageError(
+                f"{what} needs a workspace, and only a store was named",
+                hint="`mstore init --store DIR` makes a workspace on it",
+            )
+        return self.workspace
+
+
+def ref_move(ref: str, old: ObjectId | None, new: ObjectId | None) -> RefMove:
+    """A ref's move as an operation remembers it."""
+    target = new or old
+    return RefMove(
+        ref,
+        target.kind.name.lower() if target is not None else "commit",
+        old.hex if old is not None else None,
+        new.hex if new is not None else None,
+    )
+
+
+def peeled(store: Store, target: ObjectId) -> CommitId:
+    """The commit that a ref's target stands for.
+
+    Raises:
+        UsageError: it stands for something else.
+    """
+    for _ in range(16):
+        if isinstance(target, CommitId):
+            return target
+        if not isinstance(target, TagId):
+            break
+        target = store.tag(target).target
+    raise UsageError(f"{target.kind.name.lower()} {target.short} is not a commit")
+
+
+def _git_author() -> str | None:
+    values = []
+    for key in ("user.name", "user.email"):
+        try:
+            done = subprocess.run(
+                ["git", "config", key], capture_output=True, text=True, timeout=5, check=False
+            )
+        except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+            return None
+        values.append(done.stdout.strip())
+    name, address = values
+    return f"{name} <{address}>" if name and address else name or None
+
+
+def _login() -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        return f"uid-{os.getuid()}"
+
+
+def shown(path: Path) -> str:
+    """A path as a user would type it from here."""
+    try:
+        relative = os.path.relpath(path)
+    except (OSError, ValueError):
+        return str(path)
+    return relative if not relative.startswith("../..") else str(path)

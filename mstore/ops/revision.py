@@ -1,0 +1,151 @@
+"""Revisions: what a user may type where a commit is due.
+
+    NAME            a branch, then a tag, then a full or short id
+    HEAD            where the workspace stands (also `@`)
+    NAME@{n}        where the branch was n moves ago
+    REV~n  REV^  REV^n
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mstore.errors import NotFound, Refused, RevisionNotFound, UsageError
+from mstore.objects import CommitId
+from mstore.ops.place import peeled
+from mstore.store import ambiguous, check_ref_name
+
+if TYPE_CHECKING:
+    from mstore.ops.place import Place
+
+_HEX: Final = re.compile(r"[0-9a-f]{4,64}")
+_STEP: Final = re.compile(r"~([0-9]*)|\^([0-9]*)|@\{([0-9]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a revision stands for.
+
+    Args:
+        id: the commit.
+        branch: the branch that was named plainly, or None.
+        warning: one sentence, or None.
+    """
+
+    id: CommitId
+    branch: str | None = None
+    warning: str | None = None
+
+
+def resolve(place: Place, revision: str) -> Resolved:
+    """Find the commit that a revision names.
+
+    Raises:
+        RevisionNotFound: nothing has this name; near ones are listed.
+        Ambiguous: a short id fits several commits.
+        UsageError: it has no meaning here.
+    """
+    match = _STEP.search(revision)
+    if match is None:
+        return _plain(place, revision)
+    name, position = revision[: match.start()], match.start()
+    branch: str | None = None
+    if match.group(3) is not None:
+        found = Resolved(_earlier(place, name, int(match.group(3))))
+        position = match.end()
+    else:
+        found = _plain(place, name)
+        branch = None
+    id = found.id
+    while position < len(revision):
+        step = _STEP.match(revision, position)
+        if step is None or step.group(3) is not None:
+            raise UsageError(f"cannot read revision {revision!r} from {revision[position:]!r} on")
+        id = _step(place, id, step, revision)
+        position = step.end()
+    return Resolved(id, branch, found.warning)
+
+
+def _step(place: Place, id: CommitId, step: re.Match[str], revision: str) -> CommitId:
+    def parent(child: CommitId, number: int) -> CommitId:
+        parents = place.store.commit(child).parents
+        if number > len(parents):
+            what = "no parent" if not parents else f"no parent {number}"
+            raise RevisionNotFound(revision, hint=f"{child.short} has {what}")
+        return parents[number - 1]
+
+    if step.group(1) is not None:
+        for _ in range(int(step.group(1) or 1)):
+            id = parent(id, 1)
+        return id
+    number = int(step.group(2) or 1)
+    return parent(id, number) if number else id
+
+
+def _earlier(place: Place, name: str, moves: int) -> CommitId:
+    head = place.head
+    if not name or name in ("HEAD", "@"):
+        if head is None or head.branch is None:
+            raise UsageError(f"{name or ''}@{{{moves}}} needs a branch", hint="for example main@{1}")
+        name = head.branch
+    check_ref_name(name)
+    try:
+        records = place.store.refs.log(f"heads/{name}")
+    except NotFound:
+        raise _not_found(place, name) from None
+    if moves >= len(records):
+        raise RevisionNotFound(f"{name}@{{{moves}}}", hint=f"{name} has moved {len(records)} times")
+    target = records[moves].new
+    if target is None:
+        raise RevisionNotFound(f"{name}@{{{moves}}}", hint=f"{name} was deleted then")
+    return peeled(place.store, target)
+
+
+def _plain(place: Place, name: str) -> Resolved:
+    if not name:
+        raise UsageError("an empty revision names nothing")
+    if name in ("HEAD", "@"):
+        head = place.head
+        if head is None:
+            raise UsageError("HEAD needs a workspace", hint="name a branch, a tag or an id")
+        id = place.head_commit()
+        if id is None:
+            raise RevisionNotFound("HEAD", hint=f"branch {head.branch} has no commit yet")
+        return Resolved(id, head.branch)
+    refs = place.store.refs
+    try:
+        check_ref_name(name)
+        branch, tag = refs.read(f"heads/{name}"), refs.read(f"tags/{name}")
+    except Refused:
+        branch = tag = None
+    named = branch or tag
+    if named is not None:
+        warning = None
+        if _HEX.fullmatch(name) and place.store.commits_beginning_with(name):
+            kind = "branch" if branch is not None else "tag"
+            warning = f"{name!r} is both a {kind} and the beginning of a commit id; the {kind} is meant"
+        return Resolved(peeled(place.store, named.target), name if branch is not None else None, warning)
+    digits = name.lower()
+    if _HEX.fullmatch(digits):
+        found = place.store.commits_beginning_with(digits)
+        if len(found) == 1:
+            return Resolved(found[0])
+        if found:
+            raise ambiguous(place.store, name, found)
+    raise _not_found(place, name)
+
+
+def _not_found(place: Place, name: str) -> RevisionNotFound:
+    refs = place.store.refs
+    names = [*refs.names("heads"), *refs.names("tags")]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    near += [n for n in names if name.casefold() in n.casefold() and n not in near][: 3 - len(near)]
+    if near:
+        return RevisionNotFound(name, near=tuple(near))
+    hint = "there is no commit yet: `mstore commit DIR -m MESSAGE`"
+    if names:
+        hint = "there are: " + ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+    return RevisionNotFound(name, hint=hint)

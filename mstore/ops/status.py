@@ -1,0 +1,130 @@
+"""status: where the workspace stands, and what changed in the model directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mstore.errors import NotFound, UsageError
+from mstore.formats import role_of
+from mstore.ops.tree import Tree, read_folder
+
+if TYPE_CHECKING:
+    from mstore.objects import Commit, CommitId, Manifest
+    from mstore.ops.place import Place
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How a folder differs from a version; paths, sorted."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+    def paths(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.added, *self.changed, *self.removed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Where a workspace stands.
+
+    Args:
+        branch: HEAD's branch, or None.
+        commit: HEAD's commit, or None on an unborn branch.
+        message: of that commit.
+        model_dir: the model directory, or None while none is known.
+        problem: why there is no clear model directory, or it cannot be read.
+        changes: what differs in it from HEAD.
+        left_out: ignored paths in it.
+        branches: how many branches the store has.
+    """
+
+    branch: str | None
+    commit: CommitId | None
+    message: str | None = None
+    model_dir: Path | None = None
+    problem: str | None = None
+    changes: Changes = field(default_factory=Changes)
+    left_out: tuple[str, ...] = ()
+    branches: int = 0
+
+
+def changes_between(tree: Tree, manifest: Manifest | None) -> Changes:
+    """How a folder differs from a manifest."""
+    there = manifest.by_path if manifest is not None else {}
+    added, changed = [], []
+    for path, entry in tree.entries.items():
+        other = there.get(path)
+        if other is None:
+            added.append(path)
+        elif entry.segments != other.segments:
+            changed.append(path)
+    removed = [path for path in there if path not in tree.entries]
+    return Changes(tuple(added), tuple(changed), tuple(removed))
+
+
+def left_out_roles(commit: Commit | None) -> frozenset[str]:
+    """The roles that `commit --without` left out of a version."""
+    recorded = commit.metadata.get("recorded") if commit is not None else None
+    without = recorded.get("without") if isinstance(recorded, dict) else None
+    return frozenset(str(r) for r in without) if isinstance(without, list) else frozenset()
+
+
+def compare_folder(place: Place, folder: Path, id: CommitId | None) -> tuple[Tree, Changes]:
+    """A folder, and how it differs from a commit. Raises MStoreError."""
+    store, workspace = place.store, place.workspace
+    commit = store.commit(id) if id is not None else None
+    manifest = store.manifest(commit.manifest) if commit is not None else None
+    apart = (store.path,) if workspace is None else (store.path, workspace.path)
+    tree = read_folder(
+        folder,
+        cache=workspace.stat_cache if workspace is not None else None,
+        load_layout=store.layout,
+        apart=apart,
+    )
+    changes = changes_between(tree, manifest)
+    without = left_out_roles(commit)
+    if without:
+        added = tuple(p for p in changes.added if role_of(p) not in without)
+        changes = Changes(added, changes.changed, changes.removed)
+    return tree, changes
+
+
+def status(place: Place) -> Status:
+    """Where the workspace stands.
+
+    Raises:
+        UsageError: there is no workspace.
+        Refused: the model directory holds what cannot be committed.
+    """
+    workspace = place.need_workspace("status")
+    head, id = workspace.head, place.head_commit()
+    message = place.store.commit(id).message if id is not None else None
+    branches = sum(1 for _ in place.store.refs.names("heads"))
+    problem: str | None = None
+    folder: Path | None = None
+    changes, left_out = Changes(), ()
+    try:
+        folder = workspace.unambiguous_model_dir()
+        if folder is not None:
+            tree, changes = compare_folder(place, folder, id)
+            left_out = tree.found.left_out
+    except (UsageError, NotFound) as error:
+        problem = error.message
+    return Status(
+        branch=head.branch,
+        commit=id,
+        message=message,
+        model_dir=folder,
+        problem=problem,
+        changes=changes,
+        left_out=left_out,
+        branches=branches,
+    )

@@ -1,0 +1,94 @@
+"""Text that comes from files and goes to people.
+
+Names and messages may hold control characters that would steer a terminal;
+`escaped` shows them instead. Pure; prints nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import unicodedata
+from typing import Any
+
+
+def _must_escape(character: str) -> bool:
+    # Cc controls, Cf formats (bidi marks, zero widths), Cs surrogates, line separators.
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def escaped(text: str, *, newlines: bool = False) -> str:
+    """Text with every control and format character written as `\\x1b`, `\\u202e` …
+
+    Args:
+        text: anything.
+        newlines: leave line feeds and tabs as they are.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    shown = []
+    for character in text:
+        if newlines and character in "\n\t":
+            shown.append(character)
+        elif _must_escape(character):
+            code = ord(character)
+            shown.append(
+                f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+            )
+        else:
+            shown.append(character)
+    return "".join(shown)
+
+
+def size(bytes_count: float) -> str:
+    """Bytes for people: powers of ten, as disks are sold."""
+    value = float(bytes_count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 999.95 or unit == "GB" and abs(value) < 999_950:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.{_digits(value)}f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _digits(value: float) -> int:
+    return 0 if abs(value) >= 99.95 else 1
+
+
+def number(value: Any) -> str:
+    """A metric for people."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return escaped(str(value))
+    if isinstance(value, int) or value.is_integer() and abs(value) < 1e15:
+        return str(int(value)) if not (isinstance(value, float) and math.isinf(value)) else str(value)
+    return f"{value:.4g}"
+
+
+def age(ns: int, *, now_ns: int | None = None) -> str:
+    """How long ago a moment was, for people."""
+    seconds = ((time.time_ns() if now_ns is None else now_ns) - ns) / 1e9
+    if seconds < -60:
+        return "in the future"
+    for limit, unit, name in (
+        (90, 1, "s"),
+        (90 * 60, 60, "min"),
+        (36 * 3600, 3600, "h"),
+        (14 * 86400, 86400, "d"),
+        (70 * 86400, 7 * 86400, "w"),
+        (700 * 86400, 30.44 * 86400, "mo"),
+    ):
+        if seconds < limit:
+            return f"{max(0, seconds) / unit:.0f} {name} ago"
+    return f"{seconds / (365.25 * 86400):.0f} y ago"
+
+
+def jsonable(value: Any) -> Any:
+    """A value that strict JSON can hold: NaN and infinities, and bytes, become text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(v) for v in value]
+    return value

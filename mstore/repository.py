@@ -1,0 +1,446 @@
+"""The facade: a Repository has one thin method a verb.
+
+Hides how stores and workspaces are found and tied together. Everything that it
+returns is a frozen value. It reads no environment variables and prints nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mstore.errors import NoStore, Refused, UsageError
+from mstore.ops.place import Place
+from mstore.store import STORE_FILE, Store
+from mstore.workspace import FOLDER, Workspace
+
+if TYPE_CHECKING:
+    from mstore.formats import Facts
+    from mstore.objects import CommitId, Manifest, NoteId
+    from mstore.ops.checkout import CheckoutResult
+    from mstore.ops.commit import CommitResult, Progress
+    from mstore.ops.diff import DiffResult
+    from mstore.ops.fsck import FsckResult
+    from mstore.ops.importing import ImportResult
+    from mstore.ops.log import LogEntry
+    from mstore.ops.names import Branch, TagEntry, Undone
+    from mstore.ops.show import Shown, Tensor, TensorRef
+    from mstore.ops.status import Status
+    from mstore.store import Record
+    from mstore.workspace import Head
+
+_DEFAULT_CACHE = Path("~/.cache/mstore")
+
+
+def init(
+    path: str | Path = ".",
+    *,
+    store: str | Path | None = None,
+    shared: bool = False,
+    model_dir: str | Path | None = None,
+    force: bool = False,
+) -> Repository:
+    """Make a workspace, and a store where there is none yet.
+
+    Args:
+        path: the folder that gets a `.mstore`.
+        store: a store elsewhere, made if absent; None: inside `.mstore`.
+        shared: a new store's files are group-writable.
+        model_dir: the model directory; None: the first folder committed.
+        force: make it even in a folder that looks like a model directory.
+
+    Raises:
+        Refused: there is a workspace, or `path` looks like a model directory.
+        StorageFailed: the system failed.
+    """
+    root = Path(path).absolute()
+    folder = root / FOLDER
+    if not force and root.is_dir() and _looks_like_model(root):
+        raise Refused(
+            str(root),
+            "looks like a model directory, which training scripts delete and write anew",
+            hint="make the store in the folder above it, or use --force",
+        )
+    if (folder / "workspace.json").exists():
+        raise Refused(str(folder), "is a workspace already")
+    where = Path(store).absolute() if store is not None else folder / "store"
+    if not (where / STORE_FILE).exists():
+        Store.create(where, shared=shared)
+    Workspace.create(folder, store=where, model_dir=Path(model_dir) if model_dir is not None else None)
+    return open(workspace=folder)
+
+
+def _looks_like_model(folder: Path) -> bool:
+    names = {p.name for p in folder.iterdir()}
+    return bool(
+        names & {"adapter_config.json", "config.json", "trainer_state.json", "model.safetensors.index.json"}
+    ) or any(n.endswith(".safetensors") for n in names)
+
+
+def open(
+    path: str | Path | None = None,
+    *,
+    store: str | Path | None = None,
+    workspace: str | Path | None = None,
+    cache: str | Path | None = None,
+    author: str | None = None,
+) -> Repository:
+    """Open a repository.
+
+    Args:
+        path: where to look for a workspace, upward; default: the current folder.
+        store: a store's folder: it alone is opened, without a workspace.
+        workspace: a `.mstore` folder, or the folder that has one.
+        cache: where the catalog of a store without workspace is kept.
+        author: who acts; default: configuration, git's, the login.
+
+    Raises:
+        NoStore: nothing is there; says where it looked.
+        Corrupt, Unsupported: it cannot be read.
+    """
+    if store is not None and workspace is not None:
+        raise UsageError("name a store or a workspace, not both")
+    if store is not None:
+        folder = Path(store).absolute()
+        for inside in (folder / FOLDER / "store", folder / "store"):
+            if not (folder / STORE_FILE).exists() and (inside / STORE_FILE).exists():
+                folder = inside
+        keep = Path(cache) if cache is not None else _DEFAULT_CACHE.expanduser()
+        return Repository(Place(Store(folder, catalog_path=lambda id: keep / f"{id}.sqlite"), None, author))
+    if workspace is not None:
+        found = Path(workspace).absolute()
+        if not (found / "workspace.json").is_file() and (found / FOLDER / "workspace.json").is_file():
+            found /= FOLDER
+        if not (found / "workspace.json").is_file():
+            raise NoStore(f"no workspace at {workspace}", hint="`mstore init` makes one")
+    else:
+        start = Path(path) if path is not None else Path.cwd()
+        above = Workspace.find(start)
+        if above is None:
+            raise NoStore(
+                f"no {FOLDER} in {start.absolute()} or any folder above it",
+                hint="`mstore init` makes one here; --workspace DIR or --store DIR name one elsewhere",
+            )
+        found = above
+    opened = Workspace(found)
+    catalog = opened.cache_path / "catalog.sqlite"
+    return Repository(Place(Store(opened.store_path, catalog_path=lambda id: catalog), opened, author))
+
+
+class Repository:
+    """A store, and perhaps a workspace on it.
+
+    Args:
+        place: where its operations take place.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def __repr__(self) -> str:
+        where = self.workspace.path if self.workspace is not None else self.store.path
+        return f"Repository({str(where)!r})"
+
+    def __enter__(self) -> Repository:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close files. The repository can still be used."""
+        self.store.close()
+        if self.workspace is not None:
+            self.workspace.stat_cache.close()
+
+    @property
+    def place(self) -> Place:
+        """Where its operations take place."""
+        return self._place
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+        return self._place.store
+
+    @property
+    def workspace(self) -> Workspace | None:
+        """The workspace, or None where the store alone was opened."""
+        return self._place.workspace
+
+    @property
+    def head(self) -> Head | None:
+        """Where the workspace stands, or None without one."""
+        return self._place.head
+
+    # -- writing
+
+    def commit(
+        self,
+        path: str | Path | None = None,
+        *,
+        message: str | None = None,
+        branch: str | None = None,
+        start: str | CommitId | None = None,
+        base: str | CommitId | None = None,
+        without: Iterable[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        append: bool = False,
+        allow_empty: bool = False,
+        allow_no_weights: bool = False,
+        allow_incomplete: bool = False,
+        allow_opaque: bool = False,
+        strict: bool = False,
+        by_hand: bool = True,
+        author: str | None = None,
+        progress: Progress | None = None,
+    ) -> CommitResult:
+        """Commit a folder; see `mstore.ops.commit.CommitOptions` for the arguments.
+
+        Args:
+            path: the folder; None: the model directory.
+            author: who commits, for this commit alone.
+            progress: told (what, bytes done, bytes in all).
+
+        Raises:
+            UsageError, Refused, RefMoved, NotFound, StorageFailed.
+        """
+        from mstore.ops.commit import CommitOptions, commit
+
+        options = CommitOptions(
+            message=message,
+            branch=branch,
+            start=str(start) if start is not None else None,
+            base=str(base) if base is not None else None,
+            without=frozenset(without),
+            metadata=metadata or {},
+            metrics=metrics or {},
+            append=append,
+            allow_empty=allow_empty,
+            allow_no_weights=allow_no_weights,
+            allow_incomplete=allow_incomplete,
+            allow_opaque=allow_opaque,
+            strict=strict,
+            by_hand=by_hand,
+        )
+        place = self._place if author is None else replace(self._place, author_given=author)
+        return commit(place, Path(path) if path is not None else None, options, progress=progress)
+
+    def note(
+        self,
+        rev: str | CommitId,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> NoteId:
+        """Add metrics and metadata to a commit later; its id stays. Raises UsageError, NotFound, RefMoved."""
+        from mstore.ops.note import note
+
+        return note(self._place, str(rev), metrics=metrics, metadata=metadata)
+
+    def checkout(
+        self,
+        rev: str | CommitId,
+        *,
+        to: str | Path | None = None,
+        force: bool = False,
+        new_branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> CheckoutResult:
+        """Write a version into a folder; see `mstore.ops.checkout.checkout`."""
+        from mstore.ops.checkout import checkout
+
+        return checkout(
+            self._place,
+            str(rev),
+            to=Path(to) if to is not None else None,
+            force=force,
+            new_branch=new_branch,
+            progress=progress,
+        )
+
+    def import_folders(
+        self,
+        folders: Iterable[str | Path],
+        *,
+        branch: str | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> ImportResult:
+        """Turn checkpoint folders into history. Raises NotFound, Refused, StorageFailed."""
+        from mstore.ops.importing import ImportResult, plan_import, run_import
+
+        planned = plan_import([Path(f) for f in folders], branch=branch)
+        if dry_run:
+            return ImportResult(planned=planned, size_bytes=sum(p.size_bytes for p in planned))
+        return run_import(self._place, planned, progress=progress)
+
+    # -- looking
+
+    def status(self) -> Status:
+        """Where the workspace stands. Raises UsageError, Refused."""
+        from mstore.ops.status import status
+
+        return status(self._place)
+
+    def resolve(self, rev: str | CommitId) -> CommitId:
+        """The commit that a revision names. Raises RevisionNotFound, Ambiguous, UsageError."""
+        from mstore.ops.revision import resolve
+
+        return resolve(self._place, str(rev)).id
+
+    def log(
+        self,
+        rev: str | CommitId | None = None,
+        *,
+        limit: int | None = None,
+        all: bool = False,  # noqa: A002 - the option's name on the command line
+    ) -> list[LogEntry]:
+        """Versions, the latest first. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        from mstore.ops.log import log
+
+        found = log(self._place, str(rev) if rev is not None else None, everything=all)
+        return list(islice(found.entries, limit))
+
+    def show(self, rev: str | CommitId = "HEAD") -> Shown:
+        """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        from mstore.ops.show import show
+
+        return show(self._place, str(rev))
+
+    def diff(
+        self, a: str | CommitId | Path = "HEAD", b: str | CommitId | Path | None = None, *, stat: bool = False
+    ) -> DiffResult:
+        """Compare two versions or folders (a `Path`, or text with a `/`); b None: the model directory."""
+        from mstore.ops.diff import diff, side_of
+
+        return diff(side_of(self._place, a), side_of(self._place, b), stat=stat)
+
+    def manifest(self, rev: str | CommitId) -> Manifest:
+        """The files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        from mstore.ops.show import manifest_of
+
+        return manifest_of(self._place, str(rev))
+
+    def facts(self, rev: str | CommitId) -> Facts:
+        """What a version says of itself. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        from mstore.ops.stored import facts_of_manifest
+
+        return facts_of_manifest(self.store, self.manifest(rev))
+
+    def cat(self, rev: str | CommitId, path: str) -> Iterator[Any]:
+        """Bytes of a file in parts. Raises NotFound, Corrupt."""
+        from mstore.ops.show import cat
+
+        return cat(self._place, str(rev), path)
+
+    def read_file(self, rev: str | CommitId, path: str) -> bytes:
+        """All bytes of a file. Raises NotFound, Corrupt."""
+        return b"".join(self.cat(rev, path))
+
+    def tensors(self, rev: str | CommitId) -> tuple[TensorRef, ...]:
+        """Tensors of a version. Raises RevisionNotFound, Corrupt."""
+        from mstore.ops.show import tensors
+
+        return tensors(self._place, str(rev))
+
+    def read_tensor(self, rev: str | CommitId, name: str, *, path: str | None = None) -> Tensor:
+        """A tensor's dtype, shape and bytes. Raises NotFound, UsageError, Corrupt."""
+        from mstore.ops.show import read_tensor
+
+        return read_tensor(self._place, str(rev), name, path=path)
+
+    def fsck(self, *, quick: bool = False, progress: Progress | None = None) -> FsckResult:
+        """Check the store. Raises StorageFailed."""
+        from mstore.ops.fsck import fsck
+
+        return fsck(self._place, quick=quick, progress=progress)
+
+    # -- names
+
+    def branches(self) -> dict[str, CommitId]:
+        """Branches and their commits."""
+        return {b.name: b.id for b in self.list_branches()}
+
+    def list_branches(self) -> tuple[Branch, ...]:
+        """Branches, by name."""
+        from mstore.ops.names import branches
+
+        return branches(self._place)
+
+    def make_branch(self, name: str, rev: str | CommitId | None = None, *, force: bool = False) -> CommitId:
+        """Make a branch. Raises Conflict, Refused."""
+        from mstore.ops.names import make_branch
+
+        return make_branch(self._place, name, str(rev) if rev is not None else None, force=force)
+
+    def delete_branch(self, name: str) -> CommitId:
+        """Delete a branch; gives the commit that it had. Raises RevisionNotFound, UsageError."""
+        from mstore.ops.names import delete_branch
+
+        return delete_branch(self._place, name)
+
+    def rename_branch(self, old: str, new: str) -> None:
+        """Rename a branch. Raises RevisionNotFound, Conflict."""
+        from mstore.ops.names import rename_branch
+
+        rename_branch(self._place, old, new)
+
+    def list_tags(self) -> tuple[TagEntry, ...]:
+        """Tags, by name."""
+        from mstore.ops.names import tags
+
+        return tags(self._place)
+
+    def make_tag(
+        self, name: str, rev: str | CommitId | None = None, *, message: str | None = None, force: bool = False
+    ) -> CommitId:
+        """Tag a version. Raises Conflict, Refused."""
+        from mstore.ops.names import make_tag
+
+        return make_tag(self._place, name, str(rev) if rev is not None else None, message=message, force=force)
+
+    def delete_tag(self, name: str) -> CommitId:
+        """Delete a tag. Raises RevisionNotFound."""
+        from mstore.ops.names import delete_tag
+
+        return delete_tag(self._place, name)
+
+    def rename_tag(self, old: str, new: str) -> None:
+        """Rename a tag. Raises RevisionNotFound, Conflict."""
+        from mstore.ops.names import rename_tag
+
+        rename_tag(self._place, old, new)
+
+    def reflog(self, name: str | None = None) -> tuple[Record, ...]:
+        """Moves of a ref, the latest first. Raises RevisionNotFound, NotFound."""
+        from mstore.ops.names import reflog
+
+        return reflog(self._place, name)[1]
+
+    def undo(self, name: str | None = None) -> Undone:
+        """Take back one's own last move. Raises UsageError, RefMoved, Dirty."""
+        from mstore.ops.names import undo
+
+        return undo(self._place, name)
+
+
+def weights_id(folder: str | Path) -> str:
+    """The weights id of a model or adapter folder, without any store.
+
+    Args:
+        folder: what `save_pretrained` wrote.
+
+    Raises:
+        Refused: its root holds no weights, or a file breaks a rule.
+    """
+    from mstore.ops.tree import folder_weights
+
+    found = folder_weights(Path(folder))
+    if "" not in found:
+        raise Refused(str(folder), "holds no weights")
+    return found[""].hex

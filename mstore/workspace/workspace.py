@@ -1,0 +1,361 @@
+"""A workspace: one user's or job's `.mstore/` folder.
+
+HEAD, the model directory, configuration, what `undo` needs, and where the
+store is. Source: docs/format.md section 9. Ten workspaces on one store do not
+disturb each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from mstore.backend import replace_file
+from mstore.errors import Corrupt, Refused, StorageFailed, UsageError
+from mstore.objects import CommitId
+from mstore.store import STORE_FILE, check_ref_name
+from mstore.workspace.statcache import StatCache
+
+FOLDER: Final = ".mstore"
+WORKSPACE_FILE: Final = "workspace.json"
+_OPERATIONS_KEPT: Final = 50
+CONFIG_KEYS: Final = {
+    "author": "who commits: `Name <address>`",
+    "model-dir": "the folder that a bare commit takes and checkout writes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a workspace stands: on a branch, or on a commit alone."""
+
+    branch: str | None = None
+    commit: CommitId | None = None
+
+    def plain(self) -> dict[str, str]:
+        """The object that stands in the HEAD file."""
+        if self.branch is not None:
+            return {"branch": self.branch}
+        return {"commit": self.commit.hex if self.commit else ""}
+
+    @classmethod
+    def from_plain(cls, plain: Any, where: str) -> Head:
+        """Read it. Raises Corrupt."""
+        try:
+            if set(plain) == {"branch"}:
+                return cls(branch=check_ref_name(plain["branch"]))
+            if set(plain) == {"commit"}:
+                return cls(commit=CommitId.parse(plain["commit"]))
+        except (Refused, TypeError) as error:
+            raise Corrupt(where, f"cannot be read: {error}") from error
+        raise Corrupt(where, "names neither a branch nor a commit")
+
+
+@dataclass(frozen=True, slots=True)
+class RefMove:
+    """A ref's move as an operation remembers it; hex ids or None."""
+
+    ref: str
+    kind: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Something that `undo` can take back.
+
+    Args:
+        action: what was done, for people.
+        moves: refs moved.
+        head: HEAD before and after, if it moved.
+        folder: the folder that checkout wrote, or None.
+        backup: where its replaced files are kept, below the workspace, or None.
+        created: paths that checkout added to the folder.
+    """
+
+    action: str
+    moves: tuple[RefMove, ...] = ()
+    head: tuple[dict[str, str], dict[str, str]] | None = None
+    folder: str | None = None
+    backup: str | None = None
+    created: tuple[str, ...] = ()
+    number: int = 0
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Operation:
+        """Read one from its JSON object."""
+        head = plain.get("head")
+        return cls(
+            plain["action"],
+            tuple(RefMove(**m) for m in plain.get("moves", ())),
+            (head[0], head[1]) if head else None,
+            plain.get("folder"),
+            plain.get("backup"),
+            tuple(plain.get("created", ())),
+            plain["number"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    id: str
+    store: str
+    model_dir: str | None = None
+    bound: bool = False
+    paths: tuple[str, ...] = field(default=())
+
+
+class Workspace:
+    """An open workspace.
+
+    Args:
+        path: the `.mstore` folder.
+
+    Raises:
+        Corrupt: workspace.json or HEAD cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        plain = self._read_json(WORKSPACE_FILE)
+        try:
+            self._settings = _Settings(
+                str(plain["id"]),
+                str(plain["store"]),
+                plain.get("model_dir"),
+                bool(plain.get("bound", False)),
+                tuple(plain.get("paths", ())),
+            )
+        except (KeyError, TypeError) as error:
+            raise Corrupt(str(path / WORKSPACE_FILE), f"lacks {error}") from error
+
+    # -- making and finding
+
+    @classmethod
+    def create(cls, path: Path, *, store: Path, model_dir: Path | None = None, branch: str = "main") -> Workspace:
+        """Make a workspace on a store.
+
+        Args:
+            path: the `.mstore` folder to make.
+            store: the store's folder, inside `path` or elsewhere.
+            model_dir: the model directory, or None to take the first folder committed.
+            branch: where HEAD stands at first.
+
+        Raises:
+            Refused: there is a workspace.
+            StorageFailed: the system failed.
+        """
+        if (path / WORKSPACE_FILE).exists():
+            raise Refused(str(path), "is a workspace already")
+        inside = store.resolve().is_relative_to(path.resolve())
+        settings = _Settings(
+            secrets.token_hex(16),
+            str(store.resolve().relative_to(path.resolve())) if inside else str(store.resolve()),
+            str(model_dir.resolve()) if model_dir is not None else None,
+            model_dir is not None,
+        )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            _write(path / ".gitignore", b"*\n")
+            _write(path / "HEAD", _json(Head(branch=branch).plain()))
+            _write(path / WORKSPACE_FILE, _json(asdict(settings)))
+        except OSError as error:
+            raise StorageFailed(f"cannot make a workspace at {path}: {error.strerror}") from error
+        return cls(path)
+
+    @staticmethod
+    def find(start: Path) -> Path | None:
+        """The `.mstore` folder of a folder or of the nearest one above it."""
+        start = start.absolute()
+        for folder in (start, *start.parents):
+            if (folder / FOLDER / WORKSPACE_FILE).is_file():
+                return folder / FOLDER
+        return None
+
+    # -- what it says
+
+    @property
+    def id(self) -> str:
+        """32 hex digits; stands in the reflog beside this workspace's moves."""
+        return self._settings.id
+
+    @property
+    def store_path(self) -> Path:
+        """Where the store is."""
+        return self.path / self._settings.store
+
+    @property
+    def cache_path(self) -> Path:
+        """A folder that may be deleted at any time."""
+        return self.path / "cache"
+
+    @cached_property
+    def stat_cache(self) -> StatCache:
+        """The stat cache, for this workspace's store."""
+        identity = self.store_path / STORE_FILE
+        try:
+            store_id = str(json.loads(identity.read_bytes())["id"])
+        except (OSError, ValueError, KeyError, TypeError):
+            store_id = ""
+        return StatCache(self.cache_path / "stat.sqlite", store_id)
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            plain = json.loads(path.read_bytes())
+        except OSError as error:
+            raise StorageFailed(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise Corrupt(str(path), f"is not JSON: {error}") from error
+        if not isinstance(plain, dict):
+            raise Corrupt(str(path), "is not an object")
+        return plain
+
+    def _write_json(self, name: str, plain: object) -> None:
+        try:
+            _write(self.path / name, _json(plain))
+        except OSError as error:
+            raise StorageFailed(f"cannot write {self.path / name}: {error.strerror}") from error
+
+    # -- HEAD
+
+    @property
+    def head(self) -> Head:
+        """Where the workspace stands. Raises Corrupt."""
+        return Head.from_plain(self._read_json("HEAD"), str(self.path / "HEAD"))
+
+    def set_head(self, head: Head) -> None:
+        """Stand elsewhere, durably."""
+        self._write_json("HEAD", head.plain())
+
+    # -- the model directory
+
+    def _save(self, settings: _Settings) -> None:
+        self._settings = settings
+        self._write_json(WORKSPACE_FILE, asdict(settings))
+
+    @property
+    def model_dir(self) -> Path | None:
+        """The model directory, or None while no folder was committed."""
+        known = self._settings.model_dir
+        return Path(known) if known is not None else None
+
+    def unambiguous_model_dir(self) -> Path | None:
+        """The model directory, if it is clear which one is meant.
+
+        Raises:
+            UsageError: two folders were committed and none is configured.
+        """
+        if not self._settings.bound and len(self._settings.paths) > 1:
+            named = " and ".join(self._settings.paths[:2])
+            raise UsageError(
+                f"{named} were both committed here, and none is configured as the model directory",
+                hint="name the folder (`commit PATH`, `checkout REV --to DIR`),"
+                " or choose one: `mstore config model-dir DIR`",
+            )
+        return self.model_dir
+
+    def bind(self, path: Path, *, configured: bool = False) -> None:
+        """Take note of a folder that was committed by hand; the first becomes the model directory.
+
+        Args:
+            path: the folder.
+            configured: the user chose it; nothing rebinds it but another choice.
+        """
+        from dataclasses import replace
+
+        known = str(path.resolve())
+        settings = self._settings
+        if configured:
+            self._save(replace(settings, model_dir=known, bound=True))
+        elif known not in settings.paths:
+            self._save(
+                replace(settings, model_dir=settings.model_dir or known, paths=(*settings.paths, known))
+            )
+
+    # -- configuration
+
+    def config(self) -> dict[str, str]:
+        """Configuration values by key."""
+        values: dict[str, str] = {}
+        if (self.path / "config.json").exists():
+            values = {str(k): str(v) for k, v in self._read_json("config.json").items()}
+        if self._settings.bound and self._settings.model_dir is not None:
+            values["model-dir"] = self._settings.model_dir
+        return values
+
+    def set_config(self, key: str, value: str | None) -> None:
+        """Set or remove a configuration value.
+
+        Raises:
+            UsageError: there is no such key.
+        """
+        if key not in CONFIG_KEYS:
+            raise UsageError(f"no such configuration: {key!r}", hint="known: " + ", ".join(CONFIG_KEYS))
+        if key == "model-dir":
+            from dataclasses import replace
+
+            if value is None:
+                self._save(replace(self._settings, bound=False))
+            else:
+                self.bind(Path(value), configured=True)
+            return
+        values = {k: v for k, v in self.config().items() if k != "model-dir"}
+        if value is None:
+            values.pop(key, None)
+        else:
+            values[key] = value
+        self._write_json("config.json", values)
+
+    # -- operations
+
+    def operations(self) -> tuple[Operation, ...]:
+        """What can be undone, the latest last."""
+        try:
+            lines = (self.path / "operations").read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return ()
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                found.append(Operation.from_plain(json.loads(line)))
+        return tuple(found)
+
+    def next_operation(self) -> int:
+        """The number that the next operation will have."""
+        known = self.operations()
+        return known[-1].number + 1 if known else 1
+
+    def remember(self, operation: Operation) -> None:
+        """Add an operation that was done. Losing this record costs an `undo`, nothing else."""
+        kept = [*self.operations(), operation][-_OPERATIONS_KEPT:]
+        self._write_operations(kept)
+
+    def forget_last_operation(self) -> None:
+        """Drop the latest operation: it was undone."""
+        self._write_operations(list(self.operations()[:-1]))
+
+    def _write_operations(self, operations: list[Operation]) -> None:
+        text = "".join(json.dumps(asdict(o)) + "\n" for o in operations)
+        temporary = self.path / f".operations-{secrets.token_hex(6)}.tmp"
+        try:
+            temporary.write_text(text, "utf-8")
+            os.replace(temporary, self.path / "operations")
+        except OSError as error:
+            raise StorageFailed(f"cannot write in {self.path}: {error.strerror}") from error
+
+
+def _json(plain: object) -> bytes:
+    return (json.dumps(plain, indent=1) + "\n").encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    replace_file(path, content, temporary=path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp"))
