@@ -214,7 +214,7 @@ def main() -> int:
     parser.add_argument("--out", metavar="DIR", default="demo-out", help="default: demo-out")
     chosen = parser.parse_args()
     transformers_logging.disable_progress_bar()
-    logging.basicConfig(format="  mstore: %(message)s")
+    logging.basicConfig(format="  %(message)s")
     logging.getLogger("mstore.hf").setLevel(logging.INFO)
     began = time.monotonic()
     try:

@@ -6,7 +6,6 @@ returns is a frozen value. It reads no environment variables and prints nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,6 +17,8 @@ from mstore.store import STORE_FILE, Store
 from mstore.workspace import FOLDER, Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from mstore.formats import Facts
     from mstore.objects import CommitId, Manifest, NoteId
     from mstore.ops.checkout import CheckoutResult
@@ -76,7 +77,8 @@ def init(
 def _looks_like_model(folder: Path) -> bool:
     names = {p.name for p in folder.iterdir()}
     return bool(
-        names & {"adapter_config.json", "config.json", "trainer_state.json", "model.safetensors.index.json"}
+        names
+        & {"adapter_config.json", "config.json", "trainer_state.json", "model.safetensors.index.json"}
     ) or any(n.endswith(".safetensors") for n in names)
 
 
@@ -109,7 +111,9 @@ def open(
             if not (folder / STORE_FILE).exists() and (inside / STORE_FILE).exists():
                 folder = inside
         keep = Path(cache) if cache is not None else _DEFAULT_CACHE.expanduser()
-        return Repository(Place(Store(folder, catalog_path=lambda id: keep / f"{id}.sqlite"), None, author))
+        return Repository(
+            Place(Store(folder, catalog_path=lambda id: keep / f"{id}.sqlite"), None, author)
+        )
     if workspace is not None:
         found = Path(workspace).absolute()
         if not (found / "workspace.json").is_file() and (found / FOLDER / "workspace.json").is_file():
@@ -237,7 +241,7 @@ class Repository:
         metrics: Mapping[str, float] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> NoteId:
-        """Add metrics and metadata to a commit later; its id stays. Raises UsageError, NotFound, RefMoved."""
+        """Add metrics and metadata to a commit later. Raises UsageError, NotFound, RefMoved."""
         from mstore.ops.note import note
 
         return note(self._place, str(rev), metrics=metrics, metadata=metadata)
@@ -313,9 +317,19 @@ class Repository:
         return show(self._place, str(rev))
 
     def diff(
-        self, a: str | CommitId | Path = "HEAD", b: str | CommitId | Path | None = None, *, stat: bool = False
+        self,
+        a: str | CommitId | Path = "HEAD",
+        b: str | CommitId | Path | None = None,
+        *,
+        stat: bool = False,
     ) -> DiffResult:
-        """Compare two versions or folders (a `Path`, or text with a `/`); b None: the model directory."""
+        """Compare two sides; see `mstore.ops.diff.diff`.
+
+        Args:
+            a: a revision, or a folder as a `Path`.
+            b: likewise; None: the model directory.
+            stat: how much each tensor changed, too.
+        """
         from mstore.ops.diff import diff, side_of
 
         return diff(side_of(self._place, a), side_of(self._place, b), stat=stat)
@@ -372,7 +386,9 @@ class Repository:
 
         return branches(self._place)
 
-    def make_branch(self, name: str, rev: str | CommitId | None = None, *, force: bool = False) -> CommitId:
+    def make_branch(
+        self, name: str, rev: str | CommitId | None = None, *, force: bool = False
+    ) -> CommitId:
         """Make a branch. Raises Conflict, Refused."""
         from mstore.ops.names import make_branch
 
@@ -397,12 +413,19 @@ class Repository:
         return tags(self._place)
 
     def make_tag(
-        self, name: str, rev: str | CommitId | None = None, *, message: str | None = None, force: bool = False
+        self,
+        name: str,
+        rev: str | CommitId | None = None,
+        *,
+        message: str | None = None,
+        force: bool = False,
     ) -> CommitId:
         """Tag a version. Raises Conflict, Refused."""
         from mstore.ops.names import make_tag
 
-        return make_tag(self._place, name, str(rev) if rev is not None else None, message=message, force=force)
+        return make_tag(
+            self._place, name, str(rev) if rev is not None else None, message=message, force=force
+        )
 
     def delete_tag(self, name: str) -> CommitId:
         """Delete a tag. Raises RevisionNotFound."""

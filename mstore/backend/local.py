@@ -20,13 +20,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mstore.backend.base import Entry, Upload
 from mstore.errors import Corrupt, StorageFailed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typing_extensions import Buffer
 
 _OPEN_FILES: Final = 32
@@ -266,7 +267,9 @@ class LocalBackend:
             if error.errno in _GONE:
                 raise KeyError(key) from error
             if error.errno == errno.ELOOP:
-                raise Corrupt(str(self.path(key)), "is a symbolic link, which a store never holds") from error
+                raise Corrupt(
+                    str(self.path(key)), "is a symbolic link, which a store never holds"
+                ) from error
             raise _failed(error, f"cannot read {self.path(key)}") from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)

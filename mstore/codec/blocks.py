@@ -188,8 +188,11 @@ def _join(planes: list[tuple[int, Any]], rest: Any) -> bytes:
 def _elements(raw: Buffer, width: int) -> NDArray[np.unsignedinteger[Any]]:
     import numpy as np
 
-    count = memoryview(raw).nbytes // width
-    return np.frombuffer(raw, dtype=f"<u{width}", count=count)
+    view = memoryview(raw).cast("B")
+    elements: NDArray[np.unsignedinteger[Any]] = np.frombuffer(
+        view, dtype=f"<u{width}", count=len(view) // width
+    )
+    return elements
 
 
 def _split(elements: NDArray[np.unsignedinteger[Any]], width: int) -> list[memoryview]:
@@ -197,9 +200,9 @@ def _split(elements: NDArray[np.unsignedinteger[Any]], width: int) -> list[memor
 
     if width == 2:
         low, high = elements.astype(np.uint8), (elements >> np.uint16(8)).astype(np.uint8)
-        return [memoryview(low), memoryview(high)]
+        return [low.data, high.data]
     lanes = elements.view(np.uint8).reshape(-1, width)
-    return [memoryview(np.ascontiguousarray(lanes[:, j])) for j in range(width)]
+    return [np.ascontiguousarray(lanes[:, j]).data for j in range(width)]
 
 
 def _code_planes(elements: Any, width: int, rest: Any) -> bytes:
@@ -310,11 +313,8 @@ def _decode_difference(
         coded = np.frombuffer(coded, np.uint8)
     other = _elements(base, width)
     own = _unzigzag(coded)
-    if stored[0]:
-        own = _unordered(own + _ordered(other, width), width)
-    else:
-        own = own + other
-    return own.tobytes() + bytes(rest)
+    own = _unordered(own + _ordered(other, width), width) if stored[0] else own + other
+    return bytes(own.data) + bytes(rest)
 
 
 # ---------------------------------------------------------------- blocks

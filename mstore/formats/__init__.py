@@ -15,6 +15,7 @@ from mstore.formats.folder import (
     check_index,
     describe,
 )
+from mstore.formats.jsontext import read_json_object
 from mstore.formats.parse import Parsed, parse
 from mstore.formats.roles import role_of
 from mstore.formats.source import ByteSource, BytesSource
@@ -35,6 +36,7 @@ __all__ = [
     "describe",
     "holds_token",
     "parse",
+    "read_json_object",
     "role_of",
     "segments_of",
 ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mstore.errors import BadFile
 from mstore.formats.adapters import AdapterFacts, adapter_facts
-from mstore.formats.jsontext import as_text, count_of, plain_of, read_json, text_of, texts_of
+from mstore.formats.jsontext import as_text, count_of, plain_of, read_json_object, text_of, texts_of
 from mstore.formats.roles import role_of
 
 if TYPE_CHECKING:
@@ -123,13 +123,7 @@ def _object(folder: FolderSource, path: str) -> dict[str, Any]:
     """A file that is to hold a JSON object. Raises BadFile."""
     if folder.size_bytes(path) > MAX_JSON_BYTES:
         raise BadFile(path, f"is larger than {MAX_JSON_BYTES} bytes")
-    raw = folder.read(path)
-    if not raw.strip():
-        raise BadFile(path, "is empty, must be a JSON object")
-    value = read_json(raw, path, strict=False)
-    if type(value) is not dict:
-        raise BadFile(path, "is not a JSON object")
-    return value
+    return read_json_object(folder.read(path), path)
 
 
 def _object_or_warning(folder: FolderSource, path: str, warnings: list[str]) -> dict[str, Any] | None:

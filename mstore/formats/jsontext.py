@@ -109,6 +109,20 @@ def read_json(raw: bytes, where: str, *, strict: bool) -> Any:
         raise BadFile(where, f"is not JSON: {error}") from None
 
 
+def read_json_object(raw: bytes, where: str) -> dict[str, Any]:
+    """Parse a JSON text that must hold an object; bare NaN and Infinity are read.
+
+    Raises:
+        BadFile: it is not that; the rule has line and column where there are any.
+    """
+    if not raw.strip():
+        raise BadFile(where, "is empty, must be a JSON object")
+    value = read_json(raw, where, strict=False)
+    if type(value) is not dict:
+        raise BadFile(where, "is not a JSON object")
+    return value
+
+
 def is_text(*strings: str) -> bool:
     """Whether all are Unicode text, that is, have no lone surrogates (JSON can spell them)."""
     try:

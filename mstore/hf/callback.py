@@ -48,7 +48,7 @@ def _contained(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        _log.warning("mstore could not %s: %s", what, _reason(error))
+        _log.warning("mstore: could not %s: %s", what, _reason(error))
         _log.debug("in full:", exc_info=True)
 
 
@@ -105,13 +105,13 @@ def _found_store(store: str | os.PathLike[str] | Repository | None, output_dir: 
             return repository_at(path)
         os.makedirs(path, exist_ok=True)
         made = mstore.init(path)
-        _log.warning("mstore made a new store in %s", path)
+        _log.warning("mstore: made a new store in %s", path)
         return made
     for start in (None, output_dir):
         with contextlib.suppress(NoStore):
             return mstore.open(start)
     made = mstore.init(".")
-    _log.warning("mstore made a new store in %s", os.getcwd())
+    _log.warning("mstore: made a new store in %s", os.getcwd())
     return made
 
 
@@ -239,17 +239,17 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
     def _say_early(self, args: Any) -> None:
         if args.save_strategy == "no":
             _log.warning(
-                'save_strategy="no": there will be one commit, of the model as it is when '
+                'mstore: save_strategy="no": there will be one commit, of the model as it is when '
                 "training ends, and none if training is interrupted"
             )
             if args.fsdp or args.deepspeed:
                 _log.warning(
-                    "the weights are spread over several ranks and cannot be saved from here: "
+                    "mstore: the weights are spread over several ranks and cannot be saved from here: "
                     "call trainer.save_model() after training and commit that folder"
                 )
         if self._training_state and getattr(args, "hub_token", None):
             _log.warning(
-                "training_args.bin holds your hub_token in clear and will be committed with the "
+                "mstore: training_args.bin holds your hub_token in clear and will be committed with the "
                 "training state: log in with `hf auth login` instead of passing hub_token"
             )
 
@@ -281,7 +281,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
             run.commit(save, trial=trial, aside=aside)
         except Exception as error:
             run.failed[save.step] = _reason(error)
-            _log.warning("mstore could not commit %s: %s", save.path, _reason(error))
+            _log.warning("mstore: could not commit %s: %s", save.path, _reason(error))
             _log.debug("in full:", exc_info=True)
             return False
         return True
@@ -306,7 +306,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
                 trial = _trial_of(save.path, args.output_dir)
                 self._commit(run, save, trial, aside=save.step < run.last_step)
             for step, reason in sorted(run.failed.items()):
-                _log.warning("no commit holds the save of step %d: %s", step, reason)
+                _log.warning("mstore: no commit holds the save of step %d: %s", step, reason)
 
     def _commit_model(self, run: Run, args: Any, state: Any, parts: dict[str, Any]) -> None:
         """Save the live model to a folder of our own and commit that."""

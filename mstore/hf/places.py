@@ -53,7 +53,7 @@ def device_or_cpu(device: Any) -> Any:
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        _log.warning("no device %s on this machine (%s): loading on the CPU", wanted, reason[0])
+        _log.warning("mstore: no device %s on this machine (%s): loading on the CPU", wanted, reason[0])
         return torch.device("cpu")
     return wanted
 

@@ -144,7 +144,7 @@ class Run:
             start = self._head()
         name = free_name(wanted, branches)
         if name != wanted:
-            _log.warning("a branch %s exists already: this run goes to %s", wanted, name)
+            _log.warning("mstore: a branch %s exists already: this run goes to %s", wanted, name)
         return name, start
 
     def _head(self) -> str:
@@ -190,11 +190,11 @@ class Run:
                         raise
             if self._branch is None:
                 self._branch = result.branch
-        _log.info("%s", result)
+        _log.info("mstore: %s", result)
         for warning in result.warnings:
             if warning not in self._warned:
                 self._warned.add(warning)
-                _log.warning("%s", warning)
+                _log.warning("mstore: %s", warning)
         return result
 
     def _append(self, save: Save, branch: str, start: str | None) -> CommitResult:

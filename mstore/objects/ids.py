@@ -129,7 +129,7 @@ ID_TYPES: Final[dict[Kind, type[ObjectId]]] = {
     t.kind: t for t in (BlobId, LayoutId, ManifestId, CommitId, NoteId, TagId)
 }
 
-_CONTEXTS: Final = {
+_CONTEXTS: Final[dict[Kind, str]] = {
     kind: f"mstore 2026-11 {kind.name.lower()}" for kind in Kind if kind is not Kind.BLOB
 }
 

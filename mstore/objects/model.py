@@ -7,10 +7,10 @@ format. Unknown optional keys are kept in `extra` and encoded again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeVar, cast
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from mstore.errors import BadEncoding
 from mstore.objects.encoding import decode, encode, metric
@@ -29,6 +29,9 @@ from mstore.objects.ids import (
     weights_digest,
 )
 from mstore.objects.paths import check_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _V = TypeVar("_V")
 _MISSING: Final = object()
@@ -271,7 +274,7 @@ class Manifest:
         keys = _Keys(decode(encoded, what), what)
         files = tuple(ManifestFile.from_plain(f, what) for f in keys.take("files", list))
         paths = [f.path.encode() for f in files]
-        if any(a >= b for a, b in zip(paths, paths[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(paths)):
             raise BadEncoding(what, "its paths are not sorted, or stand twice")
         return cls(files, keys.rest())
 

@@ -15,9 +15,7 @@ from mstore.errors import BadPath
 MAX_PART_BYTES: Final = 255
 # Code points that HFS+ ignores when it compares names.
 _IGNORABLE: Final = dict.fromkeys(
-    [0x200C, 0x200D, 0x200E, 0x200F, 0x202A, 0x202B, 0x202C, 0x202D, 0x202E]
-    + list(range(0x206A, 0x2070))
-    + [0xFEFF, 0x00AD, 0x2060]
+    [8204, 8205, 8206, 8207, 8234, 8235, 8236, 8237, 8238, *list(range(8298, 8304)), 65279, 173, 8288]
 )
 
 

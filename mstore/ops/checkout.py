@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +39,8 @@ from mstore.store import check_ref_name
 from mstore.workspace import Head, Operation, RefMove
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from mstore.formats import Facts
 
 
@@ -118,11 +119,15 @@ def checkout(
     manifest = place.store.manifest(commit.manifest)
     if to is not None:
         if new_branch is not None:
-            raise UsageError("a new branch moves HEAD, and --to leaves it alone", hint="use one of them")
+            raise UsageError(
+                "a new branch moves HEAD, and --to leaves it alone", hint="use one of them"
+            )
         result = _checkout_to(place, resolved.id, commit, manifest, to, force, progress)
     else:
         branch = new_branch or resolved.branch
-        result = _checkout_here(place, resolved.id, commit, manifest, branch, new_branch, force, progress)
+        result = _checkout_here(
+            place, resolved.id, commit, manifest, branch, new_branch, force, progress
+        )
     load: tuple[str, ...] = ()
     if result.path is not None:
         load = load_lines(place, commit, manifest, result.path)
@@ -244,12 +249,20 @@ def _apply(
     backup: Path | None = None
     if plan.back_up:
         # Beside a store without a workspace, the copies lie next to the folder.
-        root = place.workspace.path / "undo" if place.workspace is not None else folder.absolute().parent
-        name = f"{number:06d}" if place.workspace is not None else f"{folder.name}.replaced-{secrets.token_hex(4)}"
+        root = (
+            place.workspace.path / "undo" if place.workspace is not None else folder.absolute().parent
+        )
+        name = (
+            f"{number:06d}"
+            if place.workspace is not None
+            else f"{folder.name}.replaced-{secrets.token_hex(4)}"
+        )
         backup = root / name
     with Destination(folder) as destination:
         check_paths(plan.write, destination)
-        staged = write_staged(place.store, plan.write, destination, progress=_counted(plan.write, progress))
+        staged = write_staged(
+            place.store, plan.write, destination, progress=_counted(plan.write, progress)
+        )
         try:
             if backup is not None:
                 for path in plan.back_up:
@@ -263,7 +276,9 @@ def _apply(
     return backup
 
 
-def _counted(files: tuple[ManifestFile, ...], progress: Progress | None) -> Callable[[int], None] | None:
+def _counted(
+    files: tuple[ManifestFile, ...], progress: Progress | None
+) -> Callable[[int], None] | None:
     if progress is None:
         return None
     total = sum(f.size_bytes for f in files)
@@ -296,14 +311,14 @@ def _checkout_here(
     if new_branch is not None:
         check_ref_name(new_branch)
         if place.branch_tip(new_branch) is not None:
-            raise Conflict(f"branch {new_branch!r} exists", hint=f"`mstore checkout {new_branch}` goes there")
+            raise Conflict(
+                f"branch {new_branch!r} exists", hint=f"`mstore checkout {new_branch}` goes there"
+            )
     folder = workspace.unambiguous_model_dir()
     before = workspace.head
     after = Head(branch=branch) if branch is not None else Head(commit=id)
     at = place.head_commit()
-    result = CheckoutResult(
-        id=id, commit=commit, path=folder, branch=branch, detached=branch is None
-    )
+    result = CheckoutResult(id=id, commit=commit, path=folder, branch=branch, detached=branch is None)
     number = workspace.next_operation()
     backup: Path | None = None
     created: tuple[str, ...] = ()
@@ -427,7 +442,7 @@ def load_lines(place: Place, commit: Commit, manifest: Manifest, path: Path) -> 
             before = ["# the base of this adapter is not known here: put its folder or name in"]
             source, extra = repr(name or "BASE"), ""
         sub = "" if "" in facts.adapters else f", subfolder={next(iter(facts.adapters), '')!r}"
-        load = f'PeftModel.from_pretrained({kind}.from_pretrained({source}{extra}), {target}{sub})'
+        load = f"PeftModel.from_pretrained({kind}.from_pretrained({source}{extra}), {target}{sub})"
         return (*before, *lines, f"model = {load}")
     if facts.model is not None and facts.model.architectures:
         kind = auto_class(facts)
@@ -458,7 +473,6 @@ def auto_class(facts: Facts) -> str:
         if name.endswith(ending):
             return kind
     return "AutoModel"
-
 
 
 def put_back(

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mstore.errors import (
     Conflict,
     MStoreError,
-    Refused,
     RefMoved,
+    Refused,
     UsageError,
 )
 from mstore.formats import Facts, holds_token
@@ -52,7 +52,7 @@ from mstore.store import (
     check_ref_name,
     late_facts,
 )
-from mstore.workspace import Found, Operation, OpenFile, checkpoints_in, scan
+from mstore.workspace import Found, OpenFile, Operation, checkpoints_in, scan
 
 if TYPE_CHECKING:
     from mstore.formats import AdapterFacts
@@ -168,7 +168,9 @@ def commit(
     branch, parent_id, is_new = _branch(place, options)
     unknown = options.without - set(ROLES)
     if unknown:
-        raise UsageError(f"no such role: {', '.join(sorted(unknown))}", hint="roles: " + ", ".join(ROLES))
+        raise UsageError(
+            f"no such role: {', '.join(sorted(unknown))}", hint="roles: " + ", ".join(ROLES)
+        )
     found = _scanned(place, folder, options)
     warnings = list(index_warnings(found, allow_incomplete=options.allow_incomplete))
     store = place.store
@@ -183,7 +185,9 @@ def commit(
     base_given = _given_base(place, options)
 
     with Transaction(store) as transaction:
-        known = {p: e for p, e in known.items() if _is_stored(store, e.layout, [s.blob for s in e.segments])}
+        known = {
+            p: e for p, e in known.items() if _is_stored(store, e.layout, [s.blob for s in e.segments])
+        }
         total = sum(f.stamp.size_bytes for f in found.files if f.path not in known)
         done = 0
 
@@ -274,7 +278,9 @@ def _branch(place: Place, options: CommitOptions) -> tuple[str, CommitId | None,
     branch = options.branch
     if branch is None:
         if head is None:
-            raise UsageError("without a workspace, a commit needs --branch", hint="`--branch main`, say")
+            raise UsageError(
+                "without a workspace, a commit needs --branch", hint="`--branch main`, say"
+            )
         if head.branch is None:
             raise UsageError(
                 "HEAD stands on a commit, not on a branch",
@@ -354,7 +360,9 @@ def _noted(
     late = late_facts(place.store, parent_id)
     known = {**parent.metrics, **late.metrics}
     new = {
-        k: float(v) for k, v in {**metrics, **options.metrics}.items() if not _equal(known.get(k), float(v))
+        k: float(v)
+        for k, v in {**metrics, **options.metrics}.items()
+        if not _equal(known.get(k), float(v))
     }
     said = {**parent.metadata, **late.metadata}
     more = {k: v for k, v in options.metadata.items() if k not in said or said[k] != v}
@@ -390,7 +398,9 @@ def _with_trainer(place: Place, tree: Tree, found: Found) -> Facts:
     facts = tree.facts()
     if facts.trainer is not None:
         return facts
-    checkpoints = [c for c in checkpoints_in(found.root) if (found.root / c / "trainer_state.json").is_file()]
+    checkpoints = [
+        c for c in checkpoints_in(found.root) if (found.root / c / "trainer_state.json").is_file()
+    ]
     if not checkpoints:
         return facts
     own = tree.weights()
@@ -421,7 +431,9 @@ def _token_warning(found: Found, options: CommitOptions) -> list[str]:
         if name == "training_args.bin" and file.stamp.size_bytes <= _TOKEN_SCAN_BYTES:
             with OpenFile(file) as source:
                 if holds_token(source):
-                    return [f"{file.path} holds a hub token in clear; whoever reads this store can read it"]
+                    return [
+                        f"{file.path} holds a hub token in clear; whoever reads this store can read it"
+                    ]
     return []
 
 
@@ -533,8 +545,8 @@ def _moved(
             if not options.append:
                 raise RefMoved(
                     branch,
-                    hint=f"your version is stored as {made.id.short}; `mstore log {branch}` shows what came"
-                    " first, and the same command again (or --append) puts yours behind it",
+                    hint=f"your version is stored as {made.id.short}; `mstore log {branch}` shows what"
+                    " came first, and the same command again (or --append) puts yours behind it",
                 ) from None
             made = replace(made, parents=(tip,) if tip is not None else ())
             expected = tip

@@ -8,30 +8,22 @@ are read only where figures are asked (`stat`).
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import MStoreError
-from mstore.formats import AdapterFacts, Facts, describe
 from mstore.formats.folder import MAX_JSON_BYTES
 from mstore.formats.jsontext import read_json
-from mstore.objects import Layout, Manifest, ManifestFile, hasher_of_blob
-from mstore.ops.place import Place
-from mstore.ops.status import left_out_roles
-from mstore.ops.stored import StoredFolder, layouts_of
+from mstore.objects import Manifest, ManifestFile, hasher_of_blob
+from mstore.ops.adapterdiff import AdapterDiff, AdapterSide, pair_adapters, rank_warnings
+from mstore.ops.side import Side, side_of_commit, side_of_folder
 from mstore.ops.tensordiff import TensorDiff, compare_tensors, measure, tensors_in
-from mstore.ops.text import jsonable, number
-from mstore.ops.tree import MODEL_ROLES, OpenRange, ReadRange, read_folder
-from mstore.store import late_facts
-from mstore.workspace import OpenFile
+from mstore.ops.text import jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-
-    from mstore.objects import CommitId
 
 _CHUNK_BYTES: Final = 4 << 20
 _CONFIG_NAMES: Final = ("config.json", "generation_config.json", "adapter_config.json")
@@ -49,194 +41,6 @@ class Missing(enum.Enum):
 
 
 MISSING: Final = Missing.MISSING
-
-
-# -- sides
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of a diff.
-
-    Args:
-        label: how to call it: the revision or folder as it was typed.
-        manifest: its files.
-        layouts: by path, of weights and adapters at least.
-        facts: what it says of itself.
-        open_file: opens one of its files by path.
-        metadata: of the commit, notes included; a folder has none.
-        metrics: of the commit, notes included; of a folder, its trainer_state.json's.
-        without: roles that `commit --without` left out of it.
-        is_folder: it is a folder, which has no metadata to compare.
-        warnings: one sentence each.
-    """
-
-    label: str
-    manifest: Manifest
-    layouts: Mapping[str, Layout]
-    facts: Facts
-    open_file: OpenRange = field(repr=False)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    without: frozenset[str] = frozenset()
-    is_folder: bool = False
-    warnings: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return self.label
-
-
-def side_of_commit(place: Place, commit_id: CommitId, label: str) -> Side:
-    """A commit as a side. Raises NotFound, Corrupt, Unsupported."""
-    store = place.store
-    commit, late = store.commit(commit_id), late_facts(store, commit_id)
-    manifest = store.manifest(commit.manifest)
-    layouts = layouts_of(store, manifest, roles=MODEL_ROLES)
-    folder = StoredFolder(store, manifest)
-    facts = describe(folder, layouts)
-    return Side(
-        label,
-        manifest,
-        layouts,
-        facts,
-        folder.open,
-        {**commit.metadata, **late.metadata},
-        {**commit.metrics, **late.metrics},
-        left_out_roles(commit),
-        warnings=facts.warnings,
-    )
-
-
-def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
-    """A folder as a side.
-
-    Args:
-        place: whose stat cache to use and whose store to leave out; None needs no store.
-        path: the folder.
-        label: how to call it.
-
-    Raises:
-        NotFound: there is no such folder.
-        Refused: it holds what cannot be read.
-    """
-    if place is None:
-        tree = read_folder(path)
-    else:
-        workspace = place.workspace
-        tree = read_folder(
-            path,
-            cache=workspace.stat_cache if workspace is not None else None,
-            load_layout=place.store.layout,
-            apart=(place.store.path, *((workspace.path,) if workspace is not None else ())),
-        )
-    by_path = {f.path: f for f in tree.found.files}
-
-    @contextmanager
-    def open_file(name: str) -> Iterator[ReadRange]:
-        with OpenFile(by_path[name]) as source:
-            yield source.read
-
-    facts = tree.facts()
-    return Side(
-        label,
-        tree.manifest,
-        tree.layouts,
-        facts,
-        open_file,
-        metrics=dict(facts.trainer.metrics) if facts.trainer is not None else {},
-        is_folder=True,
-        warnings=(*tree.warnings, *facts.warnings),
-    )
-
-
-# -- what differs
-
-
-@dataclass(frozen=True)
-class AdapterSide:
-    """An adapter on one side; see `formats.AdapterFacts`.
-
-    Args:
-        folder: where it lies, `""` for the root.
-        rank: `r` of the configuration.
-        ranks: the ranks that modules really have, sorted.
-        scaling: α/r, or α/√r under rsLoRA, of a module without patterns.
-        scalings: the factors of all modules, sorted.
-        modules: shapes by module and part.
-    """
-
-    folder: str
-    kind: str | None
-    rank: int | None
-    ranks: tuple[int, ...]
-    alpha: float | None
-    scaling: float | None
-    scalings: tuple[float, ...]
-    targets: tuple[str, ...] | str | None
-    target_parameters: tuple[str, ...]
-    use_rslora: bool
-    use_dora: bool
-    rank_pattern: Mapping[str, int]
-    alpha_pattern: Mapping[str, float]
-    modules_to_save: tuple[str, ...]
-    base_name: str | None
-    modules: Mapping[str, Mapping[str, tuple[int, ...]]] = field(repr=False)
-
-    @classmethod
-    def of(cls, folder: str, facts: AdapterFacts) -> AdapterSide:
-        """An adapter of a folder."""
-        factors = {facts.module_scaling(module) for module in facts.modules}
-        own = {
-            f.name: getattr(facts, f.name) for f in fields(cls) if f.name not in ("folder", "scalings")
-        }
-        return cls(folder=folder, scalings=tuple(sorted(f for f in factors if f is not None)), **own)
-
-    def plain(self) -> dict[str, Any]:
-        """For `--json`."""
-        targets = list(self.targets) if isinstance(self.targets, tuple) else self.targets
-        return {
-            "rank": self.rank,
-            "ranks": list(self.ranks),
-            "alpha": self.alpha,
-            "scaling": self.scaling,
-            "targets": targets,
-            "modules": {
-                module: {part: list(shape) for part, shape in parts.items()}
-                for module, parts in self.modules.items()
-            },
-        }
-
-
-@dataclass(frozen=True)
-class AdapterDiff:
-    """An adapter on both sides, whether it differs or not; None where a side has it not."""
-
-    a: AdapterSide | None
-    b: AdapterSide | None
-
-    @property
-    def changed(self) -> tuple[str, ...]:
-        """Names of the fields that differ; of an adapter that one side lacks, none."""
-        if self.a is None or self.b is None:
-            return ()
-        names = (f.name for f in fields(AdapterSide) if f.name != "folder")
-        return tuple(n for n in names if getattr(self.a, n) != getattr(self.b, n))
-
-    def __bool__(self) -> bool:
-        return self.a is None or self.b is None or bool(self.changed)
-
-    def plain(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "a": self.a.plain() if self.a is not None else None,
-            "b": self.b.plain() if self.b is not None else None,
-        }
-
-    def __str__(self) -> str:
-        a, b = (s.rank if s is not None else None for s in (self.a, self.b))
-        if not self:
-            return f"r {a} in both"
-        return f"r {'–' if a is None else a} → {'–' if b is None else b}" if a != b else f"r {a}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,11 +150,11 @@ class DiffResult:
                 for key, pair in values.items()
             }
 
-        lora = self.lora or AdapterDiff(None, None)
+        lora = AdapterDiff(None, None) if self.lora is None else self.lora
         others = {f: d.plain() for f, d in self.adapters.items() if f != self.lora_folder}
         plain: dict[str, Any] = jsonable(
             {
-                "lora": (self.lora if self.lora is not None else lora).plain(),
+                "lora": lora.plain(),
                 "adapters": others,
                 "config": pairs(self.config),
                 "metadata": pairs(self.metadata),
@@ -378,7 +182,7 @@ def diff(
         Refused: a folder's file cannot be read.
     """
     a, b = _with_equal_roles(a, b), _with_equal_roles(b, a)
-    adapters, lora_folder = _adapters(a.facts, b.facts)
+    adapters, lora_folder = pair_adapters(a.facts, b.facts)
     tensors = compare_tensors(*(tensors_in(s.manifest, s.layouts, s.open_file) for s in (a, b)))
     if stat:
         tensors = measure(tensors, a.open_file, b.open_file, progress=progress)
@@ -392,7 +196,9 @@ def diff(
         metrics=_metrics(a, b),
         tensors=tensors,
         files=_files(a, b),
-        warnings=tuple(f"{s.label}: {w}" for s in (a, b) for w in (*s.warnings, *_rank_warnings(s.facts))),
+        warnings=tuple(
+            f"{s.label}: {w}" for s in (a, b) for w in (*s.warnings, *rank_warnings(s.facts))
+        ),
     )
 
 
@@ -402,62 +208,6 @@ def _with_equal_roles(side: Side, other: Side) -> Side:
         return side
     kept = [f for f in side.manifest.files if f.role not in other.without]
     return replace(side, manifest=Manifest.of(kept))
-
-
-# -- adapters
-
-
-def _only(adapters: Mapping[str, AdapterFacts]) -> str | None:
-    return "" if "" in adapters else next(iter(adapters)) if len(adapters) == 1 else None
-
-
-def _adapters(a: Facts, b: Facts) -> tuple[dict[str, AdapterDiff], str | None]:
-    """All adapters by folder, and the folder of the one that `lora` stands for.
-
-    The root's, or only, adapter of one side goes with that of the other even
-    where their folders differ.
-    """
-    main_a, main_b = _only(a.adapters), _only(b.adapters)
-    if main_a is None and main_b in a.adapters:
-        main_a = main_b
-    if main_b is None and main_a in b.adapters:
-        main_b = main_a
-
-    def side(facts: Facts, folder: str | None) -> AdapterSide | None:
-        found = facts.adapters.get(folder) if folder is not None else None
-        return AdapterSide.of(folder, found) if found is not None and folder is not None else None
-
-    main = main_b if main_b is not None else main_a
-    pairs = {main: AdapterDiff(side(a, main_a), side(b, main_b))} if main is not None else {}
-    left_a, left_b = a.adapters.keys() - {main_a}, b.adapters.keys() - {main_b}
-    for folder in sorted(left_a | left_b):
-        pairs[folder] = AdapterDiff(
-            side(a, folder) if folder in left_a else None, side(b, folder) if folder in left_b else None
-        )
-    return pairs, main
-
-
-def _rank_warnings(facts: Facts) -> list[str]:
-    """Where the configured rank, patterns included, is not the one that shapes show."""
-    warnings = []
-    for folder, adapter in facts.adapters.items():
-        path = f"{folder}/adapter_config.json" if folder else "adapter_config.json"
-        if adapter.kind not in (None, "LORA"):
-            continue
-        # Without shapes, the rank of a module is what the configuration alone says.
-        configured = replace(adapter, modules={})
-        odd: dict[tuple[int | None, int], list[str]] = {}
-        for module in adapter.modules:
-            due, there = configured.module_rank(module), adapter.module_rank(module)
-            if due is not None and due != there:
-                odd.setdefault((there, due), []).append(module)
-        for (there, due), modules in odd.items():
-            count = f"{len(modules)} modules have" if len(modules) > 1 else f"{modules[0]} has"
-            shown = f"rank {there}" if there is not None else "shapes that no such rank gives"
-            warnings.append(f"{path}: says rank {due}, but {count} {shown}")
-        if adapter.rank is not None and not adapter.modules:
-            warnings.append(f"{path}: says rank {adapter.rank}, but there are no shapes to check it with")
-    return warnings
 
 
 # -- configuration, metadata, metrics
@@ -528,7 +278,7 @@ def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        return one == other or (one != one and other != other)
+        return one == other or (_is_nan(one) and _is_nan(other))
     if type(one) is not type(other):
         return False
     if isinstance(one, list):
@@ -536,6 +286,11 @@ def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(_alike(v, other[k]) for k, v in one.items())
     return bool(one == other)
+
+
+def _is_nan(value: float) -> bool:
+    # An integer of a thousand digits is a number of JSON, and math.isnan chokes on it.
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -586,9 +341,8 @@ def _equal_bytes(a: Side, one: ManifestFile, b: Side, other: ManifestFile) -> bo
 def _surely_differ(one: ManifestFile, other: ManifestFile) -> bool:
     """Whether segments at one place are two different blobs as far as these files use them.
 
-    A blob may be longer than what a file uses of it only in stores that a later
-    version wrote; there an equal file could be taken for a different one if all
-    its blobs differed behind its end, which deduplication does not make.
+    Only where both are cut alike. It leans on a file using all bytes of its blobs,
+    which 0.1 always writes.
     """
     if [(s.offset, s.length) for s in one.segments] != [(s.offset, s.length) for s in other.segments]:
         return False

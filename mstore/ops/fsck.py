@@ -263,9 +263,11 @@ def _check_reflog(store: Store, namespace: str, name: str, exists: bool, finding
         findings.warnings.append(
             Problem(
                 where,
-                f"ends with a move to {records[0].new.short}, and there is no such ref: an unfinished move,"
-                " or the ref's file was lost",
-                hint=f"`mstore branch {name} {records[0].new.short}` makes it" if namespace == "heads" else None,
+                f"ends with a move to {records[0].new.short}, and there is no such ref: an unfinished"
+                " move, or the ref's file was lost",
+                hint=f"`mstore branch {name} {records[0].new.short}` makes it"
+                if namespace == "heads"
+                else None,
             )
         )
 
@@ -294,7 +296,9 @@ def _check_commits(store: Store, tips: list[tuple[CommitId, str]], findings: _Fi
             manifest = store.manifest(commit.manifest)
             check_paths(manifest.files)
         except (MStoreError, KeyError) as error:
-            findings.problem(f"manifest {commit.manifest.short}", f"{_said(error)} (of commit {id.short})")
+            findings.problem(
+                f"manifest {commit.manifest.short}", f"{_said(error)} (of commit {id.short})"
+            )
             continue
         _check_manifest(store, id, manifest, findings, affected)
     # Each damaged or missing object once, with what needs it.
@@ -310,7 +314,11 @@ def _said(error: BaseException) -> str:
 
 
 def _check_manifest(
-    store: Store, id: CommitId, manifest: Manifest, findings: _Findings, affected: dict[ObjectId, list[str]]
+    store: Store,
+    id: CommitId,
+    manifest: Manifest,
+    findings: _Findings,
+    affected: dict[ObjectId, list[str]],
 ) -> None:
     for file in manifest.files:
         position = 0

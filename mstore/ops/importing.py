@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import NotFound, Refused
@@ -22,10 +20,15 @@ from mstore.store import check_ref_name
 from mstore.workspace import scan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
     from mstore.ops.place import Place
 
 _STEP: Final = re.compile(r"(?:^|[-_])(?:checkpoint|step|epoch|ckpt)[-_]?([0-9]+)$", re.IGNORECASE)
-_DATE: Final = re.compile(r"((?:19|20)[0-9]{2})[-_]?([01][0-9])[-_]?([0-3][0-9])(?:[-_T]?([0-2][0-9])[-_:]?([0-5][0-9])(?:[-_:]?([0-5][0-9]))?)?")
+_DATE: Final = re.compile(
+    r"((?:19|20)[0-9]{2})[-_]?([01][0-9])[-_]?([0-3][0-9])(?:[-_T]?([0-2][0-9])[-_:]?([0-5][0-9])(?:[-_:]?([0-5][0-9]))?)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,5 +267,7 @@ def _metrics(item: PlannedImport) -> dict[str, float]:
         if "loss" in key.lower() or key.startswith(("eval_", "train_")):
             named.setdefault(key, value)
     return {
-        str(k): float(v) for k, v in named.items() if isinstance(v, (int, float)) and not isinstance(v, bool)
+        str(k): float(v)
+        for k, v in named.items()
+        if isinstance(v, (int, float)) and not isinstance(v, bool)
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -35,12 +35,14 @@ class LogEntry:
         id: the commit.
         commit: its value.
         refs: names that point to it: `HEAD`, branches, tags (`tag: v1`).
+        current: the branch that HEAD stands on, where it points to this commit.
         late: what notes add.
     """
 
     id: CommitId
     commit: Commit
     refs: tuple[str, ...] = ()
+    current: str | None = None
     late: LateFacts = field(default_factory=LateFacts)
     _store: Store | None = field(default=None, repr=False, compare=False)
 
@@ -98,13 +100,13 @@ class LogEntry:
         return chosen if isinstance(chosen, Mapping) else None
 
     def column(self, name: str) -> Any:
-        """The value of a column: a built-in one, a metric, or a key of the metadata (dots go inside)."""
-        built_in = {
+        """The value of a column: a built-in one, a metric, or a metadata key (dots go inside)."""
+        built_in: dict[str, Callable[[], Any]] = {
             "id": lambda: self.id.short,
             "refs": lambda: ", ".join(self.refs),
             "message": lambda: self.subject,
             "author": lambda: self.commit.author,
-            "time": lambda: self.commit.time.iso(),
+            "time": self.commit.time.iso,
             "step": lambda: self.step,
             "epoch": lambda: self.epoch,
             "r": lambda: _inner(self.adapter, "rank"),
@@ -149,7 +151,9 @@ class LogEntry:
         return cleaned
 
     def __str__(self) -> str:
-        loss = "".join(f" {k} {number(self.metrics[k])}" for k in ("loss", "eval_loss") if k in self.metrics)
+        loss = "".join(
+            f" {k} {number(self.metrics[k])}" for k in ("loss", "eval_loss") if k in self.metrics
+        )
         return f"{self.id.short} {self.subject}{loss}"
 
 
@@ -169,29 +173,31 @@ class Log:
 
 
 def decorations(place: Place) -> dict[CommitId, tuple[str, ...]]:
-    """Names that point to each commit."""
+    """Names that point to each commit: HEAD, its branch, other branches, tags."""
     store = place.store
     names: dict[CommitId, list[str]] = {}
-    head = place.head
-    for branch, value in store.refs.list("heads").items():
-        if isinstance(value.target, CommitId):
-            mark = f"HEAD → {branch}" if head is not None and head.branch == branch else branch
-            names.setdefault(value.target, []).append(mark)
-    for tag, value in store.refs.list("tags").items():
+    head, at = place.head, place.head_commit()
+    if at is not None:
+        names[at] = ["HEAD"]
+    branches = store.refs.all("heads")
+    current = head.branch if head is not None else None
+    for branch in sorted(branches, key=lambda name: (name != current, name)):
+        target = branches[branch].target
+        if isinstance(target, CommitId):
+            names.setdefault(target, []).append(branch)
+    for tag, value in store.refs.all("tags").items():
         try:
             names.setdefault(peeled(store, value.target), []).append(f"tag: {tag}")
         except NotFound:
             continue
-    if head is not None and head.commit is not None:
-        names.setdefault(head.commit, []).insert(0, "HEAD")
-    return {id: tuple(sorted(n, key=lambda name: not name.startswith("HEAD"))) for id, n in names.items()}
+    return {id: tuple(n) for id, n in names.items()}
 
 
 def walk(store: Store, tips: Iterable[CommitId]) -> Iterator[tuple[CommitId, Commit]]:
-    """Commits reachable from some, the latest first, never a parent before its child.
+    """Commits reachable from some, the latest first, no parent before the child that led to it.
 
-    Times are only a hint (clocks are wrong): a commit waits until all its
-    children that the walk has met were given. Iterative, so that a history of a
+    Times are only a hint (clocks are wrong): a commit that claims to be younger
+    than the child through which it was met is taken to be as old. Iterative, so that a history of a
     million commits is no deeper than one of two.
 
     Raises:
@@ -250,18 +256,19 @@ def log(place: Place, revision: str | None = None, *, everything: bool = False) 
 
     def entries() -> Iterator[LogEntry]:
         for id, commit in walk(store, tips):
-            yield entry_of(store, id, commit, marks.get(id, ()))
+            yield entry_of(place, id, commit, marks.get(id, ()))
 
     return Log(entries(), tuple(tips), unborn)
 
 
-def entry_of(store: Store, id: CommitId, commit: Commit, refs: tuple[str, ...]) -> LogEntry:
+def entry_of(place: Place, id: CommitId, commit: Commit, refs: tuple[str, ...]) -> LogEntry:
     """A log entry; a damaged note costs only what it said."""
     try:
-        late = late_facts(store, id)
+        late = late_facts(place.store, id)
     except (Corrupt, NotFound):
         late = LateFacts()
-    return LogEntry(id, commit, refs, late, store)
+    head = place.head if refs[:1] == ("HEAD",) else None
+    return LogEntry(id, commit, refs, head.branch if head is not None else None, late, place.store)
 
 
 def all_tips(place: Place) -> list[CommitId]:
@@ -269,7 +276,7 @@ def all_tips(place: Place) -> list[CommitId]:
     tips: dict[CommitId, None] = {}
     refs = place.store.refs
     for namespace in ("heads", "tags"):
-        for value in refs.list(namespace).values():
+        for value in refs.all(namespace).values():
             tips[peeled(place.store, value.target)] = None
     at = place.head_commit()
     if at is not None:

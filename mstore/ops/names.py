@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,8 @@ from mstore.store import Record, Transaction, check_ref_name
 from mstore.workspace import Head, Operation, RefMove, Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mstore.store import Move
 
 
@@ -49,14 +50,16 @@ def branches(place: Place) -> tuple[Branch, ...]:
     """All branches, by name."""
     head = place.head
     found = []
-    for name, value in place.store.refs.list("heads").items():
+    for name, value in place.store.refs.all("heads").items():
         id = peeled(place.store, value.target)
         current = head is not None and head.branch == name
         found.append(Branch(name=name, id=id, commit=place.store.commit(id), current=current))
     return tuple(found)
 
 
-def make_branch(place: Place, name: str, revision: str | None = None, *, force: bool = False) -> CommitId:
+def make_branch(
+    place: Place, name: str, revision: str | None = None, *, force: bool = False
+) -> CommitId:
     """Make a branch, or with `force` move one.
 
     Raises:
@@ -77,7 +80,9 @@ def make_branch(place: Place, name: str, revision: str | None = None, *, force: 
     if before is not None and not force:
         raise Conflict(f"branch {name!r} exists", hint=f"`mstore branch -f {name} REV` moves it")
     if before is not None and head is not None and head.branch == name and before.target != id:
-        raise UsageError(f"{name!r} is the branch you stand on", hint=f"`mstore checkout {id.short}` first")
+        raise UsageError(
+            f"{name!r} is the branch you stand on", hint=f"`mstore checkout {id.short}` first"
+        )
     move = place.move("branch", f"{'moved to' if before else 'made at'} {id.short}")
     expected = before.target if before is not None else None
     refs.move(f"heads/{name}", id, move, expected=expected, whatever=force)
@@ -147,14 +152,19 @@ def _rename(place: Place, namespace: str, old: str, new: str) -> None:
 def tags(place: Place) -> tuple[TagEntry, ...]:
     """All tags, by name."""
     found = []
-    for name, value in place.store.refs.list("tags").items():
+    for name, value in place.store.refs.all("tags").items():
         tag = place.store.tag(value.target) if value.target.kind is Kind.TAG else None  # type: ignore[arg-type]
         found.append(TagEntry(name=name, id=peeled(place.store, value.target), tag=tag))
     return tuple(found)
 
 
 def make_tag(
-    place: Place, name: str, revision: str | None = None, *, message: str | None = None, force: bool = False
+    place: Place,
+    name: str,
+    revision: str | None = None,
+    *,
+    message: str | None = None,
+    force: bool = False,
 ) -> CommitId:
     """Tag a version; with a message, by an object of its own.
 
@@ -174,7 +184,9 @@ def make_tag(
             transaction.publish()
         target = tag.id
     expected = before.target if before is not None else None
-    place.store.refs.move(f"tags/{name}", target, place.move("tag", f"at {id.short}"), expected=expected)
+    place.store.refs.move(
+        f"tags/{name}", target, place.move("tag", f"at {id.short}"), expected=expected
+    )
     _remember(place, f"tag {name}", (ref_move(f"tags/{name}", expected, target),))
     return id
 
@@ -266,7 +278,9 @@ def _undo_ref(place: Place, name: str) -> Undone:
     own = place.workspace.id if place.workspace is not None else None
     if last.move.workspace != own or last.move.author != place.author:
         who = last.move.author
-        raise UsageError(f"the last move of {name} was not made here but by {who}", hint=f"`mstore reflog {name}`")
+        raise UsageError(
+            f"the last move of {name} was not made here but by {who}", hint=f"`mstore reflog {name}`"
+        )
     value = place.store.refs.read(full)
     if (value.target if value is not None else None) != last.new:
         raise RefMoved(name)
@@ -287,7 +301,9 @@ def _undo_operation(place: Place, workspace: Workspace, operation: Operation) ->
     for ref in operation.moves:
         value = refs.read(ref.ref)
         if (value.target.hex if value is not None else None) != ref.new:
-            raise RefMoved(ref.ref.partition("/")[2], hint="somebody moved it on; `mstore reflog` shows who")
+            raise RefMoved(
+                ref.ref.partition("/")[2], hint="somebody moved it on; `mstore reflog` shows who"
+            )
     restored: tuple[str, ...] = ()
     if operation.head is not None or operation.folder is not None:
         restored = _restore_files(place, workspace, operation)
@@ -311,7 +327,7 @@ def _restore_files(place: Place, workspace: Workspace, operation: Operation) -> 
     restored: list[str] = []
     if operation.head is not None:
         before, after = operation.head
-        current = {k: v for k, v in workspace.head.plain().items()}
+        current = dict(workspace.head.plain().items())
         if current != {k: v for k, v in after.items() if k != "at"}:
             raise Conflict("HEAD has moved since", hint="`mstore checkout` to where you want to be")
     folder = Path(operation.folder) if operation.folder is not None else None
@@ -338,5 +354,3 @@ def _restore_files(place: Place, workspace: Workspace, operation: Operation) -> 
         plain = {k: v for k, v in operation.head[0].items() if k != "at"}
         workspace.set_head(Head.from_plain(plain, "operations"))
     return tuple(restored)
-
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mstore.errors import UsageError
@@ -12,6 +11,8 @@ from mstore.store import FACTS, add_note
 from mstore.workspace import Operation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mstore.objects import NoteId
     from mstore.ops.place import Place
 
@@ -40,7 +41,13 @@ def note(
     if metadata:
         payload["metadata"] = dict(metadata)
     before = place.store.refs.read(f"notes/{id.hex}")
-    made = add_note(place.store, id, FACTS, payload, place.move("note", ", ".join([*(metrics or {}), *(metadata or {})])))
+    made = add_note(
+        place.store,
+        id,
+        FACTS,
+        payload,
+        place.move("note", ", ".join([*(metrics or {}), *(metadata or {})])),
+    )
     if place.workspace is not None:
         place.workspace.remember(
             Operation(

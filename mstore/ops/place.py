@@ -6,12 +6,15 @@ import os
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mstore.errors import UsageError
 from mstore.objects import CommitId, ObjectId, TagId, Time
 from mstore.store import Move, Store
 from mstore.workspace import Head, RefMove, Workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mstore.backend import fsync_file, write_all
@@ -25,6 +23,9 @@ from mstore.errors import BadPath, Corrupt, Refused, StorageFailed
 from mstore.objects import BlobId, ManifestFile, check_path, folded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
     from mstore.store import Store
 
 TEMPORARY_PREFIX: Final = ".~mstore-"
@@ -126,7 +127,8 @@ def check_paths(files: Sequence[ManifestFile], destination: Destination | None =
         other = seen.setdefault(folded(name), name)
         if other != name and destination.is_case_insensitive():
             raise BadPath(
-                f"path {name!r}", f"collides with {other!r} on this disk, which ignores case; nothing was written"
+                f"path {name!r}",
+                f"collides with {other!r} on this disk, which ignores case; nothing was written",
             )
 
 
@@ -295,9 +297,11 @@ def put_in_place(destination: Destination, staged: Sequence[Staged]) -> None:
 def discard(destination: Destination, staged: Sequence[Staged]) -> None:
     """Remove staged files, and folders made for them that are empty."""
     for ready in staged:
-        with contextlib.suppress(OSError, Refused, StorageFailed):
-            with destination.folder(ready.parts) as folder:
-                os.unlink(ready.temporary, dir_fd=folder)
+        with (
+            contextlib.suppress(OSError, Refused, StorageFailed),
+            destination.folder(ready.parts) as folder,
+        ):
+            os.unlink(ready.temporary, dir_fd=folder)
         remove_empty_folders(destination, ready.path)
 
 
@@ -377,7 +381,9 @@ def move_in(source: Path, destination: Destination, path: str) -> None:
                 if error.errno != errno.EXDEV:
                     raise
             temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
-            copy = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=folder)
+            copy = os.open(
+                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=folder
+            )
             try:
                 with open(source, "rb") as original:
                     while part := original.read(1 << 20):

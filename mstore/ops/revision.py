@@ -1,9 +1,9 @@
 """Revisions: what a user may type where a commit is due.
 
-    NAME            a branch, then a tag, then a full or short id
-    HEAD            where the workspace stands (also `@`)
-    NAME@{n}        where the branch was n moves ago
-    REV~n  REV^  REV^n
+NAME            a branch, then a tag, then a full or short id
+HEAD            where the workspace stands (also `@`)
+NAME@{n}        where the branch was n moves ago
+REV~n  REV^  REV^n
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mstore.errors import NotFound, Refused, RevisionNotFound, UsageError
-from mstore.objects import CommitId
 from mstore.ops.place import peeled
 from mstore.store import ambiguous, check_ref_name
 
 if TYPE_CHECKING:
+    from mstore.objects import CommitId
     from mstore.ops.place import Place
 
 _HEX: Final = re.compile(r"[0-9a-f]{4,64}")
@@ -127,7 +127,9 @@ def _plain(place: Place, name: str) -> Resolved:
         if _HEX.fullmatch(name) and place.store.commits_beginning_with(name):
             kind = "branch" if branch is not None else "tag"
             warning = f"{name!r} is both a {kind} and the beginning of a commit id; the {kind} is meant"
-        return Resolved(peeled(place.store, named.target), name if branch is not None else None, warning)
+        return Resolved(
+            peeled(place.store, named.target), name if branch is not None else None, warning
+        )
     digits = name.lower()
     if _HEX.fullmatch(digits):
         found = place.store.commits_beginning_with(digits)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mstore.errors import NotFound, Refused, UsageError
+from mstore.errors import Corrupt, NotFound, Refused, UsageError
 from mstore.ops.commit import sizes_of_commit
 from mstore.ops.log import LogEntry, decorations, entry_of
 from mstore.ops.revision import resolve
@@ -15,10 +14,13 @@ from mstore.ops.tree import MODEL_ROLES
 from mstore.store import notes_on
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from typing_extensions import Buffer
 
-    from mstore.objects import Manifest, ManifestFile, Note, TensorEntry
+    from mstore.objects import BlobId, Manifest, ManifestFile, Note, TensorEntry
     from mstore.ops.place import Place
+    from mstore.store import Store
 
 MAX_TENSOR_BYTES = 1 << 40
 
@@ -69,7 +71,7 @@ def show(place: Place, revision: str) -> Shown:
     """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
     id = resolve(place, revision).id
     commit = place.store.commit(id)
-    entry = entry_of(place.store, id, commit, decorations(place).get(id, ()))
+    entry = entry_of(place, id, commit, decorations(place).get(id, ()))
     sizes_of_commit(place.store, id, commit)
     return Shown(entry, place.store.manifest(commit.manifest), notes_on(place.store, id))
 
@@ -101,7 +103,27 @@ def cat(place: Place, revision: str, path: str) -> Iterator[Buffer]:
         Corrupt: a blob is damaged; what came before it has been given already.
     """
     file = file_of(manifest_of(place, revision), path)
-    return StoredFile(place.store, file).stream()
+    return _streamed(place.store, file)
+
+
+def _streamed(store: Store, file: ManifestFile) -> Iterator[Buffer]:
+    uses: dict[BlobId, int] = {}
+    for segment in file.segments:
+        uses[segment.blob] = uses.get(segment.blob, 0) + 1
+    mixed: dict[BlobId, bytes] = {}
+    for segment in file.segments:
+        if uses[segment.blob] == 1 and segment.offset == 0:
+            given = 0
+            for part in store.stream(segment.blob):
+                given += memoryview(part).nbytes
+                yield part
+            if given != segment.length:
+                raise Corrupt(f"blob {segment.blob.short}", f"has {given} bytes, not {segment.length}")
+            continue
+        # Bytes between tensors: one blob, a few MiB at most, used in many places.
+        if segment.blob not in mixed:
+            mixed[segment.blob] = store.get(segment.blob)
+        yield mixed[segment.blob][segment.offset : segment.offset + segment.length]
 
 
 def tensors(place: Place, revision: str) -> tuple[TensorRef, ...]:
@@ -144,12 +166,15 @@ def read_tensor(place: Place, revision: str, name: str, *, path: str | None = No
 
         names = {t.name for layout in layouts.values() for t in layout.tensors}
         near = difflib.get_close_matches(name, names, n=3)
-        raise NotFound(f"no tensor {name!r} in this version", hint="near it: " + ", ".join(near) if near else None)
+        raise NotFound(
+            f"no tensor {name!r} in this version", hint="near it: " + ", ".join(near) if near else None
+        )
     models = [f for f in found if f[0].role in MODEL_ROLES]
     chosen = models or found
     if len(chosen) > 1:
         raise UsageError(
-            f"{len(chosen)} files have a tensor {name!r}", hint="name one: " + ", ".join(f.path for f, _ in chosen)
+            f"{len(chosen)} files have a tensor {name!r}",
+            hint="name one: " + ", ".join(f.path for f, _ in chosen),
         )
     file, tensor = chosen[0]
     return tensor_of(place, file, tensor)

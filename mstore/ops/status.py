@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mstore.errors import NotFound, UsageError
@@ -11,6 +10,8 @@ from mstore.formats import role_of
 from mstore.ops.tree import Tree, read_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mstore.objects import Commit, CommitId, Manifest
     from mstore.ops.place import Place
 
@@ -110,7 +111,8 @@ def status(place: Place) -> Status:
     branches = sum(1 for _ in place.store.refs.names("heads"))
     problem: str | None = None
     folder: Path | None = None
-    changes, left_out = Changes(), ()
+    changes = Changes()
+    left_out: tuple[str, ...] = ()
     try:
         folder = workspace.unambiguous_model_dir()
         if folder is not None:

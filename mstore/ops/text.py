@@ -33,7 +33,11 @@ def escaped(text: str, *, newlines: bool = False) -> str:
         elif _must_escape(character):
             code = ord(character)
             shown.append(
-                f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+                f"\\x{code:02x}"
+                if code < 256
+                else f"\\u{code:04x}"
+                if code < 65536
+                else f"\\U{code:08x}"
             )
         else:
             shown.append(character)
@@ -44,7 +48,7 @@ def size(bytes_count: float) -> str:
     """Bytes for people: powers of ten, as disks are sold."""
     value = float(bytes_count)
     for unit in ("B", "kB", "MB", "GB"):
-        if abs(value) < 999.95 or unit == "GB" and abs(value) < 999_950:
+        if abs(value) < 999.95 or (unit == "GB" and abs(value) < 999_950):
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.{_digits(value)}f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
@@ -58,7 +62,7 @@ def number(value: Any) -> str:
     """A metric for people."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return escaped(str(value))
-    if isinstance(value, int) or value.is_integer() and abs(value) < 1e15:
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
         return str(int(value)) if not (isinstance(value, float) and math.isinf(value)) else str(value)
     return f"{value:.4g}"
 

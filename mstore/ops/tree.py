@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mstore.formats import (
@@ -40,6 +39,8 @@ from mstore.store import BlobSource
 from mstore.workspace import DiskFolder, Found, FoundFile, OpenFile, scan
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mstore.workspace import StatCache
 
 Sink = Callable[[Sequence[BlobSource]], list[BlobId]]
@@ -273,10 +274,11 @@ def read_folder(
     found = scan(folder, apart=apart)
     read_at_ns = time.time_ns()
     known = cache.find(found.files) if cache is not None and load_layout is not None else {}
-    usable = {}
-    for path, entry in known.items():
-        if entry.layout is None or (load_layout is not None and _loads(load_layout, entry.layout)):
-            usable[path] = entry
+    usable = {
+        path: entry
+        for path, entry in known.items()
+        if entry.layout is None or (load_layout is not None and _loads(load_layout, entry.layout))
+    }
     tree = read_tree(
         found, hash_only, known=usable, allow_opaque=True, load_layout=load_layout, without=without
     )

@@ -12,12 +12,14 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mstore.objects import Commit, CommitId, Kind, ObjectId, WeightsId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 VERSION: Final = 4
 _SCHEMA: Final = f"""
@@ -28,7 +30,9 @@ CREATE TABLE objects (
     depth INTEGER NOT NULL, raw_size INTEGER NOT NULL, PRIMARY KEY (id, pack, frame)
 ) WITHOUT ROWID;
 CREATE TABLE commits (id BLOB PRIMARY KEY, time INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE parents (child BLOB NOT NULL, parent BLOB NOT NULL, PRIMARY KEY (child, parent)) WITHOUT ROWID;
+CREATE TABLE parents (
+    child BLOB NOT NULL, parent BLOB NOT NULL, PRIMARY KEY (child, parent)
+) WITHOUT ROWID;
 CREATE TABLE weights (weights BLOB NOT NULL, id BLOB NOT NULL, PRIMARY KEY (weights, id)) WITHOUT ROWID;
 CREATE TABLE sizes (
     id BLOB PRIMARY KEY, tensors INTEGER NOT NULL, size INTEGER NOT NULL, added INTEGER NOT NULL
@@ -207,7 +211,8 @@ class Catalog:
         with self._transaction() as connection:
             for name in names:
                 connection.execute(
-                    "DELETE FROM objects WHERE pack = (SELECT number FROM packs WHERE name = ?)", (name,)
+                    "DELETE FROM objects WHERE pack = (SELECT number FROM packs WHERE name = ?)",
+                    (name,),
                 )
                 connection.execute("DELETE FROM packs WHERE name = ?", (name,))
             for table, key in (("commits", "id"), ("weights", "id"), ("parents", "child")):
@@ -218,7 +223,8 @@ class Catalog:
     def find(self, id: ObjectId) -> tuple[Location, ...]:
         """All copies of an object, the shallowest first."""
         rows = self._connection.execute(
-            "SELECT p.name, o.frame, o.depth, o.raw_size FROM objects o JOIN packs p ON p.number = o.pack"
+            "SELECT p.name, o.frame, o.depth, o.raw_size FROM objects o"
+            " JOIN packs p ON p.number = o.pack"
             " WHERE o.id = ? AND o.kind = ? ORDER BY o.depth",
             (id.raw, int(id.kind)),
         )
@@ -251,7 +257,8 @@ class Catalog:
     def with_weights(self, weights: WeightsId) -> tuple[CommitId, ...]:
         """Commits of a model of this identity, the oldest first."""
         rows = self._connection.execute(
-            "SELECT w.id FROM weights w JOIN commits c ON c.id = w.id WHERE w.weights = ? ORDER BY c.time, c.id",
+            "SELECT w.id FROM weights w JOIN commits c ON c.id = w.id WHERE w.weights = ?"
+            " ORDER BY c.time, c.id",
             (weights.raw,),
         )
         return tuple(CommitId(raw) for (raw,) in rows)

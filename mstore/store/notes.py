@@ -6,16 +6,17 @@ Source: docs/format.md section 5.5.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Corrupt
 from mstore.objects import CommitId, Note, NoteId, ObjectId
-from mstore.store.refs import Move
 from mstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mstore.store.refs import Move
     from mstore.store.store import Store
 
 FACTS: Final = "facts"
@@ -65,7 +66,9 @@ def late_facts(store: Store, commit: CommitId) -> LateFacts:
     return LateFacts(metrics, metadata)
 
 
-def add_note(store: Store, subject: ObjectId, kind: str, payload: Mapping[str, Any], move: Move) -> NoteId:
+def add_note(
+    store: Store, subject: ObjectId, kind: str, payload: Mapping[str, Any], move: Move
+) -> NoteId:
     """Store a note and point the subject's ref to it.
 
     Raises:

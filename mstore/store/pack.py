@@ -358,9 +358,7 @@ class FrameReader:
         base: bytes | None = None
         if header.mode >= 16 and self.base is not None:
             base = self.base(header.base_offset, raw_size)
-        return decode_block(
-            header, stored, raw_size=raw_size, width=head.width, base=base, where=where
-        )
+        return decode_block(header, stored, raw_size=raw_size, width=head.width, base=base, where=where)
 
     def check_stored(self, index: int) -> None:
         """Check the stored bytes of a block by their sum, decoding nothing. Raises Corrupt."""
@@ -397,9 +395,7 @@ class FrameReader:
             Corrupt: they differ.
         """
         head = encode(self.frame.head.plain())
-        expected = (
-            _FRAME_START.pack(FRAME_MAGIC, len(head)) + head + _SUM.pack(xxh3_64_intdigest(head))
-        )
+        expected = _FRAME_START.pack(FRAME_MAGIC, len(head)) + head + _SUM.pack(xxh3_64_intdigest(head))
         key = pack_key(self.pack)
         if self.backend.get(key, offset=self.frame.offset, size=len(expected)) != expected:
             raise Corrupt(self._where(0), "the frame's head is not the one in the footer")

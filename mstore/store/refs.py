@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from xxhash import xxh3_64_hexdigest
 
-from mstore.errors import Conflict, Corrupt, NotFound, Refused, RefMoved, StorageFailed
+from mstore.errors import Conflict, Corrupt, NotFound, RefMoved, Refused, StorageFailed
 from mstore.objects import ID_TYPES, Kind, ObjectId, Time, folded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from mstore.backend import Backend
 
 _KINDS: Final = {"commit": Kind.COMMIT, "tag": Kind.TAG, "note": Kind.NOTE}
@@ -174,7 +175,7 @@ class Refs:
             return None
         return parse_ref(content, f"refs/{name}")
 
-    def list(self, namespace: str) -> Mapping[str, RefValue]:
+    def all(self, namespace: str) -> Mapping[str, RefValue]:
         """Refs of a namespace (`heads`, `tags`, `notes`) by name without it.
 
         A damaged ref is left out; `damaged` and fsck name it.
@@ -339,5 +340,7 @@ class Refs:
     def logged(self, namespace: str) -> tuple[str, ...]:
         """Names in a namespace that have a reflog, deleted refs included."""
         prefix = f"logs/{namespace}/"
-        names = {e.key.removeprefix(prefix).rpartition("/~")[0] for e in self._backend.list(prefix[:-1])}
+        names = {
+            e.key.removeprefix(prefix).rpartition("/~")[0] for e in self._backend.list(prefix[:-1])
+        }
         return tuple(sorted(n for n in names if n))

@@ -11,11 +11,9 @@ import json
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from mstore.backend import Backend, LocalBackend, Observer, fsync_folder
 from mstore.errors import (
@@ -50,9 +48,14 @@ from mstore.store.pack import FrameReader, name_of_key, pack_key, read_footer
 from mstore.store.refs import Refs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from typing_extensions import Buffer
 
     from mstore.store.pack import Frame
+
+_Value = TypeVar("_Value")
 
 READ_FEATURES: Final = frozenset({"pack-1"})
 WRITE_FEATURES: Final = frozenset({"refs-1"})
@@ -79,7 +82,9 @@ def _parse_identity(content: bytes, where: str) -> StoreIdentity:
         lists = [tuple(str(f) for f in features[k]) for k in ("read", "write", "optional")]
         identity = str(plain["id"])
         int(identity, 16)
-        return StoreIdentity(identity, *lists, shared=bool(plain.get("shared", False)))
+        return StoreIdentity(
+            identity, lists[0], lists[1], lists[2], shared=bool(plain.get("shared", False))
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise Corrupt(where, f"cannot be read: {error}") from error
 
@@ -146,7 +151,15 @@ class Store:
                 raise Refused(str(path), "is not empty")
             if shared:
                 path.chmod(0o2775)
-            for folder in ("tmp", "locks", "refs/heads", "refs/tags", "refs/notes", "logs", *_PACK_FOLDERS):
+            for folder in (
+                "tmp",
+                "locks",
+                "refs/heads",
+                "refs/tags",
+                "refs/notes",
+                "logs",
+                *_PACK_FOLDERS,
+            ):
                 target = path / folder
                 target.mkdir(parents=True, exist_ok=True)
                 if shared:
@@ -161,7 +174,11 @@ class Store:
         # store.json last: a folder without it is no store.
         plain = {
             "id": secrets.token_hex(16),
-            "features": {"read": sorted(READ_FEATURES), "write": sorted(WRITE_FEATURES), "optional": []},
+            "features": {
+                "read": sorted(READ_FEATURES),
+                "write": sorted(WRITE_FEATURES),
+                "optional": [],
+            },
             "shared": shared,
         }
         backend = LocalBackend(path, shared=shared)
@@ -410,7 +427,9 @@ class Store:
                 content = reader.range(offset, size)
                 if len(content) == size:
                     return content
-                failure = failure or Corrupt(f"blob {id.short}", f"is shorter than {offset + size} bytes")
+                failure = failure or Corrupt(
+                    f"blob {id.short}", f"is shorter than {offset + size} bytes"
+                )
             except (Corrupt, Unsupported, NotFound) as error:
                 failure = failure or error
             except KeyError:
@@ -449,7 +468,7 @@ class Store:
         return self._decoded(Tag.decode, self.get(id), id)
 
     @staticmethod
-    def _decoded(decode: Callable[[bytes, str], Any], body: bytes, id: ObjectId) -> Any:
+    def _decoded(decode: Callable[[bytes, str], _Value], body: bytes, id: ObjectId) -> _Value:
         return decode(body, f"{id.kind.name.lower()} {id.short}")
 
     def commits_beginning_with(self, digits: str) -> list[CommitId]:
@@ -520,7 +539,9 @@ def ambiguous(store: Store, digits: str, found: list[CommitId]) -> Ambiguous:
     lines = []
     for id in sorted(found):
         commit = store.commit(id)
-        lines.append(f"{id.hex[:12]}  {commit.time.iso()[:10]}  {commit.message.partition(chr(10))[0]!r}")
+        lines.append(
+            f"{id.hex[:12]}  {commit.time.iso()[:10]}  {commit.message.partition(chr(10))[0]!r}"
+        )
     return Ambiguous(digits, tuple(lines))
 
 

@@ -163,7 +163,9 @@ class Transaction:
         if store.read_only:
             raise StorageFailed(f"{store.path} is read-only: nothing can be stored")
         self._store = store
-        self._threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0, 1])
+        self._threads = threads or len(
+            os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0, 1]
+        )
         self._stack = ExitStack()
         self._pool = ThreadPoolExecutor(self._threads, "mstore")
         self._stack.callback(self._pool.shutdown, cancel_futures=True)

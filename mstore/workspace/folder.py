@@ -12,14 +12,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mstore.errors import BadPath, NotFound, Refused
 from mstore.objects import check_path
 from mstore.workspace.ignore import Rules, rules_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _CHUNK_BYTES: Final = 8 << 20
 
@@ -37,9 +39,7 @@ class Stamp:
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
         """The stamp in a stat result."""
-        return cls(
-            status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
-        )
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,9 @@ class OpenFile:
         except OSError as error:
             raise Refused(self.name, f"vanished while it was being read: {error.strerror}") from error
         if now != self._stamp or named != self._stamp:
-            raise Refused(self.name, "changed while it was being read", hint="commit again once it is written")
+            raise Refused(
+                self.name, "changed while it was being read", hint="commit again once it is written"
+            )
 
 
 class DiskFolder:

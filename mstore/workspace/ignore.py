@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mstore.errors import Refused, StorageFailed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IGNORE_FILE: Final = ".mstoreignore"
 DEFAULTS: Final = (

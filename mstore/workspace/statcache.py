@@ -12,14 +12,17 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
 from dataclasses import astuple
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mstore.errors import MStoreError
 from mstore.objects import ManifestFile, decode, encode
-from mstore.workspace.folder import FoundFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from mstore.workspace.folder import FoundFile
 
 VERSION: Final = 1
 # FAT keeps times to 2 s, some network file systems to 1 s.
@@ -81,7 +84,9 @@ class StatCache:
                 if row[5] - max(file.stamp.mtime_ns, file.stamp.ctime_ns) < GRAIN_NS:
                     continue
                 with contextlib.suppress(MStoreError):
-                    found[file.path] = ManifestFile.from_plain(decode(row[6], "stat cache"), "stat cache")
+                    found[file.path] = ManifestFile.from_plain(
+                        decode(row[6], "stat cache"), "stat cache"
+                    )
         except sqlite3.Error:
             self._drop()
         return found
@@ -94,9 +99,15 @@ class StatCache:
             self._open().executemany(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (VERSION, self._store_id, str(file.real), file.path)
-                    + astuple(file.stamp)
-                    + (read_at_ns, encode(entry.plain()))
+                    (
+                        VERSION,
+                        self._store_id,
+                        str(file.real),
+                        file.path,
+                        *astuple(file.stamp),
+                        read_at_ns,
+                        encode(entry.plain()),
+                    )
                     for file, entry in entries
                 ],
             )

@@ -11,17 +11,19 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mstore.backend import replace_file
 from mstore.errors import Corrupt, Refused, StorageFailed, UsageError
 from mstore.objects import CommitId
 from mstore.store import STORE_FILE, check_ref_name
 from mstore.workspace.statcache import StatCache
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FOLDER: Final = ".mstore"
 WORKSPACE_FILE: Final = "workspace.json"
@@ -140,7 +142,9 @@ class Workspace:
     # -- making and finding
 
     @classmethod
-    def create(cls, path: Path, *, store: Path, model_dir: Path | None = None, branch: str = "main") -> Workspace:
+    def create(
+        cls, path: Path, *, store: Path, model_dir: Path | None = None, branch: str = "main"
+    ) -> Workspace:
         """Make a workspace on a store.
 
         Args:

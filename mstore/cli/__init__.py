@@ -1,0 +1,60 @@
+"""The command line: the only place that reads the environment, prints, or knows exit codes.
+
+`main` turns every outcome into an exit code; no traceback reaches a user.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `mstore`; leaves by SystemExit."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run `mstore` and give the exit code (docs/cli.md has the list)."""
+    import click
+
+    from mstore.cli.app import app
+    from mstore.cli.output import complain
+    from mstore.errors import MStoreError
+
+    try:
+        result = app.main(
+            list(arguments) if arguments is not None else None, "mstore", standalone_mode=False
+        )
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except MStoreError as error:
+        complain(error.message, error.hint)
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        complain("interrupted; nothing half-done is left behind")
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`mstore log | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except Exception as error:
+        if os.environ.get("MSTORE_DEBUG"):
+            raise
+        complain(
+            f"this is a defect of mstore: {type(error).__name__}: {error}",
+            "MSTORE_DEBUG=1 shows where; please report it with that",
+        )
+        return 1

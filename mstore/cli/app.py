@@ -1,0 +1,127 @@
+"""The root command, and what its commands share: how the repository is found.
+
+Command modules import nothing but click at their top, so that `--help` and
+`log` start as fast as click itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mstore import __version__
+
+if TYPE_CHECKING:
+    from mstore.repository import Repository
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options before the command, and the environment."""
+
+    store: str | None
+    workspace: str | None
+    author: str | None
+
+    def open(self) -> Repository:
+        """The repository: --workspace, --store, the environment, else upward from here.
+
+        Raises:
+            NoStore: there is none.
+        """
+        from mstore import repository
+
+        store, workspace = self.store, self.workspace
+        if store is None and workspace is None:
+            workspace = os.environ.get("MSTORE_WORKSPACE") or None
+            if workspace is None:
+                store = os.environ.get("MSTORE_STORE") or None
+        cache = os.environ.get("XDG_CACHE_HOME")
+        return repository.open(
+            store=store,
+            workspace=workspace,
+            author=self.author,
+            cache=os.path.join(cache, "mstore") if cache else None,
+        )
+
+
+def settings() -> Settings:
+    """The settings of the running command."""
+    found = click.get_current_context().find_object(Settings)
+    return found if found is not None else Settings(None, None, None)
+
+
+def repo() -> Repository:
+    """The repository of the running command, closed when it ends."""
+    context = click.get_current_context()
+    opened = settings().open()
+    context.call_on_close(opened.close)
+    return opened
+
+
+class Revision(click.ParamType[str]):
+    """A revision; completes branches and tags."""
+
+    name = "rev"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        try:
+            refs = Settings(None, None, None).open().store.refs
+            names = [*refs.names("heads"), *refs.names("tags")]
+        except Exception:
+            # A completion that fails must not write into the user's prompt.
+            return []
+        return [CompletionItem(n) for n in names if n.startswith(incomplete)]
+
+
+REVISION = Revision()
+
+
+def examples(text: str) -> Callable[[_F], _F]:
+    """Put examples at the end of a command's help."""
+
+    def apply(function: _F) -> _F:
+        body = "\n".join("  " + line for line in text.strip("\n").splitlines())
+        function.__doc__ = f"{function.__doc__ or ''}\n\n\b\nExamples:\n{body}\n"
+        return function
+
+    return apply
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`mstore COMMAND --help` ends with examples. Start with `mstore init`.",
+)
+@click.option("--workspace", metavar="DIR", help="Use this workspace (also MSTORE_WORKSPACE).")
+@click.option(
+    "--store", metavar="DIR", help="Use this store alone, without a workspace (also MSTORE_STORE)."
+)
+@click.option("--no-color", is_flag=True, help="No colours (also NO_COLOR).")
+@click.version_option(__version__, prog_name="mstore")
+@click.pass_context
+def app(context: click.Context, workspace: str | None, store: str | None, no_color: bool) -> None:
+    """Version control for fine-tuning: every save kept once, byte for byte."""
+    context.obj = Settings(store, workspace, os.environ.get("MSTORE_AUTHOR") or None)
+    if no_color or os.environ.get("NO_COLOR"):
+        context.color = False
+
+
+def _register() -> None:
+    from mstore.cli import committing, looking, moving, upkeep
+
+    for module in (committing, looking, moving, upkeep):
+        for command in module.COMMANDS:
+            app.add_command(command)
+
+
+_register()

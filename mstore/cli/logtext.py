@@ -1,0 +1,210 @@
+"""Listings of versions: the table, plain lines, one line each, the graph.
+
+On a terminal a short listing is a table; anything long, or read by a program,
+streams as plain lines, a version at a time.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from mstore.ops.text import age, escaped, number, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mstore.objects import CommitId
+    from mstore.ops.log import LogEntry
+
+DEFAULT_COLUMNS: Final = (
+    "id",
+    "refs",
+    "age",
+    "message",
+    "r/alpha",
+    "epoch",
+    "loss",
+    "eval_loss",
+    "added",
+)
+_TABLE_ROWS: Final = 200
+_WIDTHS: Final = {"id": 7, "age": 10, "r/alpha": 7, "epoch": 9, "loss": 8, "eval_loss": 9, "added": 8}
+_RIGHT: Final = frozenset({"age", "loss", "eval_loss", "added", "size", "tensors"})
+
+
+def cell(entry: LogEntry, column: str) -> str:
+    """One cell of a listing, escaped."""
+    if column == "refs":
+        return names_text(entry)
+    if column == "age":
+        return age(entry.commit.time.ns)
+    if column == "message":
+        return escaped(entry.subject)
+    if column == "r/alpha":
+        return _rank(entry)
+    if column == "epoch":
+        if entry.epoch is not None:
+            return f"e {entry.epoch:g}" if entry.step is None else f"e {entry.epoch:.3g}·{entry.step}"
+        return f"step {entry.step}" if entry.step is not None else ""
+    value = entry.column(column)
+    if value is None:
+        return ""
+    if column in ("added", "size"):
+        return size(value)
+    return number(value)
+
+
+def names_text(entry: LogEntry) -> str:
+    """Names that point to a version: `HEAD → main, best, tag: v1`."""
+    refs = list(entry.refs)
+    if entry.current is not None and refs[1:2] == [entry.current]:
+        refs[:2] = [f"HEAD → {entry.current}"]
+    return ", ".join(escaped(r) for r in refs)
+
+
+def _rank(entry: LogEntry) -> str:
+    adapter = entry.adapter
+    if adapter is None:
+        return ""
+    rank, alpha = adapter.get("rank"), adapter.get("alpha")
+    if rank is None and alpha is None:
+        return ""
+    shown = number(rank) if rank is not None else "?"
+    return shown + (f"/{number(alpha)}" if alpha is not None else "")
+
+
+def _used(entries: list[LogEntry], columns: tuple[str, ...], chosen: bool) -> tuple[str, ...]:
+    """Columns with something in them; all of them where the user chose."""
+    if chosen:
+        return columns
+    always = ("id", "age", "message")
+    return tuple(c for c in columns if c in always or any(cell(e, c) for e in entries))
+
+
+def table(entries: list[LogEntry], columns: tuple[str, ...], *, chosen: bool) -> Iterator[str]:
+    """A table for a terminal, as lines."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = _used(entries, columns, chosen)
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in shown:
+        made.add_column(
+            column.replace("_", " "),
+            justify="right" if column in _RIGHT else "left",
+            no_wrap=column != "message",
+            overflow="fold" if column == "message" else "ellipsis",
+            style={"id": "yellow", "refs": "green", "age": "dim"}.get(column, ""),
+        )
+    for entry in entries:
+        made.add_row(*(Text(cell(entry, c)) for c in shown))
+    console = Console(no_color=click.get_current_context().color is False, highlight=False)
+    with console.capture() as captured:
+        console.print(made)
+    yield from captured.get().rstrip("\n").split("\n")
+
+
+def plain(entries: Iterable[LogEntry], columns: tuple[str, ...], *, chosen: bool) -> Iterator[str]:
+    """Plain lines with columns aligned as far as can be without seeing all of them."""
+    first: list[LogEntry] = []
+    rest = iter(entries)
+    # Which columns are worth showing, and how wide, is read off the first screenful.
+    first = list(islice(rest, 50))
+    shown = _used(first, columns, chosen)
+    widths = {c: _WIDTHS.get(c, 0) for c in shown}
+    for entry in first:
+        for column in shown:
+            widths[column] = min(60, max(widths[column], len(cell(entry, column))))
+    yield "  ".join(_padded(c.replace("_", " "), c, widths) for c in shown).rstrip()
+    for entry in chain(first, rest):
+        yield "  ".join(_padded(cell(entry, c), c, widths) for c in shown).rstrip()
+
+
+def _padded(text: str, column: str, widths: dict[str, int]) -> str:
+    return f"{text:>{widths[column]}}" if column in _RIGHT else f"{text:<{widths[column]}}"
+
+
+def one_line(entry: LogEntry) -> str:
+    """Id, refs and message."""
+    refs = f" ({names_text(entry)})" if entry.refs else ""
+    id = click.style(entry.id.short, fg="yellow")
+    return f"{id}{click.style(refs, fg='green')} {escaped(entry.subject)}"
+
+
+def fact_line(entry: LogEntry) -> str:
+    """Id, refs, message, and the facts that the table has."""
+    facts = []
+    if _rank(entry):
+        facts.append(f"r/α {_rank(entry)}")
+    for column in ("epoch", "loss", "eval_loss"):
+        text = cell(entry, column)
+        if text:
+            facts.append(text if column == "epoch" else f"{column.replace('_', ' ')} {text}")
+    return one_line(entry) + (click.style("  " + " · ".join(facts), dim=True) if facts else "")
+
+
+def graph(entries: Iterable[LogEntry], *, brief: bool) -> Iterator[str]:
+    """Versions as a graph: one column of `│`-like bars for each line of history."""
+    columns: list[CommitId] = []
+    given: set[CommitId] = set()
+    for entry in entries:
+        id = entry.id
+        given.add(id)
+        if id not in columns:
+            columns.append(id)
+        place = columns.index(id)
+        # Lines that meet here come together above the commit.
+        for other in range(len(columns) - 1, place, -1):
+            if columns[other] == id:
+                yield _joined(len(columns), place, other)
+                columns.pop(other)
+        marks = ["*" if i == place else "|" for i in range(len(columns))]
+        line = one_line(entry) if brief else fact_line(entry)
+        yield " ".join(marks) + " " + line
+        parents = [p for p in entry.parents if p not in given]
+        if not parents:
+            columns.pop(place)
+            continue
+        columns[place] = parents[0]
+        for extra in parents[1:]:
+            columns.insert(place + 1, extra)
+            bars = ["|"] * (place + 1)
+            yield " ".join(bars) + "\\" + " |" * (len(columns) - place - 2)
+
+
+def _joined(count: int, place: int, other: int) -> str:
+    """The bars of `count` columns where column `other` runs into column `place`."""
+    cells = [" "] * (2 * count - 1)
+    for i in range(count):
+        if i != other:
+            cells[2 * i] = "|"
+    cells[2 * other - 1] = "/"
+    for i in range(2 * place + 1, 2 * other - 1, 2):
+        cells[i] = "_"
+    return "".join(cells).rstrip()
+
+
+def listing(entries: Iterator[LogEntry], columns: tuple[str, ...], *, chosen: bool) -> Iterator[str]:
+    """The table on a terminal if it is short, plain lines otherwise."""
+    if not sys.stdout.isatty():
+        return plain(entries, columns, chosen=chosen)
+    first = list(islice(entries, _TABLE_ROWS + 1))
+    if len(first) <= _TABLE_ROWS:
+        return table(first, columns, chosen=chosen)
+    return plain(chain(first, entries), columns, chosen=chosen)
+
+
+def any_text(value: Any) -> str:
+    """A metadata value for people."""
+    if isinstance(value, (dict, list)):
+        import json
+
+        from mstore.ops.text import jsonable
+
+        return escaped(json.dumps(jsonable(value), ensure_ascii=False))
+    return number(value) if value is not None else "null"

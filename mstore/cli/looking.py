@@ -1,0 +1,311 @@
+"""log, show, ls, cat, diff: looking at versions."""
+
+from __future__ import annotations
+
+import sys
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mstore.cli.app import REVISION, examples, repo
+from mstore.cli.output import page, progress, show_json, show_json_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mstore.ops.log import LogEntry
+    from mstore.ops.place import Place
+    from mstore.ops.show import Shown
+
+
+@click.command()
+@click.argument("rev", required=False, type=REVISION)
+@click.option("-n", "count", type=click.IntRange(min=0), metavar="N", help="The latest N only.")
+@click.option("--oneline", is_flag=True, help="Id, names and message.")
+@click.option("--graph", is_flag=True, help="Draw how versions descend.")
+@click.option("--all", "everything", is_flag=True, help="All branches and tags.")
+@click.option("--columns", metavar="A,B,…", help="Columns: built-in ones, metrics, metadata keys.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@examples("""
+mstore log
+mstore log --graph --all
+mstore log r8 -n 5 --columns id,message,eval_loss,lr
+mstore log --json | jq '.[].metrics'
+""")
+def log(
+    rev: str | None,
+    count: int | None,
+    oneline: bool,
+    graph: bool,
+    everything: bool,
+    columns: str | None,
+    as_json: bool,
+) -> None:
+    """Versions, the latest first, with what is known of each.
+
+    Built-in columns: id, refs, age, message, r/alpha, epoch, step, r, alpha, added,
+    size, tensors, author, time.
+    """
+    from mstore.cli import logtext
+    from mstore.ops.log import elsewhere
+    from mstore.ops.log import log as read_log
+
+    opened = repo()
+    place = opened.place
+    found = read_log(place, rev, everything=everything)
+    entries: Iterator[LogEntry] = islice(found.entries, count)
+    if as_json:
+        show_json_list(entry.plain() for entry in entries)
+        return
+    first = next(entries, None)
+    if first is None and count != 0:
+        click.echo("no versions yet: `mstore commit DIR -m MESSAGE` makes the first", err=True)
+        return
+    entries = chain([first], entries) if first is not None else entries
+    if graph:
+        lines = logtext.graph(entries, brief=oneline)
+    elif oneline:
+        lines = (logtext.one_line(e) for e in entries)
+    else:
+        chosen = tuple(c.strip() for c in columns.split(",") if c.strip()) if columns else None
+        lines = logtext.listing(entries, chosen or logtext.DEFAULT_COLUMNS, chosen=chosen is not None)
+
+    def all_lines() -> Iterator[str]:
+        yield from lines
+        if found.unborn is not None and rev is None:
+            yield click.style(
+                f"(branch {found.unborn} has no commit yet; these are all branches)", dim=True
+            )
+        elif rev is None and not everything:
+            more = elsewhere(place, found.tips)
+            if more:
+                noun = "commit" if more == 1 else "commits"
+                yield click.style(f"({more} {noun} on other branches: --all)", dim=True)
+
+    page(all_lines())
+
+
+@click.command()
+@click.argument("rev", default="HEAD", type=REVISION)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@examples("""
+mstore show
+mstore show r8~1 --json
+""")
+def show(rev: str, as_json: bool) -> None:
+    """One version in full: message, metadata, metrics, files, notes."""
+    opened = repo()
+    found = opened.show(rev)
+    if as_json:
+        from mstore.ops.show import plain_file
+
+        plain = found.entry.plain()
+        plain["files"] = [plain_file(f) for f in found.manifest.files]
+        plain["notes"] = [
+            {"id": n.id.hex, "time": n.time.iso(), "author": n.author, **n.payload} for n in found.notes
+        ]
+        show_json(plain)
+        return
+    page(_show_lines(found))
+
+
+def _show_lines(found: Shown) -> Iterator[str]:
+    from mstore.cli.logtext import any_text, names_text
+    from mstore.ops.text import age, escaped, number, size
+
+    entry, commit = found.entry, found.entry.commit
+    refs = f" ({names_text(entry)})" if entry.refs else ""
+    yield click.style(f"commit {entry.id.hex}", fg="yellow") + click.style(refs, fg="green")
+    if len(entry.parents) != 1:
+        yield f"parents  {', '.join(p.short for p in entry.parents) or 'none'}"
+    else:
+        yield f"parent   {entry.parents[0].short}"
+    yield f"author   {escaped(commit.author)}"
+    yield f"date     {commit.time.iso()} ({age(commit.time.ns)})"
+    if commit.base is not None:
+        base = commit.base
+        parts = [escaped(base.name)] if base.name else []
+        parts += [f"revision {escaped(base.revision)}"] if base.revision else []
+        parts += [f"commit {base.commit.short}"] if base.commit else []
+        parts += [f"weights {base.weights.hex[:12]}"] if base.weights else []
+        yield "base     " + ", ".join(parts)
+    for folder, weights in commit.weights.items():
+        yield f"weights  {weights.hex[:12]}" + (f"  {escaped(folder)}/" if folder else "")
+    sizes = entry.sizes
+    more = f"{size(sizes.added_bytes)} that its parent lacks"
+    yield f"size     {size(sizes.size_bytes)}, {sizes.tensors} tensors, {more}"
+    yield ""
+    for line in commit.message.split("\n"):
+        yield "    " + escaped(line)
+    if entry.metrics:
+        yield ""
+        yield click.style("metrics", bold=True)
+        for name, value in sorted(entry.metrics.items()):
+            late = " (noted later)" if name in entry.late.metrics else ""
+            yield f"    {escaped(name)} = {number(value)}{late}"
+    if entry.metadata:
+        yield ""
+        yield click.style("metadata", bold=True)
+        for name, value in _flat(entry.metadata):
+            yield f"    {escaped(name)} = {any_text(value)}"
+    yield ""
+    yield click.style("files", bold=True)
+    for file in found.manifest.files:
+        yield f"    {size(file.size_bytes):>8}  {file.role:14}  {escaped(file.path)}"
+
+
+def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, value
+
+
+@click.command()
+@click.argument("rev", default="HEAD", type=REVISION)
+@click.option("--tensors", is_flag=True, help="Every tensor with dtype and shape.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@examples("""
+mstore ls r8
+mstore ls HEAD --tensors
+""")
+def ls(rev: str, tensors: bool, as_json: bool) -> None:
+    """Files of a version, or its tensors."""
+    from mstore.ops.show import plain_file
+    from mstore.ops.text import escaped, size
+
+    opened = repo()
+    if tensors:
+        found = opened.tensors(rev)
+        if as_json:
+            show_json(
+                [
+                    {
+                        "path": t.path,
+                        "name": t.name,
+                        "dtype": t.dtype,
+                        "shape": list(t.shape),
+                        "size_bytes": t.size_bytes,
+                    }
+                    for t in found
+                ]
+            )
+            return
+        page(
+            f"{escaped(t.path)}  {escaped(t.name)}  {escaped(t.dtype)}"
+            f"  {list(t.shape)}  {size(t.size_bytes)}"
+            for t in found
+        )
+        return
+    files = opened.manifest(rev).files
+    if as_json:
+        show_json([plain_file(f) for f in files])
+        return
+    page(f"{size(f.size_bytes):>8}  {f.role:14}  {escaped(f.path)}" for f in files)
+
+
+@click.command()
+@click.argument("rev", type=REVISION)
+@click.argument("path")
+@examples("""
+mstore cat r8 adapter_config.json
+mstore cat HEAD~1 model.safetensors > old.safetensors
+""")
+def cat(rev: str, path: str) -> None:
+    """The bytes of one file of a version, to stdout."""
+    parts = repo().cat(rev, path)
+    out = sys.stdout.buffer
+    for part in parts:
+        out.write(part)
+    out.flush()
+
+
+def _looks_like_folder(text: str) -> bool:
+    return text in (".", "..") or text.startswith(("./", "../", "/", "~")) or text.endswith("/")
+
+
+def _sides(a: str | None, b: str | None) -> tuple[Place | None, Any, Any]:
+    """What to compare: (place or None where two folders need none, a, b)."""
+    import os
+    from pathlib import Path
+
+    from mstore.errors import NoStore
+
+    def folder(text: str | None) -> Path | None:
+        return Path(text).expanduser() if text is not None and _looks_like_folder(text) else None
+
+    one, other = folder(a), folder(b)
+    try:
+        place: Place | None = repo().place
+    except NoStore:
+        # Two folders need no store: the plainest question has the plainest answer.
+        if a is None or b is None or not (os.path.isdir(a) and os.path.isdir(b)):
+            raise
+        return None, Path(a), Path(b)
+    assert place is not None
+    return (
+        place,
+        one or _revision_or_folder(place, a or "HEAD"),
+        other or (_revision_or_folder(place, b) if b is not None else None),
+    )
+
+
+def _revision_or_folder(place: Place, text: str) -> Any:
+    """A revision; a folder where no revision has this name and a folder does."""
+    import os
+    from pathlib import Path
+
+    from mstore.errors import RevisionNotFound
+    from mstore.ops.revision import resolve
+
+    if os.path.isdir(text):
+        try:
+            resolve(place, text)
+        except RevisionNotFound:
+            return Path(text)
+    return text
+
+
+@click.command()
+@click.argument("a", required=False, type=REVISION)
+@click.argument("b", required=False, type=REVISION)
+@click.option("--stat", is_flag=True, help="How much each tensor changed: share, norm, cosine.")
+@click.option("--exit-code", is_flag=True, help="Exit 1 where files differ, 0 where they do not.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@examples("""
+mstore diff r4 r8                  # two versions
+mstore diff ./run-a ./run-b        # two folders; no store is needed
+mstore diff                        # HEAD against the model directory
+mstore diff HEAD~1 HEAD --stat
+""")
+def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: bool) -> int:
+    """What differs: LoRA ranks and shapes, configuration, metrics, tensors, files.
+
+    A and B are versions or folders (with a `/` in them). Without B: the model
+    directory; without A: HEAD.
+    """
+    from mstore.cli.difftext import diff_lines
+    from mstore.ops.diff import diff as compare
+    from mstore.ops.diff import side_of
+
+    place, one, other = _sides(a, b)
+    with progress() as told:
+        result = compare(side_of(place, one), side_of(place, other), stat=stat, progress=told)
+    if as_json:
+        show_json(result.plain())
+    else:
+        page(
+            diff_lines(result, width=_width(), style=lambda text, colour: click.style(text, fg=colour))
+        )
+    return 1 if exit_code and not result.same else 0
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
+COMMANDS = (log, show, ls, cat, diff)

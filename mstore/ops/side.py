@@ -1,0 +1,121 @@
+"""One side of a diff: a commit in a store, or a folder on a disk, which needs no store."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mstore.formats import describe
+from mstore.ops.status import left_out_roles
+from mstore.ops.stored import StoredFolder, layouts_of
+from mstore.ops.tree import MODEL_ROLES, read_folder
+from mstore.store import late_facts
+from mstore.workspace import OpenFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from mstore.formats import Facts
+    from mstore.objects import CommitId, Layout, Manifest
+    from mstore.ops.place import Place
+    from mstore.ops.tree import OpenRange, ReadRange
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a diff.
+
+    Args:
+        label: how to call it: the revision or folder as it was typed.
+        manifest: its files.
+        layouts: by path, of weights and adapters at least.
+        facts: what it says of itself.
+        open_file: opens one of its files by path.
+        metadata: of the commit, notes included; a folder has none.
+        metrics: of the commit, notes included; of a folder, its trainer_state.json's.
+        without: roles that `commit --without` left out of it.
+        is_folder: it is a folder, which has no metadata to compare.
+        warnings: one sentence each.
+    """
+
+    label: str
+    manifest: Manifest
+    layouts: Mapping[str, Layout]
+    facts: Facts
+    open_file: OpenRange = field(repr=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
+    is_folder: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.label
+
+
+def side_of_commit(place: Place, commit_id: CommitId, label: str) -> Side:
+    """A commit as a side. Raises NotFound, Corrupt, Unsupported."""
+    store = place.store
+    commit, late = store.commit(commit_id), late_facts(store, commit_id)
+    manifest = store.manifest(commit.manifest)
+    layouts = layouts_of(store, manifest, roles=MODEL_ROLES)
+    folder = StoredFolder(store, manifest)
+    facts = describe(folder, layouts)
+    return Side(
+        label,
+        manifest,
+        layouts,
+        facts,
+        folder.open,
+        {**commit.metadata, **late.metadata},
+        {**commit.metrics, **late.metrics},
+        left_out_roles(commit),
+        warnings=facts.warnings,
+    )
+
+
+def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
+    """A folder as a side.
+
+    Args:
+        place: whose stat cache to use and whose store to leave out; None needs no store.
+        path: the folder.
+        label: how to call it.
+
+    Raises:
+        NotFound: there is no such folder.
+        Refused: it holds what cannot be read.
+    """
+    if place is None:
+        tree = read_folder(path)
+    else:
+        workspace = place.workspace
+        tree = read_folder(
+            path,
+            cache=workspace.stat_cache if workspace is not None else None,
+            load_layout=place.store.layout,
+            apart=(place.store.path, *((workspace.path,) if workspace is not None else ())),
+        )
+    by_path = {f.path: f for f in tree.found.files}
+
+    @contextmanager
+    def open_file(name: str) -> Iterator[ReadRange]:
+        with OpenFile(by_path[name]) as source:
+            yield source.read
+
+    facts = tree.facts()
+    return Side(
+        label,
+        tree.manifest,
+        tree.layouts,
+        facts,
+        open_file,
+        metrics=dict(facts.trainer.metrics) if facts.trainer is not None else {},
+        is_folder=True,
+        warnings=(*tree.warnings, *facts.warnings),
+    )
+
+
+__all__ = ["Side", "side_of_commit", "side_of_folder"]
