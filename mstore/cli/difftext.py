@@ -25,13 +25,18 @@ if TYPE_CHECKING:
 
     Style = Callable[[str, str], str]
 
-STYLES: Final = ("heading", "old", "new", "added", "removed", "changed", "quiet")
+# What the colours of the terminal stand for here.
+_HEADING: Final = "cyan"
+_OLD: Final = "red"
+_NEW: Final = "green"
+_CHANGED: Final = "yellow"
+_QUIET: Final = "bright_black"
 _MOST_LINES: Final = 20
 _LEAST_WIDTH: Final = 40
 _NUMBER: Final = re.compile(r"\d+")
 
 
-def _plain(text: str, style: str) -> str:
+def _plain(text: str, colour: str) -> str:
     return text
 
 
@@ -43,7 +48,8 @@ def diff_lines(
     Args:
         result: the diff; its warnings are not among the lines.
         width: columns; long names and values are cut to fit.
-        style: given a text and one of STYLES, gives the text as it is to be shown.
+        style: given a text and the name of one of a terminal's colours ('bright_black'),
+            gives the text as it is to be shown; default: as it is.
     """
     page = _Page(max(width, _LEAST_WIDTH), style or _plain)
     if not result:
@@ -64,7 +70,7 @@ def diff_lines(
         if not first:
             yield ""
         first = False
-        yield page.style(heading, "heading")
+        yield page.style(heading, _HEADING)
         yield from lines
 
 
@@ -108,6 +114,12 @@ def folded(names: Sequence[str]) -> str:
     return _NUMBER.sub(lambda match: match[0] if len(next(found)) == 1 else "*", names[0])
 
 
+def _naturally(name: str) -> list[tuple[str, int]]:
+    """A key that puts layer 2 before layer 10."""
+    texts, numbers = _NUMBER.split(name), [int(n[:18]) for n in _NUMBER.findall(name)]
+    return list(zip(texts, [*numbers, -1], strict=True))
+
+
 def _groups(rows: Sequence[tuple[str, Any]]) -> list[tuple[list[str], Any]]:
     """Rows whose names differ only in numbers and whose second parts are equal, in order."""
     grouped: dict[Any, list[str]] = defaultdict(list)
@@ -139,15 +151,29 @@ class _Page:
         tail = room // 2
         return f"{text[: room - tail]}…{text[-tail:]}"
 
+    def _telling(self, names: list[str], room: int) -> list[str]:
+        """Names cut to fit; of what they begin with alike, nothing where room is short."""
+        if len(names) > 1 and max(map(len, names)) > room:
+            # What the first and the last in order share, all share.
+            first, last = min(names), max(names)
+            shared = 0
+            while shared < len(first) and first[shared] == last[shared]:
+                shared += 1
+            begin = first.rfind(".", 0, shared) + 1
+            if begin > 1:
+                names = ["…" + name[begin:] for name in names]
+        return [self._cut(name, room) for name in names]
+
     def _few(self, lines: list[str], noun: str) -> list[str]:
+        """The first lines of a long list; `noun` is in the plural, as two are left at least."""
         if len(lines) <= _MOST_LINES + 1:
             return lines
-        rest = _count(len(lines) - _MOST_LINES, f"more {noun}")
-        return [*lines[:_MOST_LINES], self.style(f"  … and {rest}", "quiet")]
+        rest = f"  … and {len(lines) - _MOST_LINES} more {noun}"
+        return [*lines[:_MOST_LINES], self.style(rest, _QUIET)]
 
     def _arrow(self, a: str, b: str) -> str:
         """`a → b`, or the one text where both are equal."""
-        return a if a == b else f"{self.style(a, 'old')} → {self.style(b, 'new')}"
+        return a if a == b else f"{self.style(a, _OLD)} → {self.style(b, _NEW)}"
 
     # LoRA
 
@@ -175,7 +201,7 @@ class _Page:
         sides = [s for s in (pair.a, pair.b) if s is not None]
         a, b = sides[0], sides[-1]
         rows = [
-            ("rank", self._arrow(_rank(a), _rank(b))),
+            ("rank", "r " + self._arrow(_rank(a), _rank(b))),
             ("alpha", self._arrow(_or_dash(a.alpha), _or_dash(b.alpha))),
             ("scaling", self._arrow(_scaling(a), _scaling(b))),
             ("targets", self._long_arrow(_targets(a), _targets(b))),
@@ -207,10 +233,10 @@ class _Page:
         if lines or len(folded_same) > 3:
             if same:
                 text = f"  {_count(len(same), 'module')} of the same shapes"
-                lines.append(self.style(text, "quiet"))
+                lines.append(self.style(text, _QUIET))
         else:
             lines = [self._module_line(names, a, b, both) for names, (a, b) in folded_same]
-        return self._few(lines, "kinds of modules")
+        return [part for line in self._few(lines, "kinds of modules") for part in line.split("\n")]
 
     def _module_line(
         self,
@@ -228,12 +254,15 @@ class _Page:
             shapes.append((f"{part} {self._arrow(one, other)}", f"{part} {one} → {other}"))
         mark = "  "
         if both and not (before and after):
-            mark = self.style("+ ", "added") if after else self.style("- ", "removed")
+            mark = self.style("+ ", _NEW) if after else self.style("- ", _OLD)
         start = f"{_count(len(names), 'module')}  "
         # Colours take no columns, so the room is counted without them.
-        taken = len(start) + sum(len(plain) + 3 for _, plain in shapes) + 6
-        name = self._cut(escaped(folded(names)), self.width - taken)
-        return f"{mark}{start}{'   '.join(shown for shown, _ in shapes)}  ({name})"
+        taken = len(start) + sum(len(plain) + 3 for _, plain in shapes) + 4
+        name = escaped(folded(names))
+        # A name that does not fit stands on a line of its own.
+        gap = "  " if taken + len(name) <= self.width else "\n      "
+        name = self._cut(name, self.width - 8)
+        return f"{mark}{start}{'   '.join(shown for shown, _ in shapes)}{gap}({name})"
 
     # values
 
@@ -246,14 +275,14 @@ class _Page:
         for key, (a, b) in values.items():
             name = names[key].ljust(room)
             if a is MISSING:
-                lines.append(f"{self.style('+', 'added')} {name}  {self._cut(_value(b), left)}")
+                lines.append(f"{self.style('+', _NEW)} {name}  {self._cut(_value(b), left)}")
             elif b is MISSING:
-                lines.append(f"{self.style('-', 'removed')} {name}  {self._cut(_value(a), left)}")
+                lines.append(f"{self.style('-', _OLD)} {name}  {self._cut(_value(a), left)}")
             else:
                 one, other = (self._cut(_value(v), left // 2 - 2) for v in (a, b))
                 if one == other:  # they differ in what was cut, or in how numbers are spelled
                     other += " (differs further on)"
-                lines.append(f"  {name}  {self.style(one, 'old')} → {self.style(other, 'new')}")
+                lines.append(f"  {name}  {self.style(one, _OLD)} → {self.style(other, _NEW)}")
         return self._few(lines, "keys")
 
     def metrics(self, metrics: Mapping[str, tuple[float | None, float | None]]) -> list[str]:
@@ -264,15 +293,15 @@ class _Page:
         for key, (a, b) in metrics.items():
             name = names[key].ljust(room)
             if a is None:
-                lines.append(f"{self.style('+', 'added')} {name}  {number(b)}")
+                lines.append(f"{self.style('+', _NEW)} {name}  {number(b)}")
             elif b is None:
-                lines.append(f"{self.style('-', 'removed')} {name}  {number(a)}")
+                lines.append(f"{self.style('-', _OLD)} {name}  {number(a)}")
             else:
                 one, other = number(a), number(b)
                 if one == other:
                     one, other = repr(a), repr(b)
-                change = self.style(f"  ({b - a:+.3g})", "quiet") if math.isfinite(b - a) else ""
-                lines.append(f"  {name}  {self.style(one, 'old')} → {self.style(other, 'new')}{change}")
+                change = self.style(f"  ({b - a:+.3g})", _QUIET) if math.isfinite(b - a) else ""
+                lines.append(f"  {name}  {self.style(one, _OLD)} → {self.style(other, _NEW)}{change}")
         return self._few(lines, "metrics")
 
     # tensors
@@ -300,13 +329,13 @@ class _Page:
 
     def _folded_tensors(self, kind: str, tensors: Sequence[TensorPair | TensorPlace]) -> list[str]:
         rows = [(str(t), _what(t, kind)) for t in tensors]
-        styles = {"added": "added", "removed": "removed"}
+        colour = {"added": _NEW, "removed": _OLD}.get(kind, _CHANGED)
         lines = []
         for names, what in _groups(rows):
             start = f"{len(names)} × " if len(names) > 1 else ""
             name = escaped(folded(names))
             name = self._cut(name, self.width - len(start) - len(what) - 14)
-            mark = self.style(kind.ljust(8), styles.get(kind, "changed"))
+            mark = self.style(kind.ljust(8), colour)
             lines.append(f"  {mark}  {start}{name}  {what}")
         return self._few(lines, f"kinds of {kind} tensors")
 
@@ -320,21 +349,23 @@ class _Page:
                 return -relative if not math.isnan(relative) else -math.inf
 
             shown = sorted(shown, key=by_change)[:_MOST_LINES]
-        names = [escaped(str(pair.b)) for pair in shown]
+        else:
+            shown.sort(key=lambda pair: _naturally(str(pair.b)))
         texts = [
             (_figures(p.stat) if p.stat is not None else "no figures for this dtype")
             + (f"  {_what(p, kind)}" if kind == "recast" else "")
             for p in shown
         ]
         used = max(map(len, texts), default=0)
-        room = max(12, min(self.width - used - 14, max(map(len, names), default=0)))
+        names = self._telling([escaped(str(pair.b)) for pair in shown], self.width - used - 14)
+        room = max(map(len, names), default=0)
         lines = [
-            f"  {self.style(kind.ljust(8), 'changed')}  {self._cut(name, room).ljust(room)}  {text}"
+            f"  {self.style(kind.ljust(8), _CHANGED)}  {name.ljust(room)}  {text}"
             for name, text in zip(names, texts, strict=True)
         ]
         if len(shown) < len(pairs):
             rest = _count(len(pairs) - len(shown), f"{kind} tensor")
-            lines.append(self.style(f"  … and {rest} that changed less", "quiet"))
+            lines.append(self.style(f"  … and {rest} that changed less", _QUIET))
         return lines
 
     # files
@@ -342,23 +373,23 @@ class _Page:
     def files(self, result: DiffResult) -> list[str]:
         """One line a file."""
         found = result.files
-        rows: list[tuple[FileChange, str, str]] = [
-            *((c, "M", "changed") for c in found.changed),
-            *((c, "+", "added") for c in found.added),
-            *((c, "-", "removed") for c in found.removed),
+        rows: list[tuple[FileChange, tuple[str, str]]] = [
+            *((c, ("M", _CHANGED)) for c in found.changed),
+            *((c, ("+", _NEW)) for c in found.added),
+            *((c, ("-", _OLD)) for c in found.removed),
         ]
         if len(rows) <= _MOST_LINES:
-            lines = [(mark, kind, escaped(c.path), _sizes(c)) for c, mark, kind in rows]
+            lines = [(*mark, escaped(c.path), _sizes(c)) for c, mark in rows]
         else:
-            lines = []
-            for names, (mark, kind) in _groups([(c.path, (m, k)) for c, m, k in rows]):
-                count = _count(len(names), "file") if len(names) > 1 else ""
-                lines.append((mark, kind, escaped(folded(names)), count))
+            lines = [
+                (*mark, escaped(folded(names)), _count(len(names), "file") if len(names) > 1 else "")
+                for names, mark in _groups([(c.path, mark) for c, mark in rows])
+            ]
         room = min(max((len(name) for _, _, name, _ in lines), default=0), max(12, self.width - 24))
         return self._few(
             [
-                f"{self.style(mark, kind)} {self._cut(name, room).ljust(room)}  {text}".rstrip()
-                for mark, kind, name, text in lines
+                f"{self.style(mark, colour)} {self._cut(name, room).ljust(room)}  {text}".rstrip()
+                for mark, colour, name, text in lines
             ],
             "files",
         )
@@ -368,7 +399,7 @@ def _rank(side: AdapterSide) -> str:
     rank = "–" if side.rank is None else str(side.rank)
     if side.ranks and side.ranks != (side.rank,):
         rank += f" (in shapes {', '.join(map(str, side.ranks))})"
-    return f"r {rank}"
+    return rank
 
 
 def _details(side: AdapterSide) -> list[tuple[str, str]]:
@@ -425,8 +456,11 @@ def _figures(stat: TensorStat) -> str:
 
 
 def _sizes(change: FileChange) -> str:
-    sizes = [size(s) for s in (change.a_bytes, change.b_bytes) if s is not None]
-    return " → ".join(sizes) if change.a_bytes != change.b_bytes else sizes[0]
+    counts = [s for s in (change.a_bytes, change.b_bytes) if s is not None]
+    sizes = [size(s) for s in counts]
+    if len(sizes) == 1 or counts[0] == counts[1]:
+        return sizes[0]
+    return " → ".join(sizes if sizes[0] != sizes[1] else [f"{c} B" for c in counts])
 
 
-__all__ = ["STYLES", "diff_lines", "folded"]
+__all__ = ["diff_lines", "folded"]

@@ -15,6 +15,7 @@ import os
 import re
 import tempfile
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from transformers import TrainerCallback
@@ -33,6 +34,21 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("mstore.hf")
 _SECRET: Final = re.compile(r"token|.*_token|.*(password|secret|api_?key).*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Identity:
+    """Which run a call of `train()` belongs to.
+
+    Args:
+        run_id: constant over all resumptions.
+        attempt: this call of `train()`.
+        origin: the save resumed from, or None.
+    """
+
+    run_id: str
+    attempt: str
+    origin: Origin | None
 
 
 def _reason(error: Exception) -> str:
@@ -151,6 +167,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         self._training_state = training_state
         self._base = base
         self._trials = 0
+        self._identity: _Identity | None = None
         self._run: Run | None = None
 
     def _arguments(self) -> dict[str, Any]:
@@ -168,12 +185,8 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         }
         return {key: value for key, value in given.items() if value not in (None, False)}
 
-    def _enter(self, args: Any, state: Any) -> tuple[str, str, Origin | None]:
-        """Place the run's id in the Trainer's state, and so in every trainer_state.json.
-
-        Returns:
-            the run's id, this attempt's id, the save resumed from or None.
-        """
+    def _enter(self, args: Any, state: Any) -> _Identity:
+        """Place the run's id in the Trainer's state, and so in every trainer_state.json."""
         held = state.stateful_callbacks
         if not isinstance(held.get(STATE_KEY), dict):
             held.pop(STATE_KEY, None)
@@ -192,7 +205,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         resumed = state.global_step > 0 and "run_id" in attributes
         origin = Origin(state.global_step, attributes["resumed_from"]["attempt"]) if resumed else None
         run_id: str = attributes.setdefault("run_id", uuid.uuid4().hex)
-        return run_id, attributes["attempt"], origin
+        return _Identity(run_id, attributes["attempt"], origin)
 
     def _metadata(self, args: Any, state: Any, parts: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {"training_arguments": training_arguments(args)}
@@ -206,35 +219,43 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
             found["trial"] = json.loads(json.dumps(dict(state.trial_params), default=str))
         return found
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Searches that spread over processes pickle the Trainer: a store travels as its folder."""
+        held = dict(self.__dict__)
+        if isinstance(self._store, Repository):
+            held["_store"] = store_folder(self._store)
+        return {**held, "_run": None}
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Find the store and where the commits go; say early what will not work."""
-        self._run = None
+        self._run, self._identity = None, None
         with _contained("prepare the run's commits"):
-            run_id, attempt, origin = self._enter(args, state)
-            if not state.is_world_process_zero:
-                return
-            self._say_early(args)
-            base = self._base
-            if base is None and (loaded := commit_of(parts.get("model"))) is not None:
-                base = loaded.hex
-            self._run = Run(
-                _found_store(self._store, args.output_dir),
-                name=wanted_name(self._branch, args.run_name, args.output_dir),
-                named=self._branch is not None,
-                run_id=run_id,
-                attempt=attempt,
-                origin=origin,
-                training_state=self._training_state,
-                base=base,
-                metadata=self._metadata(args, state, parts),
-            )
-            if origin is not None:
-                # A run killed right after a save on SIGTERM never came to its own sweep.
-                for save in self._run.missed(
-                    args.output_dir, attempt=origin.attempt, up_to=origin.step
-                ):
-                    with _contained(f"commit {save.path}"):
-                        self._run.commit(save)
+            self._identity = self._enter(args, state)
+            if state.is_world_process_zero:
+                self._say_early(args)
+                self._run = self._begun(args, state, parts, self._identity)
+
+    def _begun(self, args: Any, state: Any, parts: dict[str, Any], identity: _Identity) -> Run:
+        """The run, with its store open."""
+        base = self._base
+        if base is None and (loaded := commit_of(parts.get("model"))) is not None:
+            base = loaded.hex
+        run = Run(
+            _found_store(self._store, args.output_dir),
+            name=wanted_name(self._branch, args.run_name, args.output_dir),
+            named=self._branch is not None,
+            run_id=identity.run_id,
+            attempt=identity.attempt,
+            origin=identity.origin,
+            training_state=self._training_state,
+            base=base,
+            metadata=self._metadata(args, state, parts),
+        )
+        if (origin := identity.origin) is not None:
+            # A run killed right after a save on SIGTERM never came to its own sweep.
+            for save in run.missed(args.output_dir, attempt=origin.attempt, up_to=origin.step):
+                self._commit(run, save)
+        return run
 
     def _say_early(self, args: Any) -> None:
         if args.save_strategy == "no":
@@ -249,16 +270,18 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
                 )
         if self._training_state and getattr(args, "hub_token", None):
             _log.warning(
-                "mstore: training_args.bin holds your hub_token in clear and will be committed with the "
-                "training state: log in with `hf auth login` instead of passing hub_token"
+                "mstore: training_args.bin holds your hub_token in clear and will be committed with "
+                "the training state: log in with `hf auth login` instead of passing hub_token"
             )
 
     def on_save(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Commit the save that was just written."""
         with _contained(f"commit the save of step {state.global_step}"):
             _wait_for_all_ranks()
-            if state.is_world_process_zero and self._run is not None:
-                run = self._run
+            if state.is_world_process_zero and self._identity is not None:
+                # Where the store could not be opened at first, it may be there by now.
+                run = self._run or self._begun(args, state, parts, self._identity)
+                self._run = run
                 save, trial = self._located(args, state, run)
                 self._catch_up(run, args.output_dir, before=save.step)
                 self._commit(run, save, trial)
@@ -297,9 +320,11 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         """Commit what on_save missed: saves on SIGTERM, failures, and all of `save_strategy="no"`."""
         with _contained("commit what was missed during training"):
             _wait_for_all_ranks()
-            run, self._run = self._run, None
-            if not state.is_world_process_zero or run is None:
+            run, identity = self._run, self._identity
+            self._run, self._identity = None, None
+            if not state.is_world_process_zero or identity is None:
                 return
+            run = run or self._begun(args, state, parts, identity)
             if args.save_strategy == "no" and run.last_step < state.global_step:
                 self._commit_model(run, args, state, parts)
             for save in run.missed(args.output_dir, attempt=run.attempt):

@@ -144,15 +144,41 @@ def _base_model(
     return _model_class(config, adapter, trusted).from_pretrained(name, **where, **keywords)
 
 
-def _with_adapters(model: Any, adapters: list[tuple[str, str]], is_trainable: bool) -> Any:
+def _with_adapters(
+    model: Any, adapters: list[tuple[str, str]], *, is_trainable: bool, as_stored: bool
+) -> Any:
     """A base with adapters put on it, the first one active."""
     from peft import PeftModel
 
     (name, folder), *others = adapters
     model = PeftModel.from_pretrained(model, folder, adapter_name=name, is_trainable=is_trainable)
-    for name, folder in others:
-        model.load_adapter(folder, adapter_name=name, is_trainable=is_trainable)
+    for other, below in others:
+        model.load_adapter(below, adapter_name=other, is_trainable=is_trainable)
+    if as_stored:
+        for each, inside in adapters:
+            _restore_dtypes(model, each, inside, widen=is_trainable)
     return model
+
+
+def _restore_dtypes(model: Any, name: str, folder: str, *, widen: bool) -> None:
+    """Give an adapter's parameters the dtype and the exact values that were stored.
+
+    PEFT widens half-precision adapters to float32, which computes something
+    else, and narrows `modules_to_save` to the dtype of the base, which loses
+    bits. For training (`widen`) the wider of the two dtypes is kept.
+    """
+    import torch
+    from peft import get_peft_model_state_dict, load_peft_weights
+
+    stored = load_peft_weights(folder, device="cpu")
+    live = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    parameters = {p.data_ptr(): p for p in model.parameters() if p.numel()}
+    for key, tensor in live.items():
+        parameter, exact = parameters.get(tensor.data_ptr()), stored.get(key)
+        if parameter is None or exact is None or exact.dtype == parameter.dtype:
+            continue
+        dtype = torch.promote_types(exact.dtype, parameter.dtype) if widen else exact.dtype
+        parameter.data = exact.to(device=parameter.device, dtype=dtype, copy=True)
 
 
 def _load(
@@ -182,7 +208,9 @@ def _load(
             if base is None or isinstance(base, (str, os.PathLike)):
                 configuration = _json(adapters[0][1], _ADAPTER)
                 base = _named_base(repository, commit, base, configuration, keywords)
-            model = _with_adapters(base, adapters, is_trainable)
+            model = _with_adapters(
+                base, adapters, is_trainable=is_trainable, as_stored="dtype" not in keywords
+            )
         else:
             trusted = bool(keywords.get("trust_remote_code", False))
             kind = _model_class(_json(folder, "config.json"), above or {}, trusted)

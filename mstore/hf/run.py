@@ -54,16 +54,13 @@ def _commits_of(repository: Repository, run_id: str) -> list[_Committed]:
     """All commits of a run, whichever branch they are on."""
     found = []
     for entry in repository.log(all=True):
-        metadata = entry.commit.metadata
-        ours, recorded = metadata.get("run"), metadata.get("recorded")
-        ours = ours if isinstance(ours, dict) else {}
+        recorded, ours = (entry.commit.metadata.get(key) for key in ("recorded", "run"))
         # A checkpoint that was committed by hand has only what its trainer_state.json says.
         trainer = recorded.get("trainer") if isinstance(recorded, dict) else None
-        trainer = trainer if isinstance(trainer, dict) else {}
-        step = ours.get("step", trainer.get("global_step"))
-        if ours.get("id", trainer.get("run_id")) == run_id and isinstance(step, int):
+        ours = ours if isinstance(ours, dict) else {}
+        if isinstance(trainer, dict) and trainer.get("run_id") == run_id and entry.step is not None:
             branch, attempt = ours.get("branch"), ours.get("attempt")
-            found.append(_Committed(entry.id, step, attempt, branch, entry.commit.time))
+            found.append(_Committed(entry.id, entry.step, attempt, branch, entry.commit.time))
     return found
 
 
@@ -199,12 +196,7 @@ class Run:
 
     def _append(self, save: Save, branch: str, start: str | None) -> CommitResult:
         """Commit to a branch: to its end, or, where `start` is given, as the first of a new one."""
-        run: dict[str, Any] = {
-            "id": self.run_id,
-            "attempt": save.attempt,
-            "branch": branch,
-            "step": save.step,
-        }
+        run: dict[str, Any] = {"branch": branch, "attempt": save.attempt}
         if self._origin is not None:
             run["resumed_from"] = self._origin.step
         result = self.repository.commit(

@@ -18,7 +18,7 @@ from mstore.formats.folder import MAX_JSON_BYTES
 from mstore.formats.jsontext import read_json
 from mstore.objects import Manifest, ManifestFile, hasher_of_blob
 from mstore.ops.adapterdiff import AdapterDiff, AdapterSide, pair_adapters, rank_warnings
-from mstore.ops.side import Side, side_of_commit, side_of_folder
+from mstore.ops.side import Side, side_of, side_of_commit, side_of_folder
 from mstore.ops.tensordiff import TensorDiff, compare_tensors, measure, tensors_in
 from mstore.ops.text import jsonable
 
@@ -375,6 +375,7 @@ __all__ = [
     "Missing",
     "Side",
     "diff",
+    "side_of",
     "side_of_commit",
     "side_of_folder",
 ]

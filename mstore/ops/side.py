@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mstore.errors import RevisionNotFound, UsageError
 from mstore.formats import describe
+from mstore.objects import CommitId
+from mstore.ops.place import shown
+from mstore.ops.revision import resolve
 from mstore.ops.status import left_out_roles
 from mstore.ops.stored import StoredFolder, layouts_of
 from mstore.ops.tree import MODEL_ROLES, read_folder
@@ -15,10 +20,9 @@ from mstore.workspace import OpenFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from mstore.formats import Facts
-    from mstore.objects import CommitId, Layout, Manifest
+    from mstore.objects import Layout, Manifest
     from mstore.ops.place import Place
     from mstore.ops.tree import OpenRange, ReadRange
 
@@ -53,6 +57,47 @@ class Side:
 
     def __str__(self) -> str:
         return self.label
+
+
+def side_of(place: Place | None, what: str | CommitId | Path | None) -> Side:
+    """What a user named as a side.
+
+    Args:
+        place: where; None serves folders only.
+        what: a commit; a folder; text: a folder if it can be nothing else (`./x`),
+            else a revision, else a folder whose name has a `/`; None: the model directory.
+
+    Raises:
+        UsageError: there is no model directory, or no place and a revision.
+        RevisionNotFound, Ambiguous, NotFound, Refused, Corrupt, Unsupported.
+    """
+    if isinstance(what, Path):
+        return side_of_folder(place, what, str(what))
+    if isinstance(what, str) and what.startswith(("./", "../", "/")):
+        return side_of_folder(place, Path(what), what)
+    if place is None:
+        raise UsageError(
+            "without a store only folders can be compared", hint="write ./NAME for a folder"
+        )
+    if what is None:
+        folder = place.need_workspace("comparing with the model directory").unambiguous_model_dir()
+        if folder is None:
+            raise UsageError(
+                "this workspace has no model directory yet", hint="name two versions or folders"
+            )
+        return side_of_folder(place, folder, shown(folder))
+    if isinstance(what, CommitId):
+        return side_of_commit(place, what, what.short)
+    try:
+        found = resolve(place, what)
+    except RevisionNotFound:
+        if "/" not in what or not Path(what).is_dir():
+            raise
+        return side_of_folder(place, Path(what), what)
+    side = side_of_commit(place, found.id, what)
+    if found.warning is None:
+        return side
+    return replace(side, warnings=(found.warning, *side.warnings))
 
 
 def side_of_commit(place: Place, commit_id: CommitId, label: str) -> Side:
@@ -118,4 +163,4 @@ def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
     )
 
 
-__all__ = ["Side", "side_of_commit", "side_of_folder"]
+__all__ = ["Side", "side_of", "side_of_commit", "side_of_folder"]

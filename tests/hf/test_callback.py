@@ -23,13 +23,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWa
 
 def steps(repo: Any, rev: str) -> list[int]:
     """Steps of a branch's commits by runs, oldest first."""
-    found = [e.metadata["run"]["step"] for e in repo.log(rev) if "run" in e.metadata]
-    return found[::-1]
+    return [e.step for e in repo.log(rev) if "run" in e.metadata][::-1]
 
 
 def at_step(repo: Any, rev: str, step: int) -> Any:
     """The commit of a step."""
-    return next(e for e in repo.log(rev) if e.metadata.get("run", {}).get("step") == step)
+    return next(e for e in repo.log(rev) if e.step == step)
 
 
 class Watch(TrainerCallback):
@@ -83,7 +82,7 @@ def test_each_save_is_a_commit_with_its_metrics(repo: Any, home: Path, trainer_o
         assert entry.metrics["eval_loss"] == next(e["eval_loss"] for e in logged if "eval_loss" in e)
         assert entry.message.startswith(f"step {step} · epoch {step / 2} · loss ")
         assert entry.metadata["recorded"]["trainer"]["global_step"] == step
-        assert entry.metadata["recorded"]["trainer"]["run_id"] == entry.metadata["run"]["id"]
+        assert entry.metadata["recorded"]["trainer"]["run_id"]
         assert entry.metadata["training_arguments"]["learning_rate"] == 1e-2
         assert entry.metadata["dataset"]["train"]["examples"] == 16
     # Rotation goes by a checkpoint folder's time: nothing may be written there.
@@ -377,7 +376,7 @@ def test_a_resumed_run_goes_on(repo: Any, home: Path, trainer_of: Any) -> None:
     trainer_of(MStoreCallback(repo)).train(resume_from_checkpoint=True)
     assert steps(repo, "out") == [2, 4]
     assert set(repo.branches()) == {"out"}
-    assert len({e.metadata["run"]["id"] for e in repo.log("out")}) == 1
+    assert len({e.metadata["recorded"]["trainer"]["run_id"] for e in repo.log("out")}) == 1
     assert len({e.metadata["run"]["attempt"] for e in repo.log("out")}) == 2
 
 
@@ -594,7 +593,7 @@ def _fails_at(repo: Any, monkeypatch: pytest.MonkeyPatch, failing: set[int], tim
     tries: dict[int, int] = {}
 
     def sometimes(self: Any, path: Any = None, **options: Any) -> Any:
-        step = options["metadata"]["run"]["step"]
+        step = int(str(path).rpartition("-")[2])
         tries[step] = tries.get(step, 0) + 1
         if step in failing and tries[step] <= times:
             _fails()
@@ -646,3 +645,25 @@ def test_two_callbacks_on_one_trainer(repo: Any, home: Path, tmp_path: Path, tra
         resume_from_checkpoint=True
     )
     assert steps(repo, "out") == steps(mstore.open(tmp_path / "second"), "out") == [2, 4]
+
+
+def test_a_store_that_appears_in_mid_run_takes_it_all(
+    home: Path, tmp_path: Path, trainer_of: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = tmp_path / "mount"
+    place.write_text("not mounted yet")
+
+    class Mount(TrainerCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+            if place.is_file() and state.global_step == 2:
+                place.unlink()
+
+    trainer_of(MStoreCallback(place), Mount()).train()
+    assert steps(mstore.open(place), "out") == [2, 4]
+
+
+def test_it_travels_to_other_processes(repo: Any, home: Path, trainer_of: Any) -> None:
+    import copy
+
+    trainer_of(copy.deepcopy(MStoreCallback(repo, "far"))).train()
+    assert steps(repo, "far") == [2, 4]

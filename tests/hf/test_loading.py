@@ -164,6 +164,56 @@ def test_an_adapter_is_put_on_its_base(
     assert not torch.equal(logits(model), logits(AutoModelForCausalLM.from_pretrained(base_folder)))
 
 
+@pytest.mark.parametrize("adapted", [torch.float32, torch.bfloat16])
+def test_an_adapter_comes_back_in_the_dtype_it_was_stored_in(
+    repo: Any, home: Path, net: Any, adapted: torch.dtype
+) -> None:
+    net.to(torch.bfloat16).save_pretrained(home / "base")
+    repo.commit(home / "base", branch="main")
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(home / "base"),
+        LoraConfig(r=4, use_dora=True, target_modules=["c_attn"], modules_to_save=["ln_f"]),
+    )
+    torch.manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name or "modules_to_save" in name:
+            parameter.data = torch.randn(parameter.shape).to(adapted)
+    model.save_pretrained(home / "adapter")
+    repo.commit(home / "adapter", branch="r")
+    loaded = dict(load(repo, "r").named_parameters())
+    for name, parameter in model.named_parameters():
+        assert loaded[name].dtype == parameter.dtype
+        assert torch.equal(loaded[name], parameter)
+    assert torch.equal(logits(load(repo, "r")), logits(model))
+    trainable = load(repo, "r", is_trainable=True)
+    for name, parameter in trainable.named_parameters():
+        assert torch.equal(parameter, loaded[name].to(parameter.dtype))
+        assert parameter.requires_grad == ("lora_" in name or "modules_to_save" in name)
+    asked = load(repo, "r", dtype=torch.float64)
+    assert asked.base_model.model.transformer.wte.weight.dtype == torch.float64
+
+
+def test_an_adapter_on_parameters_of_experts(repo: Any, home: Path) -> None:
+    from transformers import MixtralConfig, MixtralForCausalLM
+
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "num_local_experts": 4}
+    MixtralForCausalLM(MixtralConfig(vocab_size=64, **shape, **heads)).save_pretrained(home / "base")
+    repo.commit(home / "base", branch="main")
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(home / "base"),
+        LoraConfig(r=2, target_modules=["q_proj"], target_parameters=["mlp.experts.gate_up_proj"]),
+    )
+    randomised(model).save_pretrained(home / "adapter")
+    repo.commit(home / "adapter", branch="r")
+    shapes = {name: tuple(t.shape) for name, t in load_state_dict(repo, "r").items()}
+    # Rank 2 for each of four experts: the rows of A are no rank.
+    assert shapes["base_model.model.model.layers.0.mlp.experts.lora_A.weight"] == (8, 32)
+    assert repo.facts("r").adapters[""].rank == 2
+    assert torch.equal(logits(load(repo, "r")), logits(model))
+
+
 def test_the_base_comes_from_the_store_when_its_folder_is_gone(repo: Any, home: Path, net: Any) -> None:
     net.save_pretrained(home / "base")
     repo.commit(home / "base", branch="main")

@@ -24,7 +24,7 @@ def test_rank_0_waits_for_every_ranks_files(repo: Any, home: Path, base_folder: 
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(repo.branches()) == {"out"}
     entries = repo.log("out")
-    assert [e.metadata["run"]["step"] for e in entries] == [2, 1]
+    assert [e.step for e in entries] == [2, 1]
     for entry in entries:
         paths = {f.path for f in repo.manifest(entry.id.hex).files}
         assert {"rng_state_0.pth", "rng_state_1.pth"} <= paths
