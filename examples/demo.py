@@ -36,7 +36,7 @@ import tiny  # noqa: E402
 import torch  # noqa: E402
 from datasets import Dataset  # noqa: E402
 from peft import LoraConfig  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback  # noqa: E402
 from transformers.utils import logging as transformers_logging  # noqa: E402
 from trl import SFTConfig, SFTTrainer  # noqa: E402
 
@@ -96,7 +96,8 @@ class LogitsAtSave(TrainerCallback):
 def make_base(folder: Path, name: str | None) -> Any:
     """The base model in `folder`, and its tokenizer: a hub model, or one made here in seconds."""
     if name:
-        words, net = AutoTokenizer.from_pretrained(name), AutoModelForCausalLM.from_pretrained(name)
+        words = AutoTokenizer.from_pretrained(name)
+        net = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
         words.pad_token = words.pad_token or words.eos_token
     else:
         lines = tiny.texts(4000, sign="+", seed=0)
@@ -137,6 +138,7 @@ def fine_tune(base: Path, out: Path, words: Any, *, rank: int, repo: mstore.Repo
         ),
         callbacks=[MStoreCallback(store=repo), seen],
     )
+    trainer.remove_callback(PrinterCallback)  # the callback's own line a save says enough
     trainer.train()
     return seen
 
@@ -209,12 +211,14 @@ def demo(out: Path, name: str | None) -> None:
 
 def main() -> int:
     """0, or 1 where something does not hold."""
-    parser = argparse.ArgumentParser(description="mstore on real training, in a minute or two")
+    parser = argparse.ArgumentParser(
+        description="mstore on real training, in a minute", allow_abbrev=False
+    )
     parser.add_argument("--model", metavar="NAME", help="a causal language model of the hub")
     parser.add_argument("--out", metavar="DIR", default="demo-out", help="default: demo-out")
     chosen = parser.parse_args()
     transformers_logging.disable_progress_bar()
-    logging.basicConfig(format="  %(message)s")
+    logging.basicConfig(format="  %(message)s", stream=sys.stdout)
     logging.getLogger("mstore.hf").setLevel(logging.INFO)
     began = time.monotonic()
     try:

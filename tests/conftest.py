@@ -69,7 +69,7 @@ def write_model(folder: Path, *, seed: int = 0, elements: int = 20_000) -> Path:
         {
             "embed.weight": rng.standard_normal(elements).astype(np.float32),
             "head.weight": rng.standard_normal((10, elements // 100)).astype(np.float16),
-            "scale": np.float32(seed) * np.ones((), np.float32),
+            "scale": np.array(seed, np.float32),
         },
         {"format": "pt"},
     )

@@ -152,15 +152,17 @@ class _Page:
         return f"{text[: room - tail]}…{text[-tail:]}"
 
     def _telling(self, names: list[str], room: int) -> list[str]:
-        """Names cut to fit; of what they begin with alike, nothing where room is short."""
-        if len(names) > 1 and max(map(len, names)) > room:
+        """Names cut to fit, by parts that they all begin with as far as these go."""
+        if len(names) > 1 and max(map(len, names)) > max(room, 12):
             # What the first and the last in order share, all share.
             first, last = min(names), max(names)
             shared = 0
             while shared < len(first) and first[shared] == last[shared]:
                 shared += 1
-            begin = first.rfind(".", 0, shared) + 1
-            if begin > 1:
+            ends = [i + 1 for i in range(1, shared) if first[i] == "."]
+            longest = max(map(len, names))
+            begin = next((end for end in ends if longest - end < room), ends[-1] if ends else 0)
+            if begin:
                 names = ["…" + name[begin:] for name in names]
         return [self._cut(name, room) for name in names]
 
@@ -330,13 +332,17 @@ class _Page:
     def _folded_tensors(self, kind: str, tensors: Sequence[TensorPair | TensorPlace]) -> list[str]:
         rows = [(str(t), _what(t, kind)) for t in tensors]
         colour = {"added": _NEW, "removed": _OLD}.get(kind, _CHANGED)
-        lines = []
-        for names, what in _groups(rows):
-            start = f"{len(names)} × " if len(names) > 1 else ""
-            name = escaped(folded(names))
-            name = self._cut(name, self.width - len(start) - len(what) - 14)
-            mark = self.style(kind.ljust(8), colour)
-            lines.append(f"  {mark}  {start}{name}  {what}")
+        groups = [
+            (f"{len(names)} × " if len(names) > 1 else "", escaped(folded(names)), what)
+            for names, what in _groups(rows)
+        ]
+        room = min((self.width - 14 - len(start) - len(what) for start, _, what in groups), default=0)
+        names = self._telling([name for _, name, _ in groups], room)
+        mark = self.style(kind.ljust(8), colour)
+        lines = [
+            f"  {mark}  {start}{name}  {what}"
+            for name, (start, _, what) in zip(names, groups, strict=True)
+        ]
         return self._few(lines, f"kinds of {kind} tensors")
 
     def _measured(self, kind: str, pairs: Sequence[TensorPair]) -> list[str]:

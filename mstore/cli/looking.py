@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mstore.cli.app import REVISION, examples, repo
-from mstore.cli.output import page, progress, show_json, show_json_list
+from mstore.cli.output import page, progress, show_json, show_json_list, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -305,7 +305,8 @@ def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: boo
 def _width() -> int:
     import shutil
 
-    return shutil.get_terminal_size().columns
+    # A program that reads along wants whole names.
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
 
 
 COMMANDS = (log, show, ls, cat, diff)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from transformers import TrainerCallback
 
 import mstore
-from mstore.errors import MStoreError, NoStore, NotFound
+from mstore.errors import MStoreError, NoStore, NotFound, Refused
 from mstore.hf.loading import commit_of
 from mstore.hf.naming import wanted_name
 from mstore.hf.places import repository_at, store_folder
@@ -81,16 +81,22 @@ def _trial_of(path: str, output_dir: str) -> str:
     return "" if between == os.curdir else between
 
 
-def _without_secrets(value: Any) -> Any:
+def _storable(value: Any) -> Any:
+    """JSON as a commit can hold it: no secrets, no integers over 64 bits, Unicode only."""
     if isinstance(value, dict):
-        return {k: _without_secrets(v) for k, v in value.items() if not _SECRET.fullmatch(str(k))}
-    return [_without_secrets(v) for v in value] if isinstance(value, list) else value
+        return {
+            _storable(key): _storable(item) for key, item in value.items() if not _SECRET.fullmatch(key)
+        }
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    return str(value) if isinstance(value, int) and value.bit_length() > 63 else value
 
 
-def training_arguments(args: Any) -> dict[str, Any]:
-    """TrainingArguments as JSON values, without tokens and whatever else is secret by its name."""
-    plain = json.loads(json.dumps(args.to_dict(), default=str))
-    kept: dict[str, Any] = _without_secrets(plain)
+def plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of any kind as values that a commit can hold, without what is secret by its name."""
+    kept: dict[str, Any] = _storable(json.loads(json.dumps(values, default=str)))
     return kept
 
 
@@ -119,15 +125,23 @@ def _found_store(store: str | os.PathLike[str] | Repository | None, output_dir: 
         path = os.path.abspath(os.fspath(store))
         if any(os.path.lexists(os.path.join(path, name)) for name in (".mstore", "store.json")):
             return repository_at(path)
-        os.makedirs(path, exist_ok=True)
-        made = mstore.init(path)
-        _log.warning("mstore: made a new store in %s", path)
-        return made
+        return _made_store(path)
     for start in (None, output_dir):
         with contextlib.suppress(NoStore):
             return mstore.open(start)
-    made = mstore.init(".")
-    _log.warning("mstore: made a new store in %s", os.getcwd())
+    return _made_store(os.getcwd())
+
+
+def _made_store(path: str) -> Repository:
+    """A new repository in a folder, or the one that another job made there a moment ago."""
+    os.makedirs(path, exist_ok=True)
+    try:
+        made = mstore.init(path)
+    except Refused:
+        if not os.path.lexists(os.path.join(path, ".mstore")):
+            raise
+        return mstore.open(workspace=path)
+    _log.warning("mstore: made a new store in %s", path)
     return made
 
 
@@ -208,15 +222,18 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return _Identity(run_id, attributes["attempt"], origin)
 
     def _metadata(self, args: Any, state: Any, parts: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {"training_arguments": training_arguments(args)}
-        datasets = {
-            "train": _dataset_facts(parts.get("train_dataloader")),
-            "eval": _dataset_facts(parts.get("eval_dataloader")),
-        }
-        if any(datasets.values()):
-            found["dataset"] = {k: v for k, v in datasets.items() if v}
-        if state.is_hyper_param_search and state.trial_params:
-            found["trial"] = json.loads(json.dumps(dict(state.trial_params), default=str))
+        """What is known of the run when it begins."""
+        found: dict[str, Any] = {}
+        with _contained("record the training arguments"):
+            found["training_arguments"] = plain_values(args.to_dict())
+        with _contained("record the data set"):
+            loaders = {"train": "train_dataloader", "eval": "eval_dataloader"}
+            sets = {name: _dataset_facts(parts.get(key)) for name, key in loaders.items()}
+            if any(sets.values()):
+                found["dataset"] = plain_values({k: v for k, v in sets.items() if v})
+        with _contained("record the trial"):
+            if state.is_hyper_param_search and state.trial_params:
+                found["trial"] = plain_values(dict(state.trial_params))
         return found
 
     def __getstate__(self) -> dict[str, Any]:
@@ -237,25 +254,37 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
 
     def _begun(self, args: Any, state: Any, parts: dict[str, Any], identity: _Identity) -> Run:
         """The run, with its store open."""
-        base = self._base
-        if base is None and (loaded := commit_of(parts.get("model"))) is not None:
-            base = loaded.hex
+        repository = _found_store(self._store, args.output_dir)
         run = Run(
-            _found_store(self._store, args.output_dir),
+            repository,
             name=wanted_name(self._branch, args.run_name, args.output_dir),
             named=self._branch is not None,
             run_id=identity.run_id,
             attempt=identity.attempt,
             origin=identity.origin,
             training_state=self._training_state,
-            base=base,
+            base=self._base_in(repository, parts.get("model")),
             metadata=self._metadata(args, state, parts),
         )
         if (origin := identity.origin) is not None:
             # A run killed right after a save on SIGTERM never came to its own sweep.
             for save in run.missed(args.output_dir, attempt=origin.attempt, up_to=origin.step):
-                self._commit(run, save)
+                if save.step > run.resumed_at:
+                    self._commit(run, save)
         return run
+
+    def _base_in(self, repository: Repository, model: Any) -> str | None:
+        """The commit of the model that was started from, as it is now: its branch may move."""
+        loaded = commit_of(model)
+        named = self._base or (loaded.hex if loaded is not None else None)
+        if named is None:
+            return None
+        try:
+            return repository.resolve(named).hex
+        except MStoreError as error:
+            if self._base:
+                _log.warning("mstore: the commits will name no base: %s", _reason(error))
+            return None  # loaded from another store, say
 
     def _say_early(self, args: Any) -> None:
         if args.save_strategy == "no":

@@ -116,6 +116,12 @@ class Run:
         """Step of the newest save committed by this call of `train()`, -1 before the first."""
         return max((c.step for c in self._commits), default=-1)
 
+    @property
+    def resumed_at(self) -> int:
+        """Step of the commit that this run goes on from, -1 where it is fresh."""
+        came_from = self._came_from()
+        return came_from.step if came_from is not None else -1
+
     def _came_from(self) -> _Committed | None:
         """The commit of the save resumed from, else the last one before it in this run."""
         if self._origin is None:

@@ -158,7 +158,7 @@ def _checkout_to(
         raise BadPath(str(to), "is a symbolic link; name the folder itself")
     if not stat.S_ISDIR(status.st_mode):
         raise BadPath(str(to), "is a file, not a folder")
-    if not any(os.scandir(to)):
+    if not os.listdir(to):
         _write_beside(place, manifest, to, progress)
         return CheckoutResult(id=id, commit=commit, path=to, written=len(manifest.files))
     tree = read_folder(to, apart=_apart(place))

@@ -187,23 +187,30 @@ def test_a_token_inside_training_args_is_warned_of(
     assert b"hf_secret" in repo.read_file("out", "training_args.bin")
 
 
-def test_nested_secrets_are_left_out() -> None:
-    from mstore.hf.callback import training_arguments
+def test_arguments_become_what_a_commit_can_hold() -> None:
+    from mstore.hf.callback import plain_values
+    from mstore.objects import encode
 
-    class Args:
-        def to_dict(self) -> dict[str, Any]:
-            return {
-                "model_init_kwargs": {"token": "hf_x", "dtype": "auto"},
-                "push_to_hub_token": "x",
-                "list": [{"api_key": "x", "kept": Path("p")}],
-                "max_tokens": 3,
-            }
-
-    assert training_arguments(Args()) == {
+    kept = plain_values(
+        {
+            "model_init_kwargs": {"token": "hf_x", "dtype": "auto"},
+            "push_to_hub_token": "x",
+            "list": [{"api_key": "x", "kept": Path("p")}],
+            "max_tokens": 3,
+            "large": 2**64,
+            "odd": "\udcff",
+            "nan": math.inf,
+        }
+    )
+    assert kept == {
         "model_init_kwargs": {"dtype": "auto"},
         "list": [{"kept": "p"}],
         "max_tokens": 3,
+        "large": str(2**64),
+        "odd": "?",
+        "nan": math.inf,
     }
+    encode(kept)
 
 
 # When Trainer saves
@@ -316,6 +323,18 @@ def test_fresh_runs_never_share_a_branch(
     assert set(repo.branches()) == {"out", "out-2", "out-3"}
     assert all(steps(repo, name) == [2, 4] for name in repo.branches())
     assert any("goes to out-2" in r.getMessage() for r in caplog.records)
+
+
+def test_a_name_taken_at_the_same_moment_is_left_to_the_other(
+    repo: Any, home: Path, trainer_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer_of(MStoreCallback(repo)).train()
+    branches, looks = type(repo).branches, iter([{}])
+    # The first look comes before the other run made its branch, the commit after.
+    monkeypatch.setattr(type(repo), "branches", lambda self: next(looks, None) or branches(self))
+    trainer_of(MStoreCallback(repo)).train()
+    monkeypatch.undo()
+    assert steps(repo, "out") == steps(repo, "out-2") == [2, 4]
 
 
 def test_the_branch_is_the_argument_then_the_runs_name(repo: Any, home: Path, trainer_of: Any) -> None:
@@ -444,6 +463,18 @@ def test_a_save_that_nobody_came_to_commit_is_committed_on_resuming(
     assert not repo.branches()
     trainer_of(MStoreCallback(repo), save_total_limit=1).train(resume_from_checkpoint=True)
     assert steps(repo, "out") == [2, 4]
+
+
+def test_an_older_save_never_goes_behind_the_one_resumed_from(
+    repo: Any, home: Path, trainer_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        _fails_at(repo, broken, {2}, times=9)
+        with pytest.raises(KeyboardInterrupt):
+            trainer_of(MStoreCallback(repo), Stop(5), num_train_epochs=3).train()
+    assert steps(repo, "out") == [4]
+    trainer_of(MStoreCallback(repo), num_train_epochs=3).train(resume_from_checkpoint=True)
+    assert steps(repo, "out") == [4, 6]
 
 
 def test_restored_callbacks_keep_their_arguments(repo: Any, home: Path, trainer_of: Any) -> None:

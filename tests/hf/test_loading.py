@@ -14,6 +14,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, GPT2ForSequenceClassification, GPT2LMHeadModel
 
+import mstore
 from mstore.errors import Ambiguous, MStoreError, NotFound, RevisionNotFound
 from mstore.hf import load, load_state_dict
 from mstore.hf.loading import commit_of
@@ -273,6 +274,22 @@ def test_an_adapter_trained_on_a_loaded_model_knows_its_base(
     assert recorded is not None
     assert recorded.commit == base
     assert torch.equal(logits(load(repo, "out")), trained)
+
+
+def test_a_base_from_another_store_hinders_nothing(
+    home: Path, tmp_path: Path, base_folder: Path, trainer_of: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    from mstore.hf import MStoreCallback
+
+    mstore.init(home).commit(base_folder, branch="main")
+    other = mstore.init(tmp_path / "other")
+    trainer_of(MStoreCallback(other), model=load(home, "main"), num_train_epochs=1).train()
+    assert other.log("out")[0].step == 2
+    trainer_of(MStoreCallback(other, "typo", base="mian"), num_train_epochs=1).train()
+    assert other.log("typo")[0].step == 2
+    assert any("no base" in r.getMessage() and "mian" in r.getMessage() for r in caplog.records)
+    trainer_of(MStoreCallback(other, "named", base="out"), num_train_epochs=1).train()
+    assert other.log("named")[0].commit.base.commit == other.resolve("out")
 
 
 def test_an_adapter_to_train_further(repo: Any, home: Path, base_folder: Path) -> None:

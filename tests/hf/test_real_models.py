@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from mstore.hf import load
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -61,4 +63,5 @@ def test_minilm_before_and_after_fine_tuning(repo: Any, home: Path, compare: Any
         repo.checkout(rev, to=home / name)
         assert compare.tree(home / name) == kept[name]
         assert torch.equal(_embeddings(home / name), embeddings[name])
+    assert type(load(repo, "main")).__name__ == "BertModel"
     assert not torch.equal(embeddings["before"], embeddings["after"])
