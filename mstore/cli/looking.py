@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mstore.cli.app import REVISION, examples, repo
-from mstore.cli.output import page, progress, show_json, show_json_list, warn
+from mstore.cli.output import page, progress, show_json, show_json_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

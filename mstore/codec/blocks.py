@@ -5,8 +5,8 @@ They check what they are told: stored bytes that would give more or fewer than
 `raw_size` bytes are damage, found before anything large is allocated. They do
 not know ids, packs or files.
 
-numpy is imported at the first block with elements of more than one byte, so
-that reading commits and manifests never loads it.
+zstandard is imported at the first block, numpy at the first one with elements of
+more than one byte: listing history needs neither.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import struct
 import threading
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-import zstandard
 from xxhash import xxh3_64_intdigest
 
 from mstore.errors import Corrupt, Unsupported
@@ -126,6 +126,8 @@ class _Contexts(threading.local):
     """One compressor of each sort, and one decompressor, for each thread."""
 
     def __init__(self) -> None:
+        import zstandard
+
         self.entropy = zstandard.ZstdCompressor(
             compression_params=zstandard.ZstdCompressionParameters(
                 strategy=zstandard.STRATEGY_FAST, **_ENTROPY_ONLY
@@ -135,12 +137,14 @@ class _Contexts(threading.local):
         self.decompressor = zstandard.ZstdDecompressor()
 
 
-_contexts = _Contexts()
+@cache
+def _contexts() -> _Contexts:
+    return _Contexts()
 
 
 def _code_plane(plane: Any, size: int, *, text: bool) -> tuple[int, Any]:
     """The smallest of the codings of one plane, as (coding, bytes)."""
-    compressor = _contexts.text if text else _contexts.entropy
+    compressor = _contexts().text if text else _contexts().entropy
     if not text and size >= 4 * _PROBE_BYTES:
         # Mantissa planes are noise: a sample says so at a sixty-fourth of the price.
         middle = size // 2
@@ -166,10 +170,12 @@ def _decode_plane(coding: int, stored: memoryview, size: int, where: str) -> Any
         return bytes(stored) * size
     if coding != _ZSTD:
         raise Unsupported(f"{where}: unknown plane coding {coding}")
+    import zstandard
+
     try:
         if zstandard.frame_content_size(stored) != size:
             raise Corrupt(where, f"a zstd frame does not declare {size} bytes")
-        plane = _contexts.decompressor.decompress(stored, allow_extra_data=False)
+        plane = _contexts().decompressor.decompress(stored, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise Corrupt(where, f"zstd: {error}") from error
     if len(plane) != size:

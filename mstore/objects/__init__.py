@@ -18,6 +18,7 @@ from mstore.objects.ids import (
     pack_name,
 )
 from mstore.objects.model import (
+    MODEL_ROLES,
     ROLES,
     Base,
     Commit,
@@ -36,6 +37,7 @@ from mstore.objects.paths import check_path, folded
 
 __all__ = [
     "ID_TYPES",
+    "MODEL_ROLES",
     "ROLES",
     "Base",
     "BlobId",

@@ -172,6 +172,8 @@ class Layout:
         return cls(fmt, tuple(TensorEntry._from_plain(t, what) for t in tensors), keys.rest())
 
 
+# Roles of the files that hold what was trained; only they make up a weights id.
+MODEL_ROLES: Final = ("weights", "adapter")
 ROLES: Final = ("weights", "adapter", "tokenizer", "config", "training-state", "other")
 
 

@@ -22,6 +22,7 @@ from mstore.errors import (
 )
 from mstore.formats import Facts, holds_token
 from mstore.objects import (
+    MODEL_ROLES,
     ROLES,
     Base,
     Commit,
@@ -35,8 +36,8 @@ from mstore.objects import (
 from mstore.ops.environment import environment
 from mstore.ops.place import Place, ref_move, shown
 from mstore.ops.revision import resolve
+from mstore.ops.sizes import sizes_of, sizes_of_commit
 from mstore.ops.tree import (
-    MODEL_ROLES,
     Tree,
     folder_weights,
     index_warnings,
@@ -44,14 +45,8 @@ from mstore.ops.tree import (
     read_tree,
     remember,
 )
-from mstore.store import (
-    FACTS,
-    CommitSizes,
-    Transaction,
-    add_note,
-    check_ref_name,
-    late_facts,
-)
+from mstore.store import FACTS, CommitSizes, add_note, check_ref_name, late_facts
+from mstore.store.transaction import Transaction
 from mstore.workspace import Found, OpenFile, Operation, checkpoints_in, scan
 
 if TYPE_CHECKING:
@@ -564,40 +559,3 @@ def _moved(
             )
         return made
     raise RefMoved(branch, hint=f"your version is stored as {made.id.short}")
-
-
-# -- sizes
-
-
-def sizes_of(manifest: Manifest, parent: Manifest | None, tensors: int) -> CommitSizes:
-    """Sizes of a version, given its parent's manifest."""
-    there = {s.blob for f in parent.files for s in f.segments} if parent is not None else set()
-    new = {s for f in manifest.files for s in f.segments if s.blob not in there}
-    return CommitSizes(tensors, manifest.size_bytes, sum(s.length for s in new))
-
-
-def sizes_of_commit(store: Store, id: CommitId, commit: Commit) -> CommitSizes:
-    """Sizes of a commit, from the catalog or computed and noted there."""
-    known = store.catalog.sizes(id)
-    if known is not None:
-        return known
-    manifest = store.manifest(commit.manifest)
-    tensors = 0
-    for file in manifest.files:
-        if file.role in MODEL_ROLES and file.layout is not None:
-            tensors += len(store.layout(file.layout).tensors)
-    parent = store.manifest(store.commit(commit.parents[0]).manifest) if commit.parents else None
-    sizes = sizes_of(manifest, parent, tensors)
-    store.catalog.note_sizes(id, sizes)
-    return sizes
-
-
-__all__ = [
-    "CommitOptions",
-    "CommitResult",
-    "Progress",
-    "adapter_of",
-    "commit",
-    "sizes_of",
-    "sizes_of_commit",
-]

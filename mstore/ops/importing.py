@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import NotFound, Refused
 from mstore.formats import role_of
+from mstore.objects import MODEL_ROLES
 from mstore.ops.commit import CommitOptions, CommitResult, Progress, commit
+from mstore.ops.sizes import sizes_of_commit
 from mstore.ops.text import escaped
-from mstore.ops.tree import MODEL_ROLES
 from mstore.store import check_ref_name
 from mstore.workspace import scan
 
@@ -150,7 +151,6 @@ def run_import(
 
 def _already(place: Place, item: PlannedImport) -> CommitResult | None:
     """The commit on the branch that was imported from this folder with this content, if any."""
-    from mstore.ops.commit import sizes_of_commit
     from mstore.ops.log import walk
     from mstore.ops.tree import read_folder
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.errors import Corrupt, NotFound
 from mstore.objects import Commit, CommitId
-from mstore.ops.commit import sizes_of_commit
 from mstore.ops.place import peeled
 from mstore.ops.revision import resolve
+from mstore.ops.sizes import sizes_of_commit
 from mstore.ops.text import jsonable, number
 from mstore.store import CommitSizes, LateFacts, late_facts
 

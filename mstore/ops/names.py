@@ -11,7 +11,8 @@ from mstore.objects import ID_TYPES, Commit, CommitId, Kind, ObjectId, Tag, Time
 from mstore.ops.place import Place, peeled, ref_move
 from mstore.ops.restore import Destination, move_in, remove
 from mstore.ops.revision import resolve
-from mstore.store import Record, Transaction, check_ref_name
+from mstore.store import Record, check_ref_name
+from mstore.store.transaction import Transaction
 from mstore.workspace import Head, Operation, RefMove, Workspace
 
 if TYPE_CHECKING:

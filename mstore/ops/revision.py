@@ -8,7 +8,6 @@ REV~n  REV^  REV^n
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -141,6 +140,8 @@ def _plain(place: Place, name: str) -> Resolved:
 
 
 def _not_found(place: Place, name: str) -> RevisionNotFound:
+    import difflib
+
     refs = place.store.refs
     names = [*refs.names("heads"), *refs.names("tags")]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mstore.errors import Corrupt, NotFound, Refused, UsageError
-from mstore.ops.commit import sizes_of_commit
+from mstore.objects import MODEL_ROLES
 from mstore.ops.log import LogEntry, decorations, entry_of
 from mstore.ops.revision import resolve
+from mstore.ops.sizes import sizes_of_commit
 from mstore.ops.stored import StoredFile, layouts_of
-from mstore.ops.tree import MODEL_ROLES
 from mstore.store import notes_on
 
 if TYPE_CHECKING:

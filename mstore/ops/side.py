@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.errors import RevisionNotFound, UsageError
 from mstore.formats import describe
-from mstore.objects import CommitId
+from mstore.objects import MODEL_ROLES, CommitId
 from mstore.ops.place import shown
 from mstore.ops.revision import resolve
 from mstore.ops.status import left_out_roles
 from mstore.ops.stored import StoredFolder, layouts_of
-from mstore.ops.tree import MODEL_ROLES, read_folder
+from mstore.ops.tree import read_folder
 from mstore.store import late_facts
 from mstore.workspace import OpenFile
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.errors import Corrupt, NotFound
 from mstore.formats import describe
-from mstore.ops.tree import MODEL_ROLES
+from mstore.objects import MODEL_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

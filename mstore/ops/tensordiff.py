@@ -12,8 +12,9 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.objects import MODEL_ROLES
 from mstore.ops.tensorstat import TensorStat, can_measure, measured
-from mstore.ops.tree import MODEL_ROLES, tensor_digests
+from mstore.ops.tree import tensor_digests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

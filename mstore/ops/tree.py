@@ -24,6 +24,7 @@ from mstore.formats import (
     segments_of,
 )
 from mstore.objects import (
+    MODEL_ROLES,
     BlobId,
     Layout,
     LayoutId,
@@ -35,7 +36,7 @@ from mstore.objects import (
     hasher_of_blob,
     weights_id_of,
 )
-from mstore.store import BlobSource
+from mstore.store.transaction import BlobSource
 from mstore.workspace import DiskFolder, Found, FoundFile, OpenFile, scan
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ OpenRange = Callable[[str], AbstractContextManager[ReadRange]]
 
 LoadLayout = Callable[[LayoutId], Layout]
 
-MODEL_ROLES: Final = ("weights", "adapter")
 _FILES_AT_ONCE: Final = 64
 _HASH_CHUNK_BYTES: Final = 4 << 20
 

@@ -1,18 +1,19 @@
-"""Objects, refs and notes: everything that a team shares."""
+"""Objects, refs and notes: everything that a team shares.
+
+Writing blobs is in `mstore.store.transaction`, which loads threads and codecs;
+what is exported here is all that reading history takes.
+"""
 
 from mstore.store.catalog import CommitSizes
 from mstore.store.notes import FACTS, LateFacts, add_note, late_facts, notes_on
 from mstore.store.pack import FrameReader, name_of_key, pack_key, read_footer
 from mstore.store.refs import Move, Record, Refs, RefValue, check_ref_name
 from mstore.store.store import STORE_FILE, Store, ambiguous
-from mstore.store.transaction import BlobSource, Counts, Transaction
 
 __all__ = [
     "FACTS",
     "STORE_FILE",
-    "BlobSource",
     "CommitSizes",
-    "Counts",
     "FrameReader",
     "LateFacts",
     "Move",
@@ -20,7 +21,6 @@ __all__ = [
     "RefValue",
     "Refs",
     "Store",
-    "Transaction",
     "add_note",
     "ambiguous",
     "check_ref_name",

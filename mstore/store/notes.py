@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Corrupt
 from mstore.objects import CommitId, Note, NoteId, ObjectId
-from mstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +74,8 @@ def add_note(
         RefMoved: somebody noted the same object at this moment.
         StorageFailed: the store is read-only, or the system failed.
     """
+    from mstore.store.transaction import Transaction
+
     current = store.refs.read(f"notes/{subject.hex}")
     previous = current.target if current is not None else None
     if previous is not None and not isinstance(previous, NoteId):

@@ -12,8 +12,9 @@ import pytest
 from mstore.codec import BLOCK_LOG2, Codec, Mode, encode_block
 from mstore.errors import Corrupt, NotFound, Refused, StorageFailed, Unsupported
 from mstore.objects import BlobId, Commit, Layout, Manifest, TensorEntry, Time, blob_id
-from mstore.store import BlobSource, Store, Transaction, pack_key, read_footer
+from mstore.store import Store, pack_key, read_footer
 from mstore.store.pack import FrameHead, PackWriter
+from mstore.store.transaction import BlobSource, Transaction
 
 
 class Bytes:
