@@ -41,7 +41,9 @@ def save_tensors(path: Path, tensors: dict[str, Any], metadata: dict[str, str] |
     save_file(tensors, path, metadata=metadata)
 
 
-def write_adapter(folder: Path, *, rank: int = 4, seed: int = 0, width: int = 64, layers: int = 2) -> Path:
+def write_adapter(
+    folder: Path, *, rank: int = 4, seed: int = 0, width: int = 64, layers: int = 2
+) -> Path:
     """A LoRA adapter as PEFT lays it out."""
     rng = np.random.default_rng(seed)
     tensors = {}
@@ -73,7 +75,9 @@ def write_model(folder: Path, *, seed: int = 0, elements: int = 20_000) -> Path:
         },
         {"format": "pt"},
     )
-    (folder / "config.json").write_text(json.dumps({"architectures": ["GPT2LMHeadModel"], "seed": seed}))
+    (folder / "config.json").write_text(
+        json.dumps({"architectures": ["GPT2LMHeadModel"], "seed": seed})
+    )
     (folder / "tokenizer.json").write_text('{"version": "1.0"}')
     return folder
 

@@ -14,7 +14,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import threading
 from collections import OrderedDict
@@ -138,7 +137,7 @@ class _LocalUpload:
 
     def __init__(self, backend: LocalBackend) -> None:
         self._backend = backend
-        self._path = backend.root / "tmp" / f"{secrets.token_hex(12)}.tmp"
+        self._path = backend.root / "tmp" / f"{os.urandom(12).hex()}.tmp"
         self._poisoned = False
         self._synced = False
         self._parts: list[Buffer] = []
@@ -414,7 +413,7 @@ class LocalBackend:
 
     def _replace(self, key: str, content: bytes) -> None:
         self._folder(key)
-        temporary = self.root / "tmp" / f"{secrets.token_hex(12)}.tmp"
+        temporary = self.root / "tmp" / f"{os.urandom(12).hex()}.tmp"
         replace_file(
             self.path(key),
             content,

@@ -9,7 +9,6 @@ what it would lose refuses it, and `--force` keeps a copy of that for `undo`.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import stat
 from dataclasses import dataclass, field, replace
@@ -86,6 +85,10 @@ class _Plan:
     remove: tuple[str, ...]
     keep: int
     back_up: tuple[str, ...]
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        return (*(f.path for f in self.write), *self.remove)
 
 
 def checkout(
@@ -169,7 +172,7 @@ def _checkout_to(
             unknown,
             hint="--force replaces them and keeps a copy for `mstore undo`; or choose another folder",
         )
-    plan = _plan(tree, manifest, back_up=unknown)
+    plan = _plan(tree, manifest, back_up=tuple(tree.entries) if unknown else ())
     number = place.workspace.next_operation() if place.workspace is not None else 0
     backup = _apply(place, plan, to, number, progress)
     if place.workspace is not None and plan.back_up:
@@ -178,7 +181,7 @@ def _checkout_to(
                 f"checkout {id.short} --to {to}",
                 folder=str(to.resolve()),
                 backup=backup.name if backup is not None else None,
-                created=tuple(f.path for f in plan.write if f.path not in tree.entries),
+                touched=plan.touched,
                 number=number,
             )
         )
@@ -206,7 +209,7 @@ def _store_has(place: Place, entry: ManifestFile) -> bool:
 def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress | None) -> None:
     """Write a new folder next to where it goes, then rename it there."""
     parent = to.absolute().parent
-    beside = parent / f".~mstore-{secrets.token_hex(8)}"
+    beside = parent / f".~mstore-{os.urandom(8).hex()}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
         beside.mkdir()
@@ -255,7 +258,7 @@ def _apply(
         name = (
             f"{number:06d}"
             if place.workspace is not None
-            else f"{folder.name}.replaced-{secrets.token_hex(4)}"
+            else f"{folder.name}.replaced-{os.urandom(4).hex()}"
         )
         backup = root / name
     with Destination(folder) as destination:
@@ -321,7 +324,6 @@ def _checkout_here(
     result = CheckoutResult(id=id, commit=commit, path=folder, branch=branch, detached=branch is None)
     number = workspace.next_operation()
     backup: Path | None = None
-    created: tuple[str, ...] = ()
     plan: _Plan | None = None
     if folder is None and id != at:
         raise UsageError(
@@ -330,7 +332,7 @@ def _checkout_here(
         )
     if folder is not None and (id != at or force):
         check_paths(manifest.files)
-        plan, backup, created = _replace_files(place, folder, manifest, at, number, force, progress)
+        plan, backup = _replace_files(place, folder, manifest, at, number, force, progress)
     moves: tuple[RefMove, ...] = ()
     if new_branch is not None:
         place.store.refs.move(
@@ -346,7 +348,7 @@ def _checkout_here(
                 (_frozen(before, at), _frozen(after, id)),
                 str(folder.resolve()) if folder is not None and plan is not None else None,
                 backup.name if backup is not None else None,
-                created,
+                plan.touched if plan is not None else (),
                 number,
             )
         )
@@ -375,11 +377,10 @@ def _replace_files(
     number: int,
     force: bool,
     progress: Progress | None,
-) -> tuple[_Plan, Path | None, tuple[str, ...]]:
+) -> tuple[_Plan, Path | None]:
     if not folder.exists():
         _write_beside(place, manifest, folder, progress)
-        paths = tuple(f.path for f in manifest.files)
-        return _Plan(manifest.files, (), 0, ()), None, paths
+        return _Plan(manifest.files, (), 0, ()), None
     if folder.is_symlink():
         raise BadPath(str(folder), "is a symbolic link; checkout writes into folders only")
     tree, changes = compare_folder(place, folder, at)
@@ -398,9 +399,7 @@ def _replace_files(
             hint="`mstore commit` keeps them; --force replaces them and keeps a copy for `mstore undo`",
         )
     plan = _plan(tree, manifest, back_up=lost)
-    backup = _apply(place, plan, folder, number, progress)
-    created = tuple(f.path for f in plan.write if f.path not in tree.entries)
-    return plan, backup, created
+    return plan, _apply(place, plan, folder, number, progress)
 
 
 def _some(paths: tuple[str, ...]) -> str:
@@ -476,31 +475,37 @@ def auto_class(facts: Facts) -> str:
 
 
 def put_back(
-    place: Place, folder: Path, before: CommitId | None, after: CommitId, created: tuple[str, ...]
+    place: Place, folder: Path, before: CommitId | None, after: CommitId, touched: tuple[str, ...]
 ) -> None:
-    """Undo a checkout in place: give a folder the files of the version it held before.
+    """Undo a checkout in place: what it wrote or removed becomes what it was in the version before.
 
     Args:
         place: where.
         folder: the model directory.
         before: the version that it held; None: none.
         after: the version that checkout wrote.
-        created: files that checkout added.
+        touched: paths that checkout wrote or removed; no other file is looked at.
 
     Raises:
-        Dirty: the folder was changed since.
+        Dirty: one of them was changed since.
     """
     if not folder.is_dir():
         raise Conflict(f"{folder} is gone")
     tree, changes = compare_folder(place, folder, after)
-    if changes:
+    since = tuple(p for p in changes.paths() if p in set(touched))
+    if since:
         raise Dirty(
-            f"{shown(folder)} was changed since: {_some(changes.paths())}",
-            changes.paths(),
+            f"{shown(folder)} was changed since: {_some(since)}",
+            since,
             hint="`mstore commit` keeps that; then `mstore checkout` goes where you want",
         )
     commit = place.store.commit(before) if before is not None else None
     target = place.store.manifest(commit.manifest) if commit is not None else Manifest(())
     plan = _plan(tree, target, back_up=())
-    gone = tuple(p for p in plan.remove if p in created or before is not None)
-    _apply(place, replace(plan, remove=gone), folder, 0, None)
+    only = set(touched)
+    plan = replace(
+        plan,
+        write=tuple(f for f in plan.write if f.path in only),
+        remove=tuple(p for p in plan.remove if p in only),
+    )
+    _apply(place, plan, folder, 0, None)

@@ -47,7 +47,8 @@ from mstore.ops.tree import (
 )
 from mstore.store import FACTS, CommitSizes, add_note, check_ref_name, late_facts
 from mstore.store.transaction import Transaction
-from mstore.workspace import Found, OpenFile, Operation, checkpoints_in, scan
+from mstore.workspace import Operation
+from mstore.workspace.folder import Found, OpenFile, checkpoints_in, scan
 
 if TYPE_CHECKING:
     from mstore.formats import AdapterFacts

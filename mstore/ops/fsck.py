@@ -14,7 +14,7 @@ from mstore.codec import BLOCK_HEADER_SIZE
 from mstore.errors import Corrupt, MStoreError, NotFound, StorageFailed, Unsupported
 from mstore.objects import BlobId, CommitId, NoteId, ObjectId, TagId, hasher_of_blob, object_id
 from mstore.ops.restore import check_paths
-from mstore.store import name_of_key, pack_key, read_footer
+from mstore.store.pack import name_of_key, pack_key, read_footer
 
 if TYPE_CHECKING:
     from mstore.objects import Manifest

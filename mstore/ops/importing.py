@@ -18,7 +18,7 @@ from mstore.ops.commit import CommitOptions, CommitResult, Progress, commit
 from mstore.ops.sizes import sizes_of_commit
 from mstore.ops.text import escaped
 from mstore.store import check_ref_name
-from mstore.workspace import scan
+from mstore.workspace.folder import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -335,10 +335,10 @@ def _restore_files(place: Place, workspace: Workspace, operation: Operation) -> 
     if folder is not None and operation.head is not None:
         before = operation.head[0]
         at = CommitId.parse(before["at"]) if before.get("at") else None
-        put_back(place, folder, at, CommitId.parse(operation.head[1]["at"]), operation.created)
+        put_back(place, folder, at, CommitId.parse(operation.head[1]["at"]), operation.touched)
     elif folder is not None and folder.is_dir():
         with Destination(folder) as destination:
-            for path in operation.created:
+            for path in operation.touched:
                 remove(destination, path)
     if folder is not None and operation.backup is not None:
         backup = workspace.path / "undo" / operation.backup

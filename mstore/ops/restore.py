@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -93,7 +92,7 @@ class Destination:
 
     def is_case_insensitive(self) -> bool:
         """Whether the file system takes `a` and `A` for one name."""
-        probe = f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}-aB"
+        probe = f"{TEMPORARY_PREFIX}{os.urandom(4).hex()}-aB"
         descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=self._root)
         os.close(descriptor)
         try:
@@ -202,7 +201,7 @@ def _write_batch(
     targets: dict[BlobId, list[_Target]] = {}
     try:
         for file in files:
-            temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+            temporary = f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
             ready = Staged(file.path, temporary)
             with destination.folder(ready.parts, create=True) as folder:
                 try:
@@ -380,7 +379,7 @@ def move_in(source: Path, destination: Destination, path: str) -> None:
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-            temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+            temporary = f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
             copy = os.open(
                 temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=folder
             )

@@ -37,12 +37,12 @@ from mstore.objects import (
     weights_id_of,
 )
 from mstore.store.transaction import BlobSource
-from mstore.workspace import DiskFolder, Found, FoundFile, OpenFile, scan
+from mstore.workspace.folder import DiskFolder, Found, FoundFile, OpenFile, scan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mstore.workspace import StatCache
+    from mstore.workspace.statcache import StatCache
 
 Sink = Callable[[Sequence[BlobSource]], list[BlobId]]
 """Takes blobs and gives their ids, in order."""

@@ -1,12 +1,11 @@
 """Objects, refs and notes: everything that a team shares.
 
-Writing blobs is in `mstore.store.transaction`, which loads threads and codecs;
-what is exported here is all that reading history takes.
+Packs are in `mstore.store.pack`, writing is in `mstore.store.transaction`; they
+load codecs and threads. What is exported here is all that reading history takes.
 """
 
 from mstore.store.catalog import CommitSizes
 from mstore.store.notes import FACTS, LateFacts, add_note, late_facts, notes_on
-from mstore.store.pack import FrameReader, name_of_key, pack_key, read_footer
 from mstore.store.refs import Move, Record, Refs, RefValue, check_ref_name
 from mstore.store.store import STORE_FILE, Store, ambiguous
 
@@ -14,7 +13,6 @@ __all__ = [
     "FACTS",
     "STORE_FILE",
     "CommitSizes",
-    "FrameReader",
     "LateFacts",
     "Move",
     "Record",
@@ -25,8 +23,5 @@ __all__ = [
     "ambiguous",
     "check_ref_name",
     "late_facts",
-    "name_of_key",
     "notes_on",
-    "pack_key",
-    "read_footer",
 ]

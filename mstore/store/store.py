@@ -3,12 +3,14 @@
 Hides packs, the catalog and which copy of an object is read. A full read ends
 in the check of the object's id; a read of a range in the checksums of its
 blocks. A damaged pack is set aside with its reason and the rest stays readable.
+Codecs are loaded when a pack is first read: listing history takes only the
+catalog.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -44,7 +46,6 @@ from mstore.objects import (
     object_id,
 )
 from mstore.store.catalog import Catalog, DatabaseFailed, IndexedPack, Location
-from mstore.store.pack import FrameReader, name_of_key, pack_key, read_footer
 from mstore.store.refs import Refs
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from mstore.store.pack import Frame
+    from mstore.store.pack import Frame, FrameReader
 
 _Value = TypeVar("_Value")
 
@@ -173,7 +174,7 @@ class Store:
             raise StorageFailed(f"cannot make a store at {path}: {error.strerror}") from error
         # store.json last: a folder without it is no store.
         plain = {
-            "id": secrets.token_hex(16),
+            "id": os.urandom(16).hex(),
             "features": {
                 "read": sorted(READ_FEATURES),
                 "write": sorted(WRITE_FEATURES),
@@ -225,6 +226,8 @@ class Store:
         stale = self.catalog.stale_folders(stamps)
         if not stale:
             return
+        from mstore.store.pack import name_of_key
+
         known = self.catalog.packs()
         prefixes = {bytes.fromhex(folder.removeprefix("packs/")) for folder, _ in stale}
         there: dict[bytes, int] = {}
@@ -242,6 +245,8 @@ class Store:
             self.catalog.note_folders(stale)
 
     def _indexed(self, name: bytes) -> IndexedPack | None:
+        from mstore.store.pack import read_footer
+
         try:
             size, frames = read_footer(self.backend, name)
         except KeyError:
@@ -287,6 +292,8 @@ class Store:
             if frames is not None:
                 self._footers.move_to_end(name)
                 return frames
+        from mstore.store.pack import read_footer
+
         _, frames = read_footer(self.backend, name)
         with self._guard:
             self._footers[name] = frames
@@ -339,6 +346,8 @@ class Store:
 
     def reader_of(self, pack: bytes, frames: tuple[Frame, ...], index: int) -> FrameReader:
         """A reader of one frame of a pack, its delta base resolved."""
+        from mstore.store.pack import FrameReader
+
         frame = frames[index]
         base = frame.head.base
         if base is None:
@@ -484,6 +493,8 @@ class Store:
 
     def pack_names(self) -> list[bytes]:
         """Names of all packs on disk."""
+        from mstore.store.pack import name_of_key
+
         names = (name_of_key(entry.key) for entry in self.backend.list("packs"))
         return sorted(name for name in names if name is not None)
 
@@ -545,4 +556,4 @@ def ambiguous(store: Store, digits: str, found: list[CommitId]) -> Ambiguous:
     return Ambiguous(digits, tuple(lines))
 
 
-__all__ = ["STORE_FILE", "Store", "StoreIdentity", "ambiguous", "pack_key"]
+__all__ = ["STORE_FILE", "Store", "StoreIdentity", "ambiguous"]

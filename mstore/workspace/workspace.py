@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +19,11 @@ from mstore.backend import replace_file
 from mstore.errors import Corrupt, Refused, StorageFailed, UsageError
 from mstore.objects import CommitId
 from mstore.store import STORE_FILE, check_ref_name
-from mstore.workspace.statcache import StatCache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mstore.workspace.statcache import StatCache
 
 FOLDER: Final = ".mstore"
 WORKSPACE_FILE: Final = "workspace.json"
@@ -80,7 +80,7 @@ class Operation:
         head: HEAD before and after, if it moved.
         folder: the folder that checkout wrote, or None.
         backup: where its replaced files are kept, below the workspace, or None.
-        created: paths that checkout added to the folder.
+        touched: paths that checkout wrote or removed in the folder.
     """
 
     action: str
@@ -88,7 +88,7 @@ class Operation:
     head: tuple[dict[str, str], dict[str, str]] | None = None
     folder: str | None = None
     backup: str | None = None
-    created: tuple[str, ...] = ()
+    touched: tuple[str, ...] = ()
     number: int = 0
 
     @classmethod
@@ -101,7 +101,7 @@ class Operation:
             (head[0], head[1]) if head else None,
             plain.get("folder"),
             plain.get("backup"),
-            tuple(plain.get("created", ())),
+            tuple(plain.get("touched", ())),
             plain["number"],
         )
 
@@ -161,7 +161,7 @@ class Workspace:
             raise Refused(str(path), "is a workspace already")
         inside = store.resolve().is_relative_to(path.resolve())
         settings = _Settings(
-            secrets.token_hex(16),
+            os.urandom(16).hex(),
             str(store.resolve().relative_to(path.resolve())) if inside else str(store.resolve()),
             str(model_dir.resolve()) if model_dir is not None else None,
             model_dir is not None,
@@ -204,6 +204,8 @@ class Workspace:
     @cached_property
     def stat_cache(self) -> StatCache:
         """The stat cache, for this workspace's store."""
+        from mstore.workspace.statcache import StatCache
+
         identity = self.store_path / STORE_FILE
         try:
             store_id = str(json.loads(identity.read_bytes())["id"])
@@ -349,7 +351,7 @@ class Workspace:
 
     def _write_operations(self, operations: list[Operation]) -> None:
         text = "".join(json.dumps(asdict(o)) + "\n" for o in operations)
-        temporary = self.path / f".operations-{secrets.token_hex(6)}.tmp"
+        temporary = self.path / f".operations-{os.urandom(6).hex()}.tmp"
         try:
             temporary.write_text(text, "utf-8")
             os.replace(temporary, self.path / "operations")
@@ -362,4 +364,4 @@ def _json(plain: object) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    replace_file(path, content, temporary=path.with_name(f".{path.name}-{secrets.token_hex(6)}.tmp"))
+    replace_file(path, content, temporary=path.with_name(f".{path.name}-{os.urandom(6).hex()}.tmp"))

@@ -176,7 +176,9 @@ def test_sweep_spares_what_is_being_written(local: LocalBackend, tmp_path: Path)
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_a_failed_fsync_poisons_the_upload(local: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_fsync_poisons_the_upload(
+    local: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mstore.backend import local as module
     from mstore.errors import StorageFailed
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mstore.errors import Conflict, Corrupt, MStoreError, NotFound, Refused, RefMoved
+from mstore.errors import Conflict, Corrupt, MStoreError, NotFound, RefMoved, Refused
 from mstore.objects import CommitId, Time
 from mstore.store import Move, Record, Refs, Store, check_ref_name
 from mstore.store.refs import parse_ref
@@ -74,7 +74,8 @@ def test_segments_roll_over(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\0" * 200, b"mstore-ref-1 1 commit", b"x" * 5000, b"mstore-ref-1 1 commit " + b"0" * 64]
+    "content",
+    [b"", b"\0" * 200, b"mstore-ref-1 1 commit", b"x" * 5000, b"mstore-ref-1 1 commit " + b"0" * 64],
 )
 def test_a_torn_ref_is_corrupt_and_says_so(store: Store, content: bytes) -> None:
     """Bad input 36."""
@@ -159,14 +160,23 @@ def test_names_that_are_refused(store: Store, name: str) -> None:
     assert not list(store.refs.names("heads"))
 
 
-@pytest.mark.parametrize("name", ["main", "lora/r=8", "run-1", "größe", "a@b", "1e-4", "v1.0", "x" * 200])
+@pytest.mark.parametrize(
+    "name", ["main", "lora/r=8", "run-1", "größe", "a@b", "1e-4", "v1.0", "x" * 200]
+)
 def test_names_that_are_allowed(name: str) -> None:
     assert check_ref_name(name) == name
 
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("a", "a/b"), ("a/b", "a"), ("Main", "main"), ("a/B/c", "A/b/c"), ("ﬁ", "fi"), ("e\u0301", "\u00e9")],
+    [
+        ("a", "a/b"),
+        ("a/b", "a"),
+        ("Main", "main"),
+        ("a/B/c", "A/b/c"),
+        ("ﬁ", "fi"),
+        ("e\u0301", "\u00e9"),
+    ],
 )
 def test_names_that_collide(store: Store, first: str, second: str) -> None:
     """Bad input 38."""

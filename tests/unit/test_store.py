@@ -12,8 +12,8 @@ import pytest
 from mstore.codec import BLOCK_LOG2, Codec, Mode, encode_block
 from mstore.errors import Corrupt, NotFound, Refused, StorageFailed, Unsupported
 from mstore.objects import BlobId, Commit, Layout, Manifest, TensorEntry, Time, blob_id
-from mstore.store import Store, pack_key, read_footer
-from mstore.store.pack import FrameHead, PackWriter
+from mstore.store import Store
+from mstore.store.pack import FrameHead, PackWriter, pack_key, read_footer
 from mstore.store.transaction import BlobSource, Transaction
 
 
@@ -292,7 +292,9 @@ def test_packs_of_others_are_found(store: Store, tmp_path: Path) -> None:
     assert store.get(id) == b"y" * 5000
 
 
-def test_a_read_only_store_reads_without_a_catalog(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_store_reads_without_a_catalog(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (id,) = put(store, b"z" * 5000)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     reader = Store(store.path, catalog_path=lambda id: Path("/proc/nowhere/catalog.sqlite"))
