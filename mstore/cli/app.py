@@ -7,18 +7,17 @@ Command modules import nothing but click at their top, so that `--help` and
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from mstore import __version__
 
 if TYPE_CHECKING:
-    from mstore.repository import Repository
+    from collections.abc import Callable
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+    from mstore.repository import Repository
 
 
 @dataclass(frozen=True)
@@ -87,13 +86,13 @@ class Revision(click.ParamType[str]):
 REVISION = Revision()
 
 
-def examples(text: str) -> Callable[[_F], _F]:
-    """Put examples at the end of a command's help."""
+def examples(text: str) -> Callable[[click.Command], click.Command]:
+    """End a command's help in examples."""
 
-    def apply(function: _F) -> _F:
+    def apply(command: click.Command) -> click.Command:
         body = "\n".join("  " + line for line in text.strip("\n").splitlines())
-        function.__doc__ = f"{function.__doc__ or ''}\n\n\b\nExamples:\n{body}\n"
-        return function
+        command.epilog = f"\b\nExamples:\n{body}"
+        return command
 
     return apply
 

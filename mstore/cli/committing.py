@@ -68,6 +68,11 @@ def read_meta_file(path: str) -> dict[str, Any]:
     return read_json_object(content, path)
 
 
+@examples("""
+mstore init
+mstore init --model-dir out
+mstore init --store /team/models.mstore --shared
+""")
 @click.command()
 @click.option(
     "--store", "store", metavar="DIR", help="A store elsewhere (a team's disk); made if absent."
@@ -77,11 +82,6 @@ def read_meta_file(path: str) -> dict[str, Any]:
     "--model-dir", metavar="DIR", help="The folder that a bare commit takes and checkout writes."
 )
 @click.option("--force", is_flag=True, help="Even in a folder that looks like a model directory.")
-@examples("""
-mstore init
-mstore init --model-dir out
-mstore init --store /team/models.mstore --shared
-""")
 def init(store: str | None, shared: bool, model_dir: str | None, force: bool) -> None:
     """Make a workspace here, and a store in it."""
     from mstore import repository
@@ -99,11 +99,11 @@ def init(store: str | None, shared: bool, model_dir: str | None, force: bool) ->
     click.echo("Next: mstore commit DIR -m MESSAGE   (DIR: what save_model or save_pretrained wrote)")
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @examples("""
 mstore status
 """)
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def status(as_json: bool) -> None:
     """Where you stand, what changed, and what to type next."""
     from mstore.ops.place import shown
@@ -168,6 +168,12 @@ def left_out_text(paths: tuple[str, ...]) -> str:
     return text + (f" and {len(paths) - 6} more" if len(paths) > 6 else "")
 
 
+@examples("""
+mstore commit out -m "r=8 lr=2e-4"
+mstore commit out --metric eval_loss=1.84 --meta dataset=alpaca
+mstore commit out/checkpoint-500 --branch ablation --without training-state
+mstore commit adapter --base main -m "adapter on our own base"
+""")
 @click.command()
 @click.argument("path", required=False)
 @click.option("-m", "--message", help="What this version is; made from the facts if left out.")
@@ -190,12 +196,6 @@ def left_out_text(paths: tuple[str, ...]) -> str:
 @click.option("--allow-opaque", is_flag=True, help="Keep a broken .safetensors as plain bytes.")
 @click.option("--strict", is_flag=True, help="Refuse unknown fields in safetensors headers.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@examples("""
-mstore commit out -m "r=8 lr=2e-4"
-mstore commit out --metric eval_loss=1.84 --meta dataset=alpaca
-mstore commit out/checkpoint-500 --branch ablation --without training-state
-mstore commit adapter --base main -m "adapter on our own base"
-""")
 def commit(
     path: str | None,
     message: str | None,
@@ -318,14 +318,14 @@ def _count(elements: int) -> str:
     return str(elements)
 
 
-@click.command()
-@click.argument("rev", type=REVISION)
-@METRIC
-@META
 @examples("""
 mstore note HEAD --metric mmlu=0.412
 mstore note r8~1 --meta verdict="best so far"
 """)
+@click.command()
+@click.argument("rev", type=REVISION)
+@METRIC
+@META
 def note(rev: str, metric: tuple[str, ...], meta: tuple[str, ...]) -> None:
     """Add metrics or metadata to a version later; its id stays."""
     opened = repo()
@@ -333,16 +333,16 @@ def note(rev: str, metric: tuple[str, ...], meta: tuple[str, ...]) -> None:
     click.echo(f"Noted on {opened.resolve(rev).short} ({made.short})")
 
 
-@click.command("import")
-@click.argument("folders", nargs=-1, required=True, metavar="DIR...")
-@click.option("--branch", help="Onto this branch; default: one for each DIR, of its name.")
-@click.option("--dry-run", is_flag=True, help="Show the plan only.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @examples("""
 mstore import out                       # out/checkpoint-500, out/checkpoint-1000, …
 mstore import runs/2026-01-* --branch january
 mstore import out --dry-run
 """)
+@click.command("import")
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...")
+@click.option("--branch", help="Onto this branch; default: one for each DIR, of its name.")
+@click.option("--dry-run", is_flag=True, help="Show the plan only.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json: bool) -> None:
     """Turn checkpoint folders into history.
 

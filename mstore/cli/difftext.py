@@ -431,7 +431,10 @@ def _scaling(side: AdapterSide) -> str:
 def _targets(side: AdapterSide) -> str:
     if isinstance(side.targets, str):
         return f"/{escaped(side.targets)}/" if side.targets != "all-linear" else side.targets
-    return _list(side.targets or ())
+    groups = _groups([(target, None) for target in side.targets or ()])
+    return _list(
+        [names[0] if len(names) == 1 else f"{len(names)} × {folded(names)}" for names, _ in groups]
+    )
 
 
 def _list(names: Sequence[str]) -> str:

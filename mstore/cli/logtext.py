@@ -143,7 +143,8 @@ def fact_line(entry: LogEntry) -> str:
         facts.append(f"r/α {_rank(entry)}")
     for column in ("epoch", "loss", "eval_loss"):
         text = cell(entry, column)
-        if text:
+        # A message that was made from the facts has said it.
+        if text and not (column != "epoch" and column.replace("_", " ") in entry.subject):
             facts.append(text if column == "epoch" else f"{column.replace('_', ' ')} {text}")
     return one_line(entry) + (click.style("  " + " · ".join(facts), dim=True) if facts else "")
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from mstore.ops.show import Shown
 
 
+@examples("""
+mstore log
+mstore log --graph --all
+mstore log r8 -n 5 --columns id,message,eval_loss,lr
+mstore log --json | jq '.[].metrics'
+""")
 @click.command()
 @click.argument("rev", required=False, type=REVISION)
 @click.option("-n", "count", type=click.IntRange(min=0), metavar="N", help="The latest N only.")
@@ -27,12 +33,6 @@ if TYPE_CHECKING:
 @click.option("--all", "everything", is_flag=True, help="All branches and tags.")
 @click.option("--columns", metavar="A,B,…", help="Columns: built-in ones, metrics, metadata keys.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@examples("""
-mstore log
-mstore log --graph --all
-mstore log r8 -n 5 --columns id,message,eval_loss,lr
-mstore log --json | jq '.[].metrics'
-""")
 def log(
     rev: str | None,
     count: int | None,
@@ -86,13 +86,13 @@ def log(
     page(all_lines())
 
 
-@click.command()
-@click.argument("rev", default="HEAD", type=REVISION)
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @examples("""
 mstore show
 mstore show r8~1 --json
 """)
+@click.command()
+@click.argument("rev", default="HEAD", type=REVISION)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(rev: str, as_json: bool) -> None:
     """One version in full: message, metadata, metrics, files, notes."""
     opened = repo()
@@ -163,14 +163,14 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, value
 
 
-@click.command()
-@click.argument("rev", default="HEAD", type=REVISION)
-@click.option("--tensors", is_flag=True, help="Every tensor with dtype and shape.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @examples("""
 mstore ls r8
 mstore ls HEAD --tensors
 """)
+@click.command()
+@click.argument("rev", default="HEAD", type=REVISION)
+@click.option("--tensors", is_flag=True, help="Every tensor with dtype and shape.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def ls(rev: str, tensors: bool, as_json: bool) -> None:
     """Files of a version, or its tensors."""
     from mstore.ops.show import plain_file
@@ -206,13 +206,13 @@ def ls(rev: str, tensors: bool, as_json: bool) -> None:
     page(f"{size(f.size_bytes):>8}  {f.role:14}  {escaped(f.path)}" for f in files)
 
 
-@click.command()
-@click.argument("rev", type=REVISION)
-@click.argument("path")
 @examples("""
 mstore cat r8 adapter_config.json
 mstore cat HEAD~1 model.safetensors > old.safetensors
 """)
+@click.command()
+@click.argument("rev", type=REVISION)
+@click.argument("path")
 def cat(rev: str, path: str) -> None:
     """The bytes of one file of a version, to stdout."""
     parts = repo().cat(rev, path)
@@ -268,18 +268,18 @@ def _revision_or_folder(place: Place, text: str) -> Any:
     return text
 
 
-@click.command()
-@click.argument("a", required=False, type=REVISION)
-@click.argument("b", required=False, type=REVISION)
-@click.option("--stat", is_flag=True, help="How much each tensor changed: share, norm, cosine.")
-@click.option("--exit-code", is_flag=True, help="Exit 1 where files differ, 0 where they do not.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @examples("""
 mstore diff r4 r8                  # two versions
 mstore diff ./run-a ./run-b        # two folders; no store is needed
 mstore diff                        # HEAD against the model directory
 mstore diff HEAD~1 HEAD --stat
 """)
+@click.command()
+@click.argument("a", required=False, type=REVISION)
+@click.argument("b", required=False, type=REVISION)
+@click.option("--stat", is_flag=True, help="How much each tensor changed: share, norm, cosine.")
+@click.option("--exit-code", is_flag=True, help="Exit 1 where files differ, 0 where they do not.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: bool) -> int:
     """What differs: LoRA ranks and shapes, configuration, metrics, tensors, files.
 

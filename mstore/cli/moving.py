@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+@examples("""
+mstore checkout 3f9c1ab --to best
+mstore checkout r8~1
+mstore checkout -b retry main
+""")
 @click.command()
 @click.argument("rev", required=False, type=REVISION)
 @click.option("--to", metavar="DIR", help="Write into DIR; HEAD and the model directory stay.")
@@ -26,11 +31,6 @@ _F = TypeVar("_F", bound=Callable[..., Any])
     "--force", is_flag=True, help="Replace files that no commit has; `undo` brings them back."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@examples("""
-mstore checkout 3f9c1ab --to best
-mstore checkout r8~1
-mstore checkout -b retry main
-""")
 def checkout(
     rev: str | None, to: str | None, new_branch: str | None, force: bool, as_json: bool
 ) -> None:
@@ -98,14 +98,14 @@ def _name_command(kind: str) -> Callable[[_F], _F]:
     return apply
 
 
-@click.command()
-@_name_command("branch")
 @examples("""
 mstore branch
 mstore branch ablation r8~1
 mstore branch r8 --rename lora-r8
 mstore branch -d ablation
 """)
+@click.command()
+@_name_command("branch")
 def branch(
     name: str | None, rev: str | None, delete: bool, rename: str | None, force: bool, as_json: bool
 ) -> None:
@@ -134,14 +134,14 @@ def branch(
         click.echo(f"{name} → {opened.make_branch(name, rev, force=force).short}")
 
 
-@click.command()
-@_name_command("tag")
-@click.option("-m", "--message", help="Keep a message, a date and who tagged.")
 @examples("""
 mstore tag
 mstore tag v1 r8 -m "shipped"
 mstore tag -d v1
 """)
+@click.command()
+@_name_command("tag")
+@click.option("-m", "--message", help="Keep a message, a date and who tagged.")
 def tag(
     name: str | None,
     rev: str | None,
@@ -181,13 +181,13 @@ def tag(
         click.echo(f"{name} → {opened.make_tag(name, rev, message=message, force=force).short}")
 
 
-@click.command()
-@click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @examples("""
 mstore reflog
 mstore reflog r8
 """)
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def reflog(name: str | None, as_json: bool) -> None:
     """Where a branch or tag has been; NAME@{n} names those places."""
     from mstore.ops.text import age, escaped
@@ -224,12 +224,12 @@ def _plain_record(record: Record) -> dict[str, Any]:
     }
 
 
-@click.command()
-@click.argument("name", required=False)
 @examples("""
 mstore undo                # the last thing done in this workspace
 mstore undo r8             # the last move of r8, if it was made here
 """)
+@click.command()
+@click.argument("name", required=False)
 def undo(name: str | None) -> None:
     """Take back your own last move."""
     from mstore.ops.text import escaped

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 CORRUPT = 4
 
 
-@click.command()
-@click.option("--quick", is_flag=True, help="Check the sums of stored bytes only, at memory speed.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @examples("""
 mstore fsck
 mstore fsck --quick
 """)
+@click.command()
+@click.option("--quick", is_flag=True, help="Check the sums of stored bytes only, at memory speed.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def fsck(quick: bool, as_json: bool) -> int:
     """Check that everything stored is what was stored. Exits 4 if anything is damaged."""
     from mstore.ops.text import escaped, size
@@ -71,17 +71,17 @@ def _plain_problem(problem: Problem) -> dict[str, Any]:
     }
 
 
-@click.command()
-@click.argument("key", required=False)
-@click.argument("value", required=False)
-@click.option("--unset", is_flag=True, help="Remove KEY.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @examples("""
 mstore config
 mstore config author "Ada <ada@example.org>"
 mstore config model-dir out
 mstore config --unset author
 """)
+@click.command()
+@click.argument("key", required=False)
+@click.argument("value", required=False)
+@click.option("--unset", is_flag=True, help="Remove KEY.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def config(key: str | None, value: str | None, unset: bool, as_json: bool) -> None:
     """Show or set what this workspace is configured to: author, model-dir."""
     from mstore.errors import NotFound, UsageError
@@ -113,12 +113,12 @@ def config(key: str | None, value: str | None, unset: bool, as_json: bool) -> No
         click.echo(escaped(values[key]))
 
 
-@click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @examples("""
 mstore completion bash >> ~/.bashrc
 mstore completion fish > ~/.config/fish/completions/mstore.fish
 """)
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print a script that completes commands, options, branches and tags."""
     from click.shell_completion import get_completion_class

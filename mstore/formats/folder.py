@@ -26,6 +26,8 @@ MAX_JSON_BYTES: Final = 64 << 20
 # What a run logs while it trains; the latest stands for the step it was saved at.
 _RUNNING: Final = ("loss", "grad_norm", "learning_rate")
 _CONFIG_DTYPES: Final = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+# How fast the machine was says nothing of the model; it would differ in every comparison.
+_SPEED: Final = re.compile(r"(_runtime|_per_second|^total_flos)$")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _MAY_NAME_CODE: Final = (
     "config.json",
@@ -202,7 +204,7 @@ def _metrics(log: Any, global_step: int) -> dict[str, float]:
             continue
         for key in row if step == global_step else _RUNNING:
             number = _float(row.get(key))
-            if number is None or key in ("step", "epoch"):
+            if number is None or key in ("step", "epoch") or _SPEED.search(key):
                 continue
             if step == global_step:
                 at_step[as_text(key)] = number

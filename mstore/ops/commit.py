@@ -435,6 +435,9 @@ def _token_warning(found: Found, options: CommitOptions) -> list[str]:
 
 def _metadata(facts: Facts, options: CommitOptions) -> dict[str, Any]:
     recorded = {k: v for k, v in facts.plain().items() if v}
+    if "trainer" in recorded:
+        # The metrics are the commit's own.
+        recorded["trainer"] = {k: v for k, v in recorded["trainer"].items() if k != "metrics"}
     recorded["environment"] = environment()
     if options.without:
         recorded["without"] = sorted(options.without)

@@ -258,13 +258,16 @@ def _metadata(side: Side) -> dict[str, Any]:
 
     Model and adapter are in the configuration, the run's metrics in the metrics.
     """
-    given = {k: v for k, v in side.metadata.items() if k != "recorded"}
+    # What names a run is never equal in two of them, and says nothing.
+    given = {k: v for k, v in side.metadata.items() if k not in ("recorded", "run")}
     recorded = side.metadata.get("recorded")
     if type(recorded) is not dict:
         return _flattened(given, "") if given else {}
     run = recorded.get("trainer")
     kept = {
-        "trainer": {k: v for k, v in run.items() if k != "metrics"} if type(run) is dict else None,
+        "trainer": {k: v for k, v in run.items() if k not in ("metrics", "run_id")}
+        if type(run) is dict
+        else None,
         "environment": recorded.get("environment"),
         "without": recorded.get("without"),
     }

@@ -480,7 +480,6 @@ def test_trainer_state():
         "loss": 1.0,
         "learning_rate": 1e-4,
         "eval_loss": 0.75,
-        "eval_runtime": 1.0,
         "train_loss": math.inf,
     }
     assert all(type(v) is float for v in metrics.values())

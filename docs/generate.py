@@ -1,0 +1,151 @@
+"""Makes docs/cli.md from the commands' own help, and the README's pictures from a real demo.
+
+python docs/generate.py cli              writes docs/cli.md (a test compares them)
+python docs/generate.py pictures DIR     DIR: what `make demo` left (demo-out)
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+HERE = Path(__file__).parent
+INTRODUCTION = """\
+# The command line
+
+Made by `python docs/generate.py cli` from the commands' own help.
+
+Data goes to stdout, everything else to stderr. Progress, colours, tables and the
+pager appear on a terminal only; `NO_COLOR` or `--no-color` turn colours off.
+Control characters in names and messages are shown escaped. `--json` prints strict
+JSON; NaN and infinities are the texts `"NaN"`, `"Infinity"`, `"-Infinity"`.
+
+## Where the store is
+
+`--workspace DIR`, else `--store DIR`, else `MSTORE_WORKSPACE`, else `MSTORE_STORE`, else
+the nearest `.mstore` upward from the current folder. With a store alone there is
+no HEAD: `commit` needs PATH and `--branch`, `checkout` needs `--to`, `log` shows all.
+
+The *model directory* is what a bare `commit` takes and a bare `checkout` writes. It is
+set by `init --model-dir` or `config model-dir`, else by the first PATH committed; once
+a second PATH was committed and none is configured, the bare forms refuse and say so.
+
+The author is `MSTORE_AUTHOR`, else `mstore config author`, else git's, else the login.
+
+## Revisions
+
+| form | means |
+|---|---|
+| `NAME` | a branch, then a tag, then a full or unique short id (from 4 digits) |
+| `HEAD`, `@` | where the workspace stands |
+| `REV~n`, `REV^`, `REV^n` | n-th ancestor by first parents; first or n-th parent |
+| `BRANCH@{n}` | where the branch was n moves ago |
+
+## What is left out of a commit
+
+`.mstore`, `.git`, `checkpoint-*/`, `tmp-checkpoint-*/`, `runs/`, `wandb/`, `mlruns/`, caches,
+temporary and lock files; and what `.mstoreignore` in the folder names, in gitignore
+syntax (`!runs/` takes a default back). `commit` says what it left out.
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+| 0 | done; `diff --exit-code`: no file differs |
+| 1 | another failure (disk full, no permission); `diff --exit-code`: files differ |
+| 2 | the call makes no sense as it stands |
+| 3 | not found, or a short id that fits several |
+| 4 | damaged |
+| 5 | somebody else was faster, or files would be lost |
+| 6 | the input breaks a rule |
+| 130 | interrupted |
+| 141 | whoever read the output stopped reading |
+
+With `diff --exit-code`, failures are never 1: what would be is 2.
+
+## Commands
+"""
+
+
+def cli_page() -> str:
+    """The text of docs/cli.md."""
+    from mstore.cli.app import app
+
+    parts = [INTRODUCTION]
+    context = click.Context(app, info_name="mstore", terminal_width=96, max_content_width=96)
+    for name in app.commands:
+        command = app.commands[name]
+        inner = click.Context(
+            command, info_name=name, parent=context, terminal_width=96, max_content_width=96
+        )
+        parts.append(f"\n### {name}\n\n```\n{click.unstyle(command.get_help(inner)).rstrip()}\n```\n")
+    return "".join(parts)
+
+
+def _on_a_terminal(command: list[str], folder: Path) -> str:
+    """What a command shows on a terminal of 110 columns."""
+    ours, theirs = pty.openpty()
+    environment = {
+        **os.environ,
+        "COLUMNS": "110",
+        "LINES": "200",
+        "PAGER": "cat",
+        "TERM": "xterm-256color",
+    }
+    process = subprocess.Popen(command, cwd=folder, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = bytearray()
+    while True:
+        try:
+            part = os.read(ours, 1 << 16)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    process.wait()
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def pictures(folder: Path) -> None:
+    """Write docs/log.svg and docs/diff.svg from the demo's store."""
+    from rich.console import Console
+    from rich.text import Text
+
+    for name, arguments, lines in (
+        ("log", ["log", "--graph", "--all"], 40),
+        ("diff", ["diff", "r4", "r8"], 17),
+    ):
+        output = _on_a_terminal([sys.executable, "-m", "mstore", *arguments], folder)
+        # Where the demo ran is nobody's business.
+        output = re.sub(r"(/[\w.-]+)+/demo-out", "demo-out", output)
+        shown = output.rstrip("\n").split("\n")
+        text = "\n".join([f"$ mstore {' '.join(arguments)}", *shown[:lines]])
+        if len(shown) > lines:
+            text += "\n…"
+        with open(os.devnull, "w") as nowhere:
+            console = Console(record=True, width=112, file=nowhere, force_terminal=True)
+            console.print(Text.from_ansi(text))
+        console.save_svg(str(HERE / f"{name}.svg"), title="mstore")
+
+
+def main() -> None:
+    """Run what was asked for."""
+    match sys.argv[1:]:
+        case ["cli"]:
+            (HERE / "cli.md").write_text(cli_page())
+        case ["pictures", folder]:
+            pictures(Path(folder))
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()

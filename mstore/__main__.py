@@ -1,0 +1,5 @@
+"""`python -m mstore`."""
+
+from mstore.cli import main
+
+main()
