@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mstore.cli.app import REVISION, examples, repo
-from mstore.cli.output import page, progress, show_json, show_json_list
+from mstore.cli.output import complain, page, progress, show_json, show_json_list, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mstore.ops.diff import DiffResult
     from mstore.ops.log import LogEntry
     from mstore.ops.place import Place
     from mstore.ops.show import Shown
@@ -287,12 +288,17 @@ def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: boo
     directory; without A: HEAD.
     """
     from mstore.cli.difftext import diff_lines
-    from mstore.ops.diff import diff as compare
-    from mstore.ops.diff import side_of
 
-    place, one, other = _sides(a, b)
-    with progress() as told:
-        result = compare(side_of(place, one), side_of(place, other), stat=stat, progress=told)
+    try:
+        result = _compared(a, b, stat)
+    except Exception as error:
+        if exit_code and getattr(error, "exit_code", 1) == 1:
+            # As in diff(1): 1 says that files differ, and nothing else may.
+            complain(str(error), getattr(error, "hint", None))
+            return 2
+        raise
+    for warning in result.warnings:
+        warn(warning)
     if as_json:
         show_json(result.plain())
     else:
@@ -300,6 +306,15 @@ def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: boo
             diff_lines(result, width=_width(), style=lambda text, colour: click.style(text, fg=colour))
         )
     return 1 if exit_code and not result.same else 0
+
+
+def _compared(a: str | None, b: str | None, stat: bool) -> DiffResult:
+    from mstore.ops.diff import diff as compare
+    from mstore.ops.diff import side_of
+
+    place, one, other = _sides(a, b)
+    with progress() as told:
+        return compare(side_of(place, one), side_of(place, other), stat=stat, progress=told)
 
 
 def _width() -> int:

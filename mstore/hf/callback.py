@@ -24,7 +24,7 @@ import mstore
 from mstore.errors import MStoreError, NoStore, NotFound, Refused
 from mstore.hf.loading import commit_of
 from mstore.hf.naming import wanted_name
-from mstore.hf.places import repository_at, store_folder
+from mstore.hf.places import author_named, repository_at, repository_named, store_folder
 from mstore.hf.run import Origin, Run
 from mstore.hf.saves import STATE_KEY, Save, checkpoints, read_save, save_of_state
 from mstore.repository import Repository
@@ -126,9 +126,12 @@ def _found_store(store: str | os.PathLike[str] | Repository | None, output_dir: 
         if any(os.path.lexists(os.path.join(path, name)) for name in (".mstore", "store.json")):
             return repository_at(path)
         return _made_store(path)
+    named = repository_named()
+    if named is not None:
+        return named
     for start in (None, output_dir):
         with contextlib.suppress(NoStore):
-            return mstore.open(start)
+            return mstore.open(start, author=author_named())
     return _made_store(os.getcwd())
 
 
@@ -136,11 +139,12 @@ def _made_store(path: str) -> Repository:
     """A new repository in a folder, or the one that another job made there a moment ago."""
     os.makedirs(path, exist_ok=True)
     try:
-        made = mstore.init(path)
+        mstore.init(path).close()
     except Refused:
         if not os.path.lexists(os.path.join(path, ".mstore")):
             raise
-        return mstore.open(workspace=path)
+        return mstore.open(workspace=path, author=author_named())
+    made = mstore.open(workspace=path, author=author_named())
     _log.warning("mstore: made a new store in %s", path)
     return made
 

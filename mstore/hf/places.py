@@ -1,4 +1,7 @@
-"""Where things are: which store a caller means, which device this machine has."""
+"""Where things are: which store a caller means, which device this machine has.
+
+The only place outside `mstore.cli` that reads the environment.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,23 @@ def store_folder(repository: Repository) -> str:
     return str(repository.store.path if workspace is None else workspace.path.parent)
 
 
+def author_named() -> str | None:
+    """Who acts, if the environment says (a training script has no command line of ours)."""
+    return os.environ.get("MSTORE_AUTHOR") or None
+
+
+def repository_named() -> Repository | None:
+    """The repository that the environment names, as for the command line, or None.
+
+    Raises:
+        NoStore: it names one that does not exist.
+    """
+    workspace, store = os.environ.get("MSTORE_WORKSPACE"), os.environ.get("MSTORE_STORE")
+    if workspace:
+        return mstore.open(workspace=workspace, author=author_named())
+    return mstore.open(store=store, author=author_named()) if store else None
+
+
 def repository_at(repo: Repository | str | os.PathLike[str]) -> Repository:
     """A repository as it is, or the one that a folder belongs to.
 
@@ -36,8 +56,8 @@ def repository_at(repo: Repository | str | os.PathLike[str]) -> Repository:
         return repo
     path = os.path.abspath(os.fspath(repo))
     if os.path.lexists(os.path.join(path, "store.json")):
-        return mstore.open(store=path)
-    return mstore.open(path)
+        return mstore.open(store=path, author=author_named())
+    return mstore.open(path, author=author_named())
 
 
 def device_or_cpu(device: Any) -> Any:

@@ -264,10 +264,9 @@ def _metadata(side: Side) -> dict[str, Any]:
     if type(recorded) is not dict:
         return _flattened(given, "") if given else {}
     run = recorded.get("trainer")
+    run = run if type(run) is dict else {}
     kept = {
-        "trainer": {k: v for k, v in run.items() if k not in ("metrics", "run_id")}
-        if type(run) is dict
-        else None,
+        "trainer": {k: v for k, v in run.items() if k not in ("metrics", "run_id")},
         "environment": recorded.get("environment"),
         "without": recorded.get("without"),
     }

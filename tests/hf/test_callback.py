@@ -698,3 +698,16 @@ def test_it_travels_to_other_processes(repo: Any, home: Path, trainer_of: Any) -
 
     trainer_of(copy.deepcopy(MStoreCallback(repo, "far"))).train()
     assert steps(repo, "far") == [2, 4]
+
+
+def test_the_environment_names_store_and_author(tmp_path, monkeypatch) -> None:
+    from mstore.hf.callback import _found_store
+
+    mstore.init(tmp_path / "elsewhere").close()
+    monkeypatch.setenv("MSTORE_WORKSPACE", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("MSTORE_AUTHOR", "Grace <grace@example.org>")
+    monkeypatch.chdir(tmp_path)
+    found = _found_store(None, str(tmp_path / "out"))
+    assert found.workspace is not None
+    assert found.workspace.path == tmp_path / "elsewhere" / ".mstore"
+    assert found.place.author == "Grace <grace@example.org>"
