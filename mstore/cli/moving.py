@@ -58,7 +58,8 @@ def checkout(
                 "removed": result.removed,
                 "unchanged": result.unchanged,
                 "backup": str(result.backup) if result.backup else None,
-                "load": list(result.load),
+                "base": str(result.base) if result.base else None,
+                "load": result.load,
             }
         )
         return
@@ -74,8 +75,10 @@ def checkout(
             click.echo("HEAD stands on this commit, on no branch; `mstore checkout -b NAME` begins one")
     if result.backup is not None:
         click.echo(f"What was replaced is kept; `mstore undo` brings it back ({shown(result.backup)})")
-    for line in result.load:
-        click.echo(line)
+    if result.base is not None:
+        click.echo(f"Its base, which is not on this machine otherwise → {shown(result.base)}")
+    if result.load is not None:
+        click.echo(result.load)
 
 
 def _name_command(kind: str) -> Callable[[_F], _F]:

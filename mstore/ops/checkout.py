@@ -12,13 +12,12 @@ import os
 import shutil
 import stat
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mstore.backend import fsync_folder
 from mstore.errors import BadPath, Conflict, Dirty, StorageFailed, UsageError
 from mstore.objects import Commit, CommitId, Manifest, ManifestFile
-from mstore.ops.commit import Progress, adapter_of
+from mstore.ops.paste import base_source, line_that_loads
 from mstore.ops.place import Place, ref_move, shown
 from mstore.ops.restore import (
     Destination,
@@ -30,8 +29,7 @@ from mstore.ops.restore import (
     write_staged,
 )
 from mstore.ops.revision import resolve
-from mstore.ops.status import compare_folder
-from mstore.ops.stored import facts_of_manifest
+from mstore.ops.status import changes_between, compare_folder
 from mstore.ops.text import escaped
 from mstore.ops.tree import Tree, read_folder
 from mstore.store import check_ref_name
@@ -39,8 +37,9 @@ from mstore.workspace import Head, Operation, RefMove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-    from mstore.formats import Facts
+    from mstore.ops.commit import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,8 @@ class CheckoutResult:
         unchanged: files that were right already.
         backup: where replaced files are kept, or None.
         detached: HEAD now stands on a commit alone.
-        load: lines of Python that load what was written, ready to paste.
+        load: one line of Python that loads what was written, ready to paste, or None.
+        base: where the base of an adapter was written, so that the line works here, or None.
         warnings: one sentence each.
     """
 
@@ -70,7 +70,8 @@ class CheckoutResult:
     unchanged: int = 0
     backup: Path | None = None
     detached: bool = False
-    load: tuple[str, ...] = ()
+    load: str | None = None
+    base: Path | None = None
     warnings: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:
@@ -131,10 +132,32 @@ def checkout(
         result = _checkout_here(
             place, resolved.id, commit, manifest, branch, new_branch, force, progress
         )
-    load: tuple[str, ...] = ()
+    load: str | None = None
+    base: Path | None = None
     if result.path is not None:
-        load = load_lines(place, commit, manifest, result.path)
-    return replace(result, warnings=(*warnings, *result.warnings), load=load)
+        load, base = _to_paste(place, commit, manifest, result.path, progress)
+    return replace(result, warnings=(*warnings, *result.warnings), load=load, base=base)
+
+
+def _to_paste(
+    place: Place, commit: Commit, manifest: Manifest, path: Path, progress: Progress | None
+) -> tuple[str | None, Path | None]:
+    """The line that loads what was written; the base that it needs is written beside it."""
+    source = base_source(place.store, commit, manifest)
+    base: Path | None = None
+    if source is not None and source.commit is not None:
+        base = path.with_name(f"{path.name}-base")
+        wanted = place.store.manifest(place.store.commit(source.commit).manifest)
+        if not base.exists():
+            check_paths(wanted.files)
+            _write_beside(place, wanted, base, progress)
+        elif changes_between(read_folder(base, apart=_apart(place)), wanted):
+            raise Conflict(
+                f"{base} is where the base of this adapter would go, and holds something else",
+                hint=f"the adapter itself is in {path};"
+                f" its base: `mstore checkout {source.commit.short} --to DIR`",
+            )
+    return line_that_loads(place.store, manifest, path, source, base), base
 
 
 # -- into a folder
@@ -409,69 +432,6 @@ def _some(paths: tuple[str, ...]) -> str:
 
 def _count(things: tuple[str, ...], noun: str) -> str:
     return f"{len(things)} {noun}{'s' if len(things) != 1 else ''}"
-
-
-# -- what to paste
-
-
-def load_lines(place: Place, commit: Commit, manifest: Manifest, path: Path) -> tuple[str, ...]:
-    """Python that loads a folder just written, on this machine.
-
-    An adapter's base is named by the folder it lies in if that exists here, else
-    by a checkout of its commit, else by its name.
-    """
-    facts = facts_of_manifest(place.store, manifest)
-    target = repr(str(path))
-    adapter = adapter_of(facts)
-    if facts.adapters and (facts.model is None or not _has_weights(manifest)):
-        lines = ["from peft import PeftModel", "from transformers import AutoModelForCausalLM"]
-        kind = "AutoModelForCausalLM"
-        base = commit.base
-        before: list[str] = []
-        name = adapter.base_name if adapter is not None else None
-        if name and (not _looks_local(name) or Path(name).is_dir()):
-            source = repr(name)
-            revision = adapter.base_revision if adapter is not None else None
-            extra = f", revision={revision!r}" if revision and not Path(name).is_dir() else ""
-        elif base is not None and base.commit is not None:
-            folder = f"{path}-base"
-            before = [f"# first: mstore checkout {base.commit.short} --to {folder}"]
-            source, extra = repr(folder), ""
-        else:
-            before = ["# the base of this adapter is not known here: put its folder or name in"]
-            source, extra = repr(name or "BASE"), ""
-        sub = "" if "" in facts.adapters else f", subfolder={next(iter(facts.adapters), '')!r}"
-        load = f"PeftModel.from_pretrained({kind}.from_pretrained({source}{extra}), {target}{sub})"
-        return (*before, *lines, f"model = {load}")
-    if facts.model is not None and facts.model.architectures:
-        kind = auto_class(facts)
-        return (f"from transformers import {kind}", f"model = {kind}.from_pretrained({target})")
-    return ()
-
-
-def _has_weights(manifest: Manifest) -> bool:
-    return any(f.role == "weights" and not f.path.endswith(".json") for f in manifest.files)
-
-
-def _looks_local(name: str) -> bool:
-    return os.path.isabs(name) or name.startswith((".", "~")) or name.count("/") != 1
-
-
-def auto_class(facts: Facts) -> str:
-    """The transformers class that loads a model of this architecture with its head."""
-    name = facts.model.architectures[0] if facts.model is not None and facts.model.architectures else ""
-    for ending, kind in (
-        ("ForCausalLM", "AutoModelForCausalLM"),
-        ("LMHeadModel", "AutoModelForCausalLM"),
-        ("ForConditionalGeneration", "AutoModelForSeq2SeqLM"),
-        ("ForSequenceClassification", "AutoModelForSequenceClassification"),
-        ("ForTokenClassification", "AutoModelForTokenClassification"),
-        ("ForQuestionAnswering", "AutoModelForQuestionAnswering"),
-        ("ForMaskedLM", "AutoModelForMaskedLM"),
-    ):
-        if name.endswith(ending):
-            return kind
-    return "AutoModel"
 
 
 def put_back(

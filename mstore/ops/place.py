@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -105,6 +104,8 @@ def peeled(store: Store, target: ObjectId) -> CommitId:
 
 
 def _git_author() -> str | None:
+    import subprocess
+
     values = []
     for key in ("user.name", "user.email"):
         try:

@@ -412,3 +412,51 @@ def test_a_path_in_place_of_a_repository(repo: Any, home: Path, base_folder: Pat
         assert load_state_dict(place, "main", ["transformer.ln_f.bias"])
     with pytest.raises(MStoreError):
         load_state_dict("/proc", "main")
+
+
+def _last_line(folder: Path, *arguments: str) -> str:
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "mstore", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.rstrip().rpartition("\n")[2]
+
+
+def _pasted(line: str, folder: Path) -> torch.Tensor:
+    """What the model of a pasted line computes, in a process of its own."""
+    import subprocess
+    import sys
+
+    code = (
+        f"{line}\nimport torch; torch.manual_seed(0)\n"
+        "x = torch.arange(12).reshape(1, 12) % 7\n"
+        "torch.save(model.eval()(x).logits.detach(), 'pasted.pt')"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True)
+    found: torch.Tensor = torch.load(folder / "pasted.pt")
+    return found
+
+
+def test_the_last_line_of_a_checkout_works_where_the_base_is_gone(tmp_path: Path, base_folder) -> None:
+    """An adapter whose base was a folder that this machine lacks: its commit is checked out beside."""
+    import shutil
+
+    repo = mstore.init(tmp_path)
+    here = tmp_path / "mine"
+    shutil.copytree(base_folder, here)
+    repo.commit(here, message="base")
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(here), ADAPTERS["plain"])
+    model.save_pretrained(tmp_path / "adapter")
+    repo.commit(tmp_path / "adapter", branch="lora", message="adapter")
+    repo.close()
+    x = torch.arange(12).reshape(1, 12) % 7
+    expected = model.eval()(x).logits.detach()
+    assert torch.equal(_pasted(_last_line(tmp_path, "checkout", "lora", "--to", "one"), tmp_path), expected)
+    shutil.rmtree(here)
+    line = _last_line(tmp_path, "checkout", "lora", "--to", "two")
+    assert "two-base" in line
+    assert torch.equal(_pasted(line, tmp_path), expected)
+    full = _last_line(tmp_path, "checkout", "main", "--to", "three")
+    assert _pasted(full, tmp_path).shape == expected.shape
