@@ -33,11 +33,13 @@ from mstore.objects import (
     Time,
     WeightsId,
 )
+from mstore.ops.bases import DeltaBases
 from mstore.ops.environment import environment
 from mstore.ops.place import Place, ref_move, shown
 from mstore.ops.revision import resolve
 from mstore.ops.sizes import sizes_of, sizes_of_commit
 from mstore.ops.tree import (
+    FindBase,
     Tree,
     folder_weights,
     index_warnings,
@@ -201,6 +203,7 @@ def commit(
             strict=options.strict,
             allow_opaque=options.allow_opaque,
             load_layout=store.layout,
+            bases=_delta_bases(store, parent_manifest, base_given),
         )
         facts = _with_trainer(place, tree, found)
         warnings += [*tree.warnings, *facts.warnings, *_token_warning(found, options)]
@@ -380,6 +383,13 @@ def _noted(
         left_out=found.left_out,
         warnings=warnings,
     )
+
+
+def _delta_bases(store: Store, parent: Manifest | None, base: Base | None) -> FindBase | None:
+    manifests = [parent] if parent is not None else []
+    if base is not None and base.commit is not None:
+        manifests.append(store.manifest(store.commit(base.commit).manifest))
+    return DeltaBases(store, manifests).find if manifests else None
 
 
 def _equal(one: float | None, other: float) -> bool:

@@ -55,6 +55,9 @@ OpenRange = Callable[[str], AbstractContextManager[ReadRange]]
 
 LoadLayout = Callable[[LayoutId], Layout]
 
+FindBase = Callable[[str, TensorEntry], BlobId | None]
+"""The delta base of a tensor of a file, or None."""
+
 _FILES_AT_ONCE: Final = 64
 _HASH_CHUNK_BYTES: Final = 4 << 20
 
@@ -189,6 +192,7 @@ def read_tree(
     strict: bool = False,
     allow_opaque: bool = False,
     load_layout: LoadLayout | None = None,
+    bases: FindBase | None = None,
 ) -> Tree:
     """Read a model directory.
 
@@ -200,6 +204,7 @@ def read_tree(
         strict: refuse what only newer writers could have meant.
         allow_opaque: keep a broken .safetensors as bytes.
         load_layout: gives the layout of a known entry.
+        bases: gives the delta base of a tensor.
 
     Raises:
         Refused: a file breaks a rule, or changed while it was read.
@@ -231,9 +236,9 @@ def read_tree(
                     layouts[file.path] = parsed.layout
                 cuts.append(cut(source.size_bytes, parsed.layout))
             sources = [
-                BlobSource(s, c.pieces, c.width, c.is_float, _group(f.path))
+                BlobSource(s, c.pieces, c.width, c.is_float, _group(f.path), base)
                 for f, s, cs in zip(batch, opened, cuts, strict=True)
-                for c in cs
+                for c, base in _with_bases(f.path, cs, layouts.get(f.path), bases)
             ]
             ids = iter(sink(sources))
             for file, source, own in zip(batch, opened, cuts, strict=True):
@@ -250,6 +255,19 @@ def read_tree(
                 fresh.append(file.path)
     ordered = {f.path: entries[f.path] for f in found.files if f.path in entries}
     return Tree(found, ordered, layouts, tuple(warnings), tuple(fresh))
+
+
+def _with_bases(
+    path: str, cuts: Sequence[Cut], layout: Layout | None, bases: FindBase | None
+) -> Iterator[tuple[Cut, BlobId | None]]:
+    """Cuts, each with the delta base of the tensor that it is."""
+    if bases is None or layout is None:
+        yield from ((cut, None) for cut in cuts)
+        return
+    by_range = {(t.begin, t.size_bytes): t for t in layout.tensors}
+    for made in cuts:
+        tensor = by_range.get(made.pieces[0]) if len(made.pieces) == 1 else None
+        yield made, bases(path, tensor) if tensor is not None else None
 
 
 def _group(path: str) -> str:

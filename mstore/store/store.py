@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from mstore.store.pack import Frame, FrameReader
+    from mstore.store.pack import BaseRange, Frame, FrameReader
 
 _Value = TypeVar("_Value")
 
@@ -63,6 +63,7 @@ WRITE_FEATURES: Final = frozenset({"refs-1"})
 STORE_FILE: Final = "store.json"
 _PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
 _FOOTERS_KEPT: Final = 64
+_BASE_BLOCKS_KEPT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +317,18 @@ class Store:
         with self._guard:
             return self.catalog.has(id)
 
+    def depth_of(self, id: ObjectId) -> int | None:
+        """The smallest depth that a copy of an object is known to have, or None."""
+        locations = self._locations(id)
+        return locations[0].depth if locations else None
+
+    def base_range(self, id: ObjectId, depth: int) -> BaseRange:
+        """A reader of ranges of a delta base, out of copies of less than `depth`.
+
+        Safe in several threads. Raises (when it is called) Corrupt, NotFound.
+        """
+        return _BaseReader(self, id, depth).range
+
     def copies(self, id: ObjectId, *, below_depth: int = 1 << 30) -> Iterator[FrameReader]:
         """All copies of an object that can be opened, the shallowest first.
 
@@ -512,6 +525,7 @@ class _BaseReader:
         self._depth = depth
         self._reader: FrameReader | None = None
         self._recent: OrderedDict[int, bytes] = OrderedDict()
+        self._guard = threading.Lock()
 
     def _open(self) -> FrameReader:
         if self._reader is None:
@@ -536,12 +550,14 @@ class _BaseReader:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _block(self, reader: FrameReader, index: int) -> bytes:
-        # Two blocks are kept: neighbours of an offset that is not aligned share one.
+        # A few are kept: neighbours of an offset that is not aligned share one.
         block = self._recent.get(index)
         if block is None:
-            block = self._recent[index] = bytes(reader.block(index))
-            while len(self._recent) > 2:
-                self._recent.popitem(last=False)
+            block = bytes(reader.block(index))
+            with self._guard:
+                self._recent[index] = block
+                while len(self._recent) > _BASE_BLOCKS_KEPT:
+                    self._recent.popitem(last=False)
         return block
 
 

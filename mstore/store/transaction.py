@@ -17,8 +17,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from mstore.codec import BLOCK_LOG2, Block, Codec, encode_block
-from mstore.errors import Refused, StorageFailed
+from mstore.codec import BLOCK_LOG2, Block, Codec, Mode, encode_block
+from mstore.errors import Corrupt, NotFound, Refused, StorageFailed
 from mstore.objects import (
     BlobId,
     Commit,
@@ -30,7 +30,7 @@ from mstore.objects import (
     blob_id,
     hasher_of_blob,
 )
-from mstore.store.pack import FrameHead, PackWriter, pack_key
+from mstore.store.pack import BaseRange, FrameHead, PackWriter, pack_key
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 PACK_CAP_BYTES: Final = 512 << 20
 _WHOLE_BYTES: Final = 32 << 20  # larger blobs are read twice: to hash, then to code
 _IN_FLIGHT_BYTES: Final = 64 << 20
+# A read of the last of a chain decodes all of it; docs/design/005 has the table.
+MAX_CHAIN: Final = 8
 _BLOCK_BYTES: Final = 1 << BLOCK_LOG2
 
 Structured = Layout | Manifest | Commit | Note | Tag
@@ -72,6 +74,7 @@ class BlobSource:
         width: bytes an element, for the codec.
         is_float: the elements are floats.
         group: blobs of one group share packs.
+        base: a blob that this one may be nearly equal to, or None.
     """
 
     source: Readable
@@ -79,6 +82,7 @@ class BlobSource:
     width: int = 1
     is_float: bool = False
     group: str = ""
+    base: BlobId | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -122,6 +126,13 @@ class _OpenPack:
     writer: PackWriter
     sealed: bytes | None = None
     syncing: Future[None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _DeltaBase:
+    id: BlobId
+    depth: int
+    range: BaseRange
 
 
 @dataclass(frozen=True)
@@ -243,9 +254,49 @@ class Transaction:
             self._pending.add(id)
             return True
 
-    @staticmethod
-    def _head(id: BlobId, source: BlobSource) -> FrameHead:
-        return FrameHead(id, source.size_bytes, Codec.PLANES, source.width, BLOCK_LOG2, 0, None)
+    def _head(self, id: BlobId, source: BlobSource, base: _DeltaBase | None) -> FrameHead:
+        if base is None:
+            return FrameHead(id, source.size_bytes, Codec.PLANES, source.width, BLOCK_LOG2, 0, None)
+        return FrameHead(
+            id, source.size_bytes, Codec.DELTA, source.width, BLOCK_LOG2, base.depth, base.id
+        )
+
+    def _code(self, raw: Buffer, index: int, source: BlobSource, base: _DeltaBase | None) -> Block:
+        offset, near = index << BLOCK_LOG2, None
+        if base is not None:
+            size = memoryview(raw).nbytes
+            found = base.range(offset, size)
+            near = found if len(found) == size else None
+        return encode_block(
+            raw, width=source.width, is_float=source.is_float, base=near, base_offset=offset
+        )
+
+    def _delta_base(
+        self, id: BlobId, source: BlobSource, block: Callable[[int], Buffer]
+    ) -> _DeltaBase | None:
+        """The delta base of a blob, if it earns its place.
+
+        A block from the middle is coded both ways. What a delta would not make
+        smaller by a thirtieth (optimizer state, a model trained from scratch)
+        is stored without, so that nobody pays for reading its base.
+        """
+        if source.base is None or source.base == id or source.size_bytes == 0:
+            return None
+        with self._guard:
+            depth = self._store.depth_of(source.base)
+        if depth is None or depth >= MAX_CHAIN:
+            return None
+        base = _DeltaBase(source.base, depth + 1, self._store.base_range(source.base, depth + 1))
+        middle = source.block_count // 2
+        raw = block(middle)
+        try:
+            near = self._code(raw, middle, source, base)
+        except (Corrupt, NotFound):
+            return None  # A base that cannot be read is no base; fsck names the damage.
+        if near.header.mode < Mode.SAME:
+            return None
+        plain = encode_block(raw, width=source.width, is_float=source.is_float)
+        return base if near.header.stored_size <= 0.97 * plain.header.stored_size else None
 
     def _code_whole(self, source: BlobSource) -> _Coded:
         blocks = [source.block(i) for i in range(source.block_count)]
@@ -258,11 +309,12 @@ class Transaction:
             id = BlobId(hasher.digest())
         if not self._claim(id):
             return _Coded(id, None, [])
+        base = self._delta_base(id, source, blocks.__getitem__)
         coded = []
         for i, block in enumerate(blocks):
-            coded.append(encode_block(block, width=source.width, is_float=source.is_float))
+            coded.append(self._code(block, i, source, base))
             blocks[i] = b""  # raw bytes go as soon as they are coded
-        return _Coded(id, self._head(id, source), coded)
+        return _Coded(id, self._head(id, source, base), coded)
 
     def _store_large(self, source: BlobSource) -> BlobId:
         ahead = 2 * self._threads + 2
@@ -273,17 +325,18 @@ class Transaction:
         if not self._claim(id):
             return id
         again = hasher_of_blob()
+        base = self._delta_base(id, source, source.block)
 
         def read_and_code(index: int) -> tuple[Buffer, Block]:
             raw = source.block(index)
-            return raw, encode_block(raw, width=source.width, is_float=source.is_float)
+            return raw, self._code(raw, index, source, base)
 
         def blocks() -> Iterator[Block]:
             for raw, block in _in_order(self._pool, read_and_code, range(source.block_count), ahead):
                 again.update(raw)
                 yield block
 
-        self._write(source, self._head(id, source), blocks())
+        self._write(source, self._head(id, source, base), blocks())
         if again.digest() != id.raw:
             raise Refused(source.source.name, "changed while it was being committed")
         return id
