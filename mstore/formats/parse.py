@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mstore.errors import BadFile
+from mstore.formats.gguf import BrokenGguf, parse_gguf
 from mstore.formats.safetensors import parse_safetensors
 from mstore.formats.torchzip import ZIP_MAGIC, BrokenZip, parse_torch_zip
 
@@ -70,5 +71,10 @@ def parse(source: ByteSource, *, strict: bool = False, allow_opaque: bool = Fals
         try:
             return Parsed(*parse_torch_zip(source))
         except BrokenZip as error:
+            return Parsed(None, (f"{source.name}: {error}; kept whole",))
+    if name.endswith(".gguf"):
+        try:
+            return Parsed(parse_gguf(source))
+        except BrokenGguf as error:
             return Parsed(None, (f"{source.name}: {error}; kept whole",))
     return Parsed(None)
