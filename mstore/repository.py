@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from mstore.ops.checkout import CheckoutResult
     from mstore.ops.commit import CommitResult, Progress
     from mstore.ops.diff import DiffResult
+    from mstore.ops.du import Usage
     from mstore.ops.fsck import FsckResult
     from mstore.ops.importing import ImportResult
     from mstore.ops.log import LogEntry
     from mstore.ops.names import Branch, TagEntry, Undone
+    from mstore.ops.repack import RepackResult
     from mstore.ops.show import Shown, Tensor, TensorRef
     from mstore.ops.status import Status
     from mstore.store import Record
@@ -368,11 +370,23 @@ class Repository:
 
         return read_tensor(self._place, str(rev), name, path=path)
 
+    def du(self, *revs: str | CommitId) -> Usage:
+        """What versions, and the store, cost. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        from mstore.ops.du import du
+
+        return du(self._place, [str(r) for r in revs])
+
     def fsck(self, *, quick: bool = False, progress: Progress | None = None) -> FsckResult:
         """Check the store. Raises StorageFailed."""
         from mstore.ops.fsck import fsck
 
         return fsck(self._place, quick=quick, progress=progress)
+
+    def repack(self, *, progress: Progress | None = None) -> RepackResult:
+        """Code again what was stored in haste. Raises Corrupt, StorageFailed."""
+        from mstore.ops.repack import repack
+
+        return repack(self._place, progress=progress)
 
     # -- names
 

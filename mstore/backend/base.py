@@ -85,8 +85,10 @@ class Backend(Protocol):
     def delete(self, key: str) -> None:
         """Remove a key; absent keys are ignored."""
 
-    def hold(self, name: str) -> AbstractContextManager[None]:
+    def hold(self, name: str, *, shared: bool = False) -> AbstractContextManager[None]:
         """Keep other writers from what `name` stands for while the context lasts.
+
+        Any number may hold it `shared` at once, and nobody else then.
 
         A kernel lock on local disks. Where only `swap` can decide (object
         storage), a context that does nothing: callers must stay correct then,

@@ -434,7 +434,7 @@ class LocalBackend:
                 raise _failed(error, f"cannot delete {self.path(key)}") from error
 
     @contextlib.contextmanager
-    def hold(self, name: str) -> Iterator[None]:
+    def hold(self, name: str, *, shared: bool = False) -> Iterator[None]:
         depth: dict[str, int] = self._held.__dict__
         if depth.get(name):
             depth[name] += 1
@@ -451,7 +451,7 @@ class LocalBackend:
             raise _failed(error, f"cannot lock {self.root}") from error
         try:
             self.observe("lock", name)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
             depth[name] = 1
             yield
         finally:

@@ -78,7 +78,7 @@ class MemoryBackend:
             self.kept.pop(key, None)
             self.moves += 1
 
-    def hold(self, name: str) -> contextlib.AbstractContextManager[None]:
+    def hold(self, name: str, *, shared: bool = False) -> contextlib.AbstractContextManager[None]:
         @contextlib.contextmanager
         def held() -> Iterator[None]:
             with self.guard:

@@ -1,4 +1,4 @@
-"""log, show, ls, cat, diff: looking at versions."""
+"""log, show, ls, cat, diff, du: looking at versions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mstore.ops.diff import DiffResult
+    from mstore.ops.du import Usage
     from mstore.ops.log import LogEntry
     from mstore.ops.place import Place
     from mstore.ops.show import Shown
@@ -317,6 +318,52 @@ def _compared(a: str | None, b: str | None, stat: bool) -> DiffResult:
         return compare(side_of(place, one), side_of(place, other), stat=stat, progress=told)
 
 
+@examples("""
+mstore du                  # the whole store
+mstore du HEAD r8~1
+""")
+@click.command()
+@click.argument("revs", nargs=-1, type=REVISION, metavar="[REV]...")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def du(revs: tuple[str, ...], as_json: bool) -> None:
+    """Why versions cost what they cost: bytes shared, new, stored, as deltas."""
+    found = repo().du(*revs)
+    if as_json:
+        from dataclasses import asdict
+
+        plain = asdict(found)
+        plain["commits"] = [{**asdict(c), "id": c.id.hex} for c in found.commits]
+        show_json(plain)
+        return
+    page(_du_lines(found))
+
+
+def _du_lines(found: Usage) -> Iterator[str]:
+    from mstore.ops.text import escaped, size
+
+    for commit in found.commits:
+        yield click.style(commit.id.short, fg="yellow") + " " + escaped(commit.message)
+        rows = [*commit.groups[:30], commit.total]
+        yield f"  {'raw':>9}  {'shared':>9}  {'new':>9}  {'stored':>9}  {'as delta':>9}  group"
+        for row in rows:
+            counts = (row.raw_bytes, row.shared_bytes, row.new_bytes, row.stored_bytes, row.delta_bytes)
+            yield "  " + "  ".join(f"{size(n):>9}" for n in counts) + "  " + escaped(row.name)
+        if len(commit.groups) > 30:
+            yield f"  ({len(commit.groups) - 30} smaller groups are not shown)"
+        freed = f"without this version, {size(commit.freed_bytes)} would be free"
+        if commit.leant_on_bytes:
+            freed += (
+                f"; {size(commit.leant_on_bytes)} more only once the deltas that lean on it are recoded"
+            )
+        yield "  " + freed
+        yield ""
+    share = f", {found.pack_bytes / found.raw_bytes:.0%} of that" if found.raw_bytes else ""
+    yield (
+        f"{found.versions} versions, {size(found.raw_bytes)} as folders;"
+        f" packs {size(found.pack_bytes)}{share}"
+    )
+
+
 def _width() -> int:
     import shutil
 
@@ -324,4 +371,4 @@ def _width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
 
 
-COMMANDS = (log, show, ls, cat, diff)
+COMMANDS = (log, show, ls, cat, diff, du)

@@ -1,4 +1,4 @@
-"""fsck, config, completion."""
+"""fsck, repack, config, completion."""
 
 from __future__ import annotations
 
@@ -72,6 +72,34 @@ def _plain_problem(problem: Problem) -> dict[str, Any]:
 
 
 @examples("""
+mstore repack
+""")
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def repack(as_json: bool) -> None:
+    """Code again what was stored in haste, and merge small packs.
+
+    New packs are read back and checked before old ones go. It may be interrupted.
+    """
+    from dataclasses import asdict
+
+    from mstore.ops.text import size
+
+    with progress() as told:
+        done = repo().repack(progress=told)
+    if as_json:
+        show_json(asdict(done))
+    elif not done.worth:
+        click.echo(f"{size(done.before_bytes)}: nothing to gain, nothing changed")
+    else:
+        click.echo(
+            f"{size(done.before_bytes)} → {size(done.after_bytes)}:"
+            f" {done.removed} packs became {done.written}"
+            + (f"; {done.kept} old ones are still leant on" if done.kept else "")
+        )
+
+
+@examples("""
 mstore config
 mstore config author "Ada <ada@example.org>"
 mstore config model-dir out
@@ -128,4 +156,4 @@ def completion(shell: str) -> None:
     click.echo(found(app, {}, "mstore", "_MSTORE_COMPLETE").source())
 
 
-COMMANDS = (fsck, config, completion)
+COMMANDS = (fsck, repack, config, completion)

@@ -30,7 +30,7 @@ from mstore.objects import (
     blob_id,
     hasher_of_blob,
 )
-from mstore.store.pack import BaseRange, FrameHead, PackWriter, pack_key
+from mstore.store.pack import MAX_DEPTH, BaseRange, FrameHead, PackWriter, pack_key
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -165,12 +165,14 @@ class Transaction:
     Args:
         store: where they go. It must not be read-only.
         threads: how many code; default: the cores this process may use.
+        again: store what the store has once more (repack), with delta bases out of
+            this transaction alone, since older copies may go.
 
     Raises:
         StorageFailed: the store is read-only.
     """
 
-    def __init__(self, store: Store, *, threads: int | None = None) -> None:
+    def __init__(self, store: Store, *, threads: int | None = None, again: bool = False) -> None:
         if store.read_only:
             raise StorageFailed(f"{store.path} is read-only: nothing can be stored")
         self._store = store
@@ -178,6 +180,10 @@ class Transaction:
             os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0, 1]
         )
         self._stack = ExitStack()
+        # No pack is deleted while somebody may be about to lean on what is in it.
+        self._stack.enter_context(store.backend.hold("packs", shared=True))
+        self._again = again
+        self._depths: dict[ObjectId, int] = {}
         self._pool = ThreadPoolExecutor(self._threads, "mstore")
         self._stack.callback(self._pool.shutdown, cancel_futures=True)
         self._packs: dict[str, list[_OpenPack]] = {}
@@ -249,7 +255,7 @@ class Transaction:
     def _claim(self, id: ObjectId) -> bool:
         """Whether an object must be stored; asked once, it is taken for stored."""
         with self._guard:
-            if id in self._pending or self._store.has(id):
+            if id in self._pending or (not self._again and self._store.has(id)):
                 return False
             self._pending.add(id)
             return True
@@ -283,10 +289,11 @@ class Transaction:
         if source.base is None or source.base == id or source.size_bytes == 0:
             return None
         with self._guard:
-            depth = self._store.depth_of(source.base)
+            depth = self._depths.get(source.base) if self._again else self._store.depth_of(source.base)
         if depth is None or depth >= MAX_CHAIN:
             return None
-        base = _DeltaBase(source.base, depth + 1, self._store.base_range(source.base, depth + 1))
+        below = MAX_DEPTH + 1 if self._again else depth + 1
+        base = _DeltaBase(source.base, depth + 1, self._store.base_range(source.base, below))
         middle = source.block_count // 2
         raw = block(middle)
         try:
@@ -343,6 +350,7 @@ class Transaction:
 
     def _write(self, source: BlobSource, head: FrameHead, blocks: Iterable[Block]) -> None:
         stored = self._pack(source.group).add(head, blocks)
+        self._depths[head.id] = head.depth
         self.counts = Counts(
             self.counts.raw_bytes,
             self.counts.new_bytes + source.size_bytes,
@@ -368,6 +376,16 @@ class Transaction:
         if self._claim(value.id):
             self._structured[value.id] = value.encoded
         return value.id
+
+    def put_encoded(self, id: ObjectId, encoded: bytes) -> None:
+        """Store a structured object that is encoded already."""
+        if self._claim(id):
+            self._structured[id] = encoded
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of packs written so far, structured objects not yet counted."""
+        return sum(p.writer.size_bytes for packs in self._packs.values() for p in packs)
 
     def put_bytes(self, content: bytes) -> BlobId:
         """Store a small blob that lies in memory."""

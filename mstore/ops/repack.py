@@ -1,0 +1,214 @@
+"""repack: code again what was stored in haste, and merge small packs.
+
+All history is walked from its beginning, so that each tensor meets its delta
+base before itself. New packs are written beside the old, read back and checked
+against every id; only then do old ones go, and only those that nothing leans
+on. Killed at any point, it leaves a store that is whole, if larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mstore.errors import Corrupt, MStoreError
+from mstore.formats.dtypes import codec_element
+from mstore.objects import BlobId, Manifest, ObjectId, hasher_of_blob, object_id
+from mstore.ops.bases import DeltaBases
+from mstore.ops.log import all_tips, walk
+from mstore.ops.tree import tensor_blobs
+from mstore.store.pack import pack_key
+from mstore.store.transaction import BlobSource, Transaction
+
+if TYPE_CHECKING:
+    from mstore.objects import CommitId, Layout, LayoutId
+    from mstore.ops.place import Place
+    from mstore.store import Store
+    from mstore.store.pack import Frame
+
+Progress = Callable[[str, int, int], None]
+_WORTH: Final = 0.995  # a gain of less than half a percent is not worth the writing
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepackResult:
+    """What repack did.
+
+    Args:
+        before_bytes, after_bytes: bytes of all packs.
+        removed, written: packs.
+        kept: old packs that something still leans on.
+        worth: False where nothing would have been gained, and nothing was changed.
+    """
+
+    before_bytes: int
+    after_bytes: int
+    removed: int = 0
+    written: int = 0
+    kept: int = 0
+    worth: bool = True
+
+
+class _Stored:
+    """A blob of the store as a source of bytes."""
+
+    def __init__(self, store: Store, id: BlobId) -> None:
+        self.name = f"blob {id.short}"
+        self._store = store
+        self._id = id
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._store.range(self._id, offset, size)
+
+
+def repack(place: Place, *, progress: Progress | None = None) -> RepackResult:
+    """Code all objects again and remove the packs that are no longer needed.
+
+    Args:
+        place: where.
+        progress: told of raw bytes done.
+
+    Raises:
+        Corrupt: something in the store is damaged; nothing was changed. `fsck` names it.
+        StorageFailed: the store is read-only, or the system failed.
+    """
+    store = place.store
+    store.refresh()
+    old = store.pack_names()
+    if store.damaged:
+        raise next(iter(store.damaged.values()))
+    before = store.stored_bytes()
+    heads = {f.head.id: f.head.raw_size for name in old for f in store.footer(name)}
+    total, done = sum(heads.values()), 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        if progress is not None:
+            progress("coding", min(done, total), total)
+
+    with Transaction(store, again=True) as transaction:
+        _code(place, transaction, heads, advance)
+        written_bytes = transaction.size_bytes
+        structured = [id for id in heads if not isinstance(id, BlobId)]
+        for id in structured:
+            transaction.put_encoded(id, store.get(id))
+        small = len(old) > 2 * max(1, before >> 29) + 2
+        if written_bytes > _WORTH * before and not small:
+            return RepackResult(before_bytes=before, after_bytes=before, worth=False)
+        new = transaction.publish()
+    for index, name in enumerate(new):
+        _verify(store, name)
+        if progress is not None:
+            progress("checking", index + 1, len(new))
+    removed = _remove(store, set(old) - set(new), set(heads))
+    return RepackResult(
+        before_bytes=before,
+        after_bytes=store.stored_bytes(),
+        removed=removed,
+        written=len(new),
+        kept=len(set(old) - set(new)) - removed,
+    )
+
+
+def _code(
+    place: Place,
+    transaction: Transaction,
+    heads: dict[ObjectId, int],
+    advance: Callable[[int], None],
+) -> None:
+    """Code all blobs, the oldest versions first, each against its delta base."""
+    store = place.store
+    history = list(walk(store, all_tips(place)))
+    layouts: dict[LayoutId, Layout] = {}
+    seen: set[BlobId] = set()
+    for _, commit in reversed(history):
+        manifest = store.manifest(commit.manifest)
+        near = [store.manifest(store.commit(p).manifest) for p in commit.parents[:1]]
+        if commit.base is not None and commit.base.commit is not None:
+            near += _manifest_if_there(store, commit.base.commit)
+        bases = DeltaBases(store, near)
+        sources = []
+        for file in manifest.files:
+            tensors = {}
+            if file.layout is not None:
+                layout = layouts.get(file.layout)
+                if layout is None:
+                    layout = layouts[file.layout] = store.layout(file.layout)
+                tensors = {b: layout.tensors[i] for i, b in tensor_blobs(file, layout).items()}
+            group = "training-state" if file.role == "training-state" else ""
+            for blob in dict.fromkeys(s.blob for s in file.segments):
+                if blob in seen:
+                    continue
+                seen.add(blob)
+                tensor = tensors.get(blob)
+                width, is_float = codec_element(tensor.dtype) if tensor is not None else (1, False)
+                base = bases.find(file.path, tensor) if tensor is not None else None
+                pieces = ((0, heads[blob]),) if heads.get(blob) else ()
+                sources.append(BlobSource(_Stored(store, blob), pieces, width, is_float, group, base))
+        transaction.store_blobs(sources, progress=advance)
+    # What no name reaches is kept as it is; forgetting is gc's.
+    rest = [id for id in heads if isinstance(id, BlobId) and id not in seen]
+    transaction.store_blobs(
+        [BlobSource(_Stored(store, id), ((0, heads[id]),) if heads[id] else ()) for id in rest],
+        progress=advance,
+    )
+
+
+def _manifest_if_there(store: Store, id: CommitId) -> list[Manifest]:
+    try:
+        return [store.manifest(store.commit(id).manifest)]
+    except MStoreError:
+        return []
+
+
+def _verify(store: Store, name: bytes) -> None:
+    """Read a new pack back: every object must hash to its id. Raises Corrupt."""
+    frames = store.footer(name)
+    for index, frame in enumerate(frames):
+        blocks = store.reader_of(name, frames, index).blocks()
+        id = frame.head.id
+        if isinstance(id, BlobId):
+            hasher = hasher_of_blob()
+            for block in blocks:
+                hasher.update(block)
+            found = hasher.digest()
+        else:
+            found = object_id(id.kind, b"".join(blocks)).raw
+        if found != id.raw:
+            raise Corrupt(
+                f"new pack {name.hex()[:12]}", f"{id.short} does not read back; nothing was removed"
+            )
+
+
+def _remove(store: Store, old: set[bytes], recoded: set[ObjectId]) -> int:
+    """Delete old packs whose objects are all elsewhere, and on which no delta leans; how many went."""
+    with store.backend.hold("packs"):
+        # Alone now: no transaction is under way. What came meanwhile is seen.
+        store.refresh()
+        frames: dict[bytes, tuple[Frame, ...]] = {n: store.footer(n) for n in store.pack_names()}
+        going = {n for n in old if n in frames and all(f.head.id in recoded for f in frames[n])}
+        while True:
+            depths: dict[ObjectId, int] = {}
+            for name, held in frames.items():
+                if name not in going:
+                    for frame in held:
+                        known = depths.get(frame.head.id, frame.head.depth)
+                        depths[frame.head.id] = min(known, frame.head.depth)
+            missing = {
+                f.head.base
+                for name, held in frames.items()
+                if name not in going
+                for f in held
+                if f.head.base is not None and depths.get(f.head.base, 1 << 30) >= f.head.depth
+            }
+            needed = {n for n in going if any(f.head.id in missing for f in frames[n])}
+            lost = {n for n in going if any(f.head.id not in depths for f in frames[n])}
+            if not needed and not lost:
+                break
+            going -= needed | lost
+        for name in going:
+            store.backend.delete(pack_key(name))
+        store.rebuild()
+    return len(going)

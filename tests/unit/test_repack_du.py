@@ -1,0 +1,149 @@
+"""repack keeps every object and every reader right; du adds up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mstore
+from mstore.codec import BLOCK_LOG2, Codec, encode_block
+from mstore.objects import blob_id
+from mstore.ops.repack import repack
+from mstore.repository import Repository
+from mstore.store.pack import FrameHead, PackWriter, pack_key
+from tests.conftest import contents, save_tensors
+
+
+def _history(
+    root: Path, versions: int = 5, size: int = 200_000
+) -> tuple[Repository, list[dict[str, bytes]]]:
+    """Versions that drift like training: each near the one before."""
+    repo = mstore.init(root)
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal(size).astype(np.float32)
+    kept = []
+    for version in range(versions):
+        save_tensors(
+            root / "out/model.safetensors", {"w": weight, "fixed": np.arange(5000, dtype=np.int64)}
+        )
+        repo.commit(root / "out", message=f"v{version}")
+        kept.append(contents(root / "out"))
+        weight = weight * (1 + rng.standard_normal(size).astype(np.float32) * 1e-4)
+    return repo, kept
+
+
+def _check(repo: Repository, kept: list[dict[str, bytes]], root: Path) -> None:
+    assert repo.fsck().ok
+    for entry, files in zip(reversed(repo.log()), kept, strict=True):
+        for path, content in files.items():
+            assert repo.read_file(entry.id, path) == content
+
+
+def test_commits_are_deltas_of_their_parents(tmp_path: Path) -> None:
+    repo, kept = _history(tmp_path)
+    raw = sum(len(c) for files in kept for c in files.values())
+    assert repo.store.stored_bytes() < 0.75 * raw
+    usage = repo.du("HEAD")
+    (group,) = [g for g in usage.commits[0].groups if g.name == "w"]
+    assert group.delta_bytes == group.stored_bytes > 0
+    assert group.raw_bytes == group.new_bytes == 800_000
+    assert usage.raw_bytes == raw and usage.versions == 5
+    assert usage.pack_bytes == repo.store.stored_bytes()
+    # The last version is leant on by nobody; the first by the second.
+    assert usage.commits[0].leant_on_bytes == 0 and usage.commits[0].freed_bytes > 0
+    assert repo.du("HEAD~4").commits[0].leant_on_bytes > 0
+    _check(repo, kept, tmp_path)
+
+
+def test_chains_are_bounded(tmp_path: Path) -> None:
+    repo, kept = _history(tmp_path, versions=12, size=20_000)
+    depths = [f.head.depth for n in repo.store.pack_names() for f in repo.store.footer(n)]
+    assert 1 <= max(depths) <= 8
+    _check(repo, kept, tmp_path)
+
+
+def test_repack_merges_and_keeps_everything(tmp_path: Path) -> None:
+    repo, kept = _history(tmp_path, versions=8)
+    repo.note("HEAD", metrics={"m": 1.0})
+    objects = {f.head.id for n in repo.store.pack_names() for f in repo.store.footer(n)}
+    before = len(repo.store.pack_names())
+    done = repo.repack()
+    assert done.worth and done.removed == before and done.written == 1
+    assert done.after_bytes == repo.store.stored_bytes() <= done.before_bytes
+    assert {f.head.id for n in repo.store.pack_names() for f in repo.store.footer(n)} == objects
+    _check(repo, kept, tmp_path)
+    again = repo.repack()
+    assert not again.worth
+    _check(repo, kept, tmp_path)
+
+
+def test_repack_gives_bases_to_what_was_stored_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mstore.ops import commit as module
+
+    monkeypatch.setattr(module, "_delta_bases", lambda *arguments: None)
+    repo, kept = _history(tmp_path)
+    done = repo.repack()
+    assert done.after_bytes < 0.9 * done.before_bytes
+    _check(repo, kept, tmp_path)
+
+
+def test_a_pack_that_somebody_leans_on_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delta that came while repack ran names a depth that only an old copy has."""
+    repo, kept = _history(tmp_path, versions=7, size=20_000)
+    store = repo.store
+    tip = max(repo.manifest("HEAD").by_path["model.safetensors"].segments, key=lambda s: s.length).blob
+    content = bytearray(store.get(tip))
+    content[0] ^= 1
+    depth = store.depth_of(tip)
+    assert depth is not None
+
+    from mstore.ops import repack as module
+
+    original = module._verify
+
+    def meanwhile(opened, name):  # type: ignore[no-untyped-def]
+        original(opened, name)
+        base = store.get(tip)
+        block = encode_block(bytes(content), width=4, is_float=True, base=base)
+        head = FrameHead(blob_id(content), len(content), Codec.DELTA, 4, BLOCK_LOG2, depth + 1, tip)
+        with store.backend.put_new() as upload:
+            writer = PackWriter(upload)
+            writer.add(head, [block])
+            upload.publish(pack_key(writer.seal()))
+
+    monkeypatch.setattr(module, "_verify", meanwhile)
+    assert repack(repo.place).kept
+    assert store.get(blob_id(content)) == bytes(content)
+    _check(repo, kept, tmp_path)
+
+
+def test_a_resized_embedding_costs_its_new_rows(tmp_path: Path) -> None:
+    repo = mstore.init(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((8192, 128)).astype(np.float32)
+    save_tensors(tmp_path / "out/model.safetensors", {"embed": rows})
+    repo.commit(tmp_path / "out", message="before")
+    before = repo.store.stored_bytes()
+    more = np.concatenate([rows, rng.standard_normal((64, 128)).astype(np.float32)])
+    save_tensors(tmp_path / "out/model.safetensors", {"embed": more})
+    made = repo.commit(tmp_path / "out", message="after")
+    assert repo.store.stored_bytes() - before < 64 * 128 * 4 + 4000
+    assert (
+        repo.read_file(made.id, "model.safetensors")
+        == (tmp_path / "out/model.safetensors").read_bytes()
+    )
+
+
+def test_optimizer_state_is_no_delta(tmp_path: Path) -> None:
+    """What a delta does not make smaller pays nothing for its base on reading."""
+    repo = mstore.init(tmp_path)
+    rng = np.random.default_rng(0)
+    for version in range(2):
+        state = rng.standard_normal(100_000).astype(np.float32) ** 2
+        save_tensors(tmp_path / "out/model.safetensors", {"w": state})
+        repo.commit(tmp_path / "out", message=f"{version}")
+    assert all(f.head.base is None for n in repo.store.pack_names() for f in repo.store.footer(n))
