@@ -32,7 +32,7 @@
 #endif
 
 #if X86_VECTORS && defined(__GLIBC__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("default", "avx2", "avx512bw")))
+#define CLONES __attribute__((target_clones("default", "avx2", "arch=skylake-avx512")))
 #else
 #define CLONES
 #endif
@@ -457,7 +457,6 @@ static void normalise(const u32 *counts, u64 n, u16 *freq)
             left += take;
         }
     }
-    /* Two symbols, one of them all but absent: the other may have been rounded to the whole. */
 }
 
 static int bit_length(u32 v)
@@ -566,15 +565,32 @@ static inline u16 *encode_steps(const EncodeTable *t, const u8 *s, size_t n, u32
 }
 
 #if X86_VECTORS
-__attribute__((target("avx512f,avx512bw,popcnt"))) static u16 *
-encode_run_avx512(const EncodeTable *t, const u8 *symbols, size_t steps, u32 *x, u16 *out)
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,popcnt")))
+
+static int has_avx512(void)
+{
+    static int known = -1;
+    if (known < 0) {
+        __builtin_cpu_init();
+        known = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("popcnt");
+    }
+    return known;
+}
+
+/* Whole steps of 64 lanes, the last one first. The quotient is estimated in single precision:
+ * it is under 2^20 and three roundings of 2^-23 put it off by one at most, which is mended. */
+AVX512 static u16 *encode_run_avx512(const EncodeTable *t, const u8 *symbols, size_t steps, u32 *x,
+                                     u16 *out)
 {
     __m512i state[4];
-    const __m512i low = _mm512_set1_epi32(0xFFFF);
+    const __m512i low = _mm512_set1_epi32(0xFFFF), one = _mm512_set1_epi32(1);
+    const __m512 two = _mm512_set1_ps(2.0f);
     for (int v = 0; v < 4; v++)
         state[v] = _mm512_loadu_si512(x + 16 * v);
     while (steps-- > 0) {
         const u8 *s = symbols + 64 * steps;
+#pragma GCC unroll 4
         for (int v = 3; v >= 0; v--) {
             __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(s + 16 * v)));
             __m512i packed = _mm512_i32gather_epi32(index, t->packed, 4);
@@ -582,25 +598,777 @@ encode_run_avx512(const EncodeTable *t, const u8 *symbols, size_t steps, u32 *x,
             __mmask16 emit = _mm512_cmpge_epu32_mask(now, _mm512_slli_epi32(f, 20));
             __m256i words = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(emit, now));
             int count = __builtin_popcount(emit);
-            /* The words below `out` are free: a whole vector ends where the next one will begin. */
             out -= count;
-            _mm256_mask_storeu_epi16_ifvl:
-            {
-                u16 spill[16];
-                _mm256_storeu_si256((__m256i *)spill, words);
-                memcpy(out, spill, (size_t)count * 2);
-            }
+            _mm256_mask_storeu_epi16(out, (__mmask16)((1u << count) - 1), words);
             now = _mm512_mask_srli_epi32(now, emit, now, 16);
-            /* Quotient by single precision: off by one at most, as it is under 2^20. */
-            __m512 divisor = _mm512_cvtepu32_ps(f);
-            __m512i q = _mm512_cvttps_epu32(_mm512_div_ps(_mm512_cvtepu32_ps(now), divisor));
+            __m512 divisor = _mm512_cvtepu32_ps(f), inverse = _mm512_rcp14_ps(divisor);
+            inverse = _mm512_mul_ps(inverse, _mm512_fnmadd_ps(divisor, inverse, two));
+            __m512i q = _mm512_cvttps_epu32(_mm512_mul_ps(_mm512_cvtepu32_ps(now), inverse));
             __m512i r = _mm512_sub_epi32(now, _mm512_mullo_epi32(q, f));
-            (void)r;
-            state[v] = now;
+            __mmask16 over = _mm512_cmplt_epi32_mask(r, _mm512_setzero_si512());
+            q = _mm512_mask_sub_epi32(q, over, q, one);
+            r = _mm512_mask_add_epi32(r, over, r, f);
+            __mmask16 under = _mm512_cmpge_epu32_mask(r, f);
+            q = _mm512_mask_add_epi32(q, under, q, one);
+            r = _mm512_mask_sub_epi32(r, under, r, f);
+            state[v] = _mm512_add_epi32(_mm512_add_epi32(_mm512_slli_epi32(q, SCALE_BITS), r),
+                                        _mm512_srli_epi32(packed, 16));
         }
     }
     for (int v = 0; v < 4; v++)
         _mm512_storeu_si512(x + 16 * v, state[v]);
     return out;
 }
+
+/* Whole steps of 64 lanes for as long as 64 words and a vector more are left to read. */
+AVX512 static size_t decode_run_avx512(const u32 *table, u8 *symbols, size_t steps, u32 *x,
+                                       const u16 **words, const u16 *end)
+{
+    __m512i state[4];
+    const u16 *in = *words;
+    const __m512i slot = _mm512_set1_epi32(SCALE - 1), low = _mm512_set1_epi32(STATE_LOW);
+    size_t done = 0;
+    for (int v = 0; v < 4; v++)
+        state[v] = _mm512_loadu_si512(x + 16 * v);
+    for (; done < steps && end - in >= 80; done++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; v++) {
+            __m512i now = state[v];
+            __m512i entry = _mm512_i32gather_epi32(_mm512_and_si512(now, slot), table, 4);
+            __m512i f = _mm512_and_si512(entry, slot);
+            __m512i bias = _mm512_and_si512(_mm512_srli_epi32(entry, 12), slot);
+            now = _mm512_add_epi32(_mm512_mullo_epi32(f, _mm512_srli_epi32(now, SCALE_BITS)), bias);
+            __mmask16 need = _mm512_cmplt_epu32_mask(now, low);
+            __m512i next = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)in));
+            next = _mm512_maskz_expand_epi32(need, next);
+            in += __builtin_popcount(need);
+            now = _mm512_mask_slli_epi32(now, need, now, 16);
+            state[v] = _mm512_or_si512(now, next);
+            _mm_storeu_si128((__m128i *)(symbols + 64 * done + 16 * v),
+                             _mm512_cvtepi32_epi8(_mm512_srli_epi32(entry, 24)));
+        }
+    }
+    for (int v = 0; v < 4; v++)
+        _mm512_storeu_si512(x + 16 * v, state[v]);
+    *words = in;
+    return done;
+}
 #endif
+
+/* Words of all segments below `out`, the states left in x; segments and steps go backwards. */
+static u16 *encode_segments(const Segment *segments, size_t count, int lanes_log2, EncodeTable *t,
+                            u32 *x, u16 *out)
+{
+    size_t lanes = (size_t)1 << lanes_log2;
+    for (size_t k = 0; k < lanes; k++)
+        x[k] = STATE_LOW;
+    while (count-- > 0) {
+        const Segment *segment = segments + count;
+        size_t steps = segment->n >> lanes_log2;
+        fill_encode_table(t, segment->freq);
+        out = encode_steps(t, segment->symbols + (steps << lanes_log2), segment->n & (lanes - 1), x, out);
+#if X86_VECTORS
+        if (lanes == 64 && has_avx512()) {
+            out = encode_run_avx512(t, segment->symbols, steps, x, out);
+            continue;
+        }
+#endif
+        while (steps-- > 0)
+            out = encode_steps(t, segment->symbols + (steps << lanes_log2), lanes, x, out);
+    }
+    return out;
+}
+
+/* 0 if the words end too soon. */
+static int decode_steps(const u32 *table, u8 *s, size_t n, u32 *x, const u16 **words, const u16 *end)
+{
+    const u16 *in = *words;
+    if ((size_t)(end - in) >= n) {
+        for (size_t k = 0; k < n; k++) {
+            u32 entry = table[x[k] & (SCALE - 1)];
+            u32 state = (entry & 0xFFF) * (x[k] >> SCALE_BITS) + ((entry >> 12) & 0xFFF);
+            u32 need = state < STATE_LOW, more = state << 16 | *in;
+            s[k] = (u8)(entry >> 24);
+            x[k] = need ? more : state;
+            in += need;
+        }
+    } else {
+        for (size_t k = 0; k < n; k++) {
+            u32 entry = table[x[k] & (SCALE - 1)];
+            u32 state = (entry & 0xFFF) * (x[k] >> SCALE_BITS) + ((entry >> 12) & 0xFFF);
+            s[k] = (u8)(entry >> 24);
+            if (state < STATE_LOW) {
+                if (in == end)
+                    return 0;
+                state = state << 16 | *in++;
+            }
+            x[k] = state;
+        }
+    }
+    *words = in;
+    return 1;
+}
+
+/* One segment into its place; 0 if the words end too soon. */
+static int decode_segment(const u16 *freq, u8 *symbols, size_t n, int lanes_log2, u32 *table, u32 *x,
+                          const u16 **words, const u16 *end)
+{
+    size_t lanes = (size_t)1 << lanes_log2, steps = n >> lanes_log2, done = 0;
+    fill_decode_table(table, freq);
+#if X86_VECTORS
+    if (lanes == 64 && has_avx512())
+        done = decode_run_avx512(table, symbols, steps, x, words, end);
+#endif
+    for (; done < steps; done++)
+        if (!decode_steps(table, symbols + (done << lanes_log2), lanes, x, words, end))
+            return 0;
+    return decode_steps(table, symbols + (steps << lanes_log2), n & (lanes - 1), x, words, end);
+}
+
+/* 1 if all words were read and every lane came back to where its encoder began. */
+static int ended_well(const u32 *x, int lanes_log2, const u16 *words, const u16 *end)
+{
+    u32 wrong = 0;
+    for (int k = 0; k < 1 << lanes_log2; k++)
+        wrong |= x[k] ^ STATE_LOW;
+    return !wrong && words == end;
+}
+
+/* ------------------------------------------------------------ one plane (coding 3) */
+
+/* A buffer of `*size` bytes that holds the coded plane, or NULL: then *size is 0 for a plane that
+ * is to be stored raw, 1 for one of equal bytes, −1 for want of memory. */
+static u8 *encode_plane(const u8 *plane, size_t n, Py_ssize_t *size)
+{
+    u32 counts[SYMBOLS], states[MAX_LANES];
+    u16 freq[SYMBOLS];
+    count_symbols(plane, n, counts);
+    if (n && counts[plane[0]] == n) {
+        *size = 1;
+        return NULL;
+    }
+    *size = 0;
+    if (expected_bits(counts, n) >= 8 * (u64)n - ((u64)n >> 3))
+        return NULL;
+    normalise(counts, n, freq);
+    int lanes_log2 = lanes_log2_for(n);
+    size_t lanes = (size_t)1 << lanes_log2;
+    EncodeTable *table = malloc(sizeof *table);
+    u16 *words = malloc((n + 1) * sizeof *words);
+    u8 *out = malloc(n);
+    BitWriter w = {out, out + n, 0, 0, 0};
+    if (!table || !words || !out) {
+        *size = -1;
+        goto give_up;
+    }
+    write_table(&w, freq);
+    end_bits(&w);
+    Segment segment = {plane, n, freq};
+    u16 *at = encode_segments(&segment, 1, lanes_log2, table, states, words + n);
+    size_t words_size = (size_t)(words + n - at) * 2;
+    if (w.full || (size_t)(w.end - w.at) <= 1 + 4 * lanes + words_size)
+        goto give_up;
+    *w.at++ = (u8)lanes_log2;
+    memcpy(w.at, states, 4 * lanes);
+    memcpy(w.at + 4 * lanes, at, words_size);
+    *size = w.at + 4 * lanes + words_size - out;
+    free(table);
+    free(words);
+    return out;
+give_up:
+    free(table);
+    free(words);
+    free(out);
+    return NULL;
+}
+
+typedef struct {
+    int lanes_log2;
+    u32 states[MAX_LANES];
+    u16 *words, *end; /* owned, aligned */
+} Coded;
+
+/* 0 if the bytes cannot be lanes, states and words, 1 if they are, −1 for want of memory. */
+static int open_coded(Coded *coded, const u8 *at, const u8 *end)
+{
+    coded->words = NULL;
+    if (at == end || *at > MAX_LANES_LOG2)
+        return 0;
+    coded->lanes_log2 = *at++;
+    size_t states_size = (size_t)4 << coded->lanes_log2, left = (size_t)(end - at);
+    if (left < states_size || (left - states_size) & 1)
+        return 0;
+    memcpy(coded->states, at, states_size);
+    left -= states_size;
+    coded->words = malloc(left + 2);
+    if (!coded->words)
+        return -1;
+    memcpy(coded->words, at + states_size, left);
+    coded->end = coded->words + left / 2;
+    return 1;
+}
+
+static int decode_plane(const u8 *stored, size_t size, u8 *out, size_t n)
+{
+    u16 freq[SYMBOLS];
+    BitReader r = {stored, stored + size, 0, 0, 0};
+    Coded coded;
+    if (!read_table(&r, freq) || r.bits)
+        return 0;
+    int good = open_coded(&coded, r.at, r.end);
+    if (good != 1)
+        return good;
+    const u16 *words = coded.words;
+    u32 *table = malloc(SCALE * sizeof *table);
+    if (table)
+        good = decode_segment(freq, out, n, coded.lanes_log2, table, coded.states, &words, coded.end) &&
+               ended_well(coded.states, coded.lanes_log2, words, coded.end);
+    else
+        good = -1;
+    free(table);
+    free(coded.words);
+    return good;
+}
+
+/* ------------------------------------------------------------ grouped difference (mode 18) */
+
+typedef struct {
+    int last_key;
+    size_t begin, n;
+    u64 cost;
+    u32 counts[8][SYMBOLS];
+} Group;
+
+static u64 group_cost(const Group *g, int width)
+{
+    u64 cost = 0;
+    for (int j = 0; j < width; j++)
+        cost += expected_bits(g->counts[j], g->n);
+    return cost;
+}
+
+/* Neighbouring keys share tables where their own would cost more than they save. */
+static int make_groups(const u8 *planes, size_t m, int width, const size_t *totals, Group *groups,
+                       Group *next, Group *both)
+{
+    int count = 0;
+    size_t at = 0;
+    for (int k = 0; k < KEYS; k++) {
+        if (!totals[k])
+            continue;
+        next->last_key = k;
+        next->begin = at;
+        next->n = totals[k];
+        for (int j = 0; j < width; j++)
+            count_symbols(planes + j * m + at, totals[k], next->counts[j]);
+        next->cost = group_cost(next, width);
+        at += totals[k];
+        if (count) {
+            Group *last = groups + count - 1;
+            both->last_key = k;
+            both->begin = last->begin;
+            both->n = last->n + next->n;
+            for (int j = 0; j < width; j++)
+                for (int s = 0; s < SYMBOLS; s++)
+                    both->counts[j][s] = last->counts[j][s] + next->counts[j][s];
+            both->cost = group_cost(both, width);
+            if (count == MAX_GROUPS || both->cost <= last->cost + next->cost) {
+                memcpy(last, both, sizeof *both);
+                continue;
+            }
+        }
+        memcpy(groups + count++, next, sizeof *next);
+    }
+    return count;
+}
+
+static int coding_of(const Group *g, int j, u8 first)
+{
+    if (g->counts[j][first] == g->n)
+        return SEGMENT_REPEATED;
+    u64 raw = 8 * (u64)g->n;
+    return expected_bits(g->counts[j], g->n) < raw - (raw >> 6) ? SEGMENT_TABLE : SEGMENT_RAW;
+}
+
+/* A buffer as `encode_plane` gives; *size 0 says that it would be no smaller than the raw bytes. */
+static u8 *encode_grouped(const u8 *raw, const u8 *base, size_t size, int width, int ordered, int shift,
+                          Py_ssize_t *stored_size)
+{
+    size_t m = size / width, rest = size % width, totals[KEYS], counts[QUARTERS][KEYS];
+    u32 states[MAX_LANES];
+    u8 *result = NULL;
+    *stored_size = 0;
+    if (!m)
+        return NULL;
+    u8 *sorted = malloc(m * width), *planes = malloc(m * width), *out = malloc(size);
+    Group *groups = malloc((MAX_GROUPS + 2) * sizeof *groups);
+    u16(*freq)[SYMBOLS] = malloc(MAX_GROUPS * 8 * sizeof *freq);
+    Segment *segments = malloc(MAX_GROUPS * 8 * sizeof *segments);
+    EncodeTable *table = malloc(sizeof *table);
+    u16 *words = NULL;
+    if (!sorted || !planes || !out || !groups || !freq || !segments || !table)
+        goto no_memory;
+    count_keys(base, m, width, ordered, shift, counts);
+    place_keys(counts, totals);
+    BY_WIDTH(width, sort_all, raw, base, sorted, m, ordered, shift, counts);
+    BY_WIDTH(width, split_sorted, sorted, planes, m);
+    int group_count =
+        make_groups(planes, m, width, totals, groups, groups + MAX_GROUPS, groups + MAX_GROUPS + 1);
+    if (size < 3 + (size_t)group_count)
+        goto done;
+    u8 *at = out;
+    *at++ = (u8)ordered;
+    *at++ = (u8)shift;
+    *at++ = (u8)(group_count - 1);
+    for (int g = 0; g < group_count - 1; g++)
+        *at++ = (u8)groups[g].last_key;
+    BitWriter w = {at, out + size, 0, 0, 0};
+    size_t coded = 0, plain = 0;
+    int tables = 0;
+    for (int j = 0; j < width; j++)
+        for (int g = 0; g < group_count; g++) {
+            const Group *group = groups + g;
+            const u8 *symbols = planes + j * m + group->begin;
+            int coding = coding_of(group, j, symbols[0]);
+            put_bits(&w, (u32)coding, 2);
+            if (coding == SEGMENT_REPEATED) {
+                put_bits(&w, symbols[0], 8);
+            } else if (coding == SEGMENT_RAW) {
+                plain += group->n;
+            } else {
+                normalise(group->counts[j], group->n, freq[tables]);
+                write_table(&w, freq[tables]);
+                segments[tables] = (Segment){symbols, group->n, freq[tables]};
+                coded += group->n;
+                tables++;
+            }
+        }
+    end_bits(&w);
+    if (w.full || (size_t)(w.end - w.at) < plain + rest)
+        goto done;
+    if (tables) {
+        int lanes_log2 = lanes_log2_for(coded);
+        size_t lanes = (size_t)1 << lanes_log2;
+        words = malloc((coded + 1) * sizeof *words);
+        if (!words)
+            goto no_memory;
+        u16 *first = encode_segments(segments, (size_t)tables, lanes_log2, table, states, words + coded);
+        size_t words_size = (size_t)(words + coded - first) * 2;
+        if ((size_t)(w.end - w.at) < 1 + 4 * lanes + words_size + plain + rest)
+            goto done;
+        *w.at++ = (u8)lanes_log2;
+        memcpy(w.at, states, 4 * lanes);
+        memcpy(w.at + 4 * lanes, first, words_size);
+        w.at += 4 * lanes + words_size;
+    }
+    for (int j = 0; j < width; j++)
+        for (int g = 0; g < group_count; g++) {
+            const u8 *symbols = planes + j * m + groups[g].begin;
+            if (coding_of(groups + g, j, symbols[0]) == SEGMENT_RAW) {
+                memcpy(w.at, symbols, groups[g].n);
+                w.at += groups[g].n;
+            }
+        }
+    memcpy(w.at, raw + m * width, rest);
+    *stored_size = w.at + rest - out;
+    result = out;
+    out = NULL;
+    goto done;
+no_memory:
+    *stored_size = -1;
+done:
+    free(sorted);
+    free(planes);
+    free(out);
+    free(groups);
+    free(freq);
+    free(segments);
+    free(table);
+    free(words);
+    return result;
+}
+
+static int decode_grouped(const u8 *stored, size_t stored_size, const u8 *base, int width, u8 *out,
+                          size_t size)
+{
+    size_t m = size / width, rest = size % width, totals[KEYS], counts[QUARTERS][KEYS];
+    size_t sizes[MAX_GROUPS] = {0};
+    if (!m || stored_size < 3 || stored[0] > 1 || stored[1] >= 8 * width || stored[2] >= MAX_GROUPS)
+        return 0;
+    int ordered = stored[0], shift = stored[1], group_count = stored[2] + 1, good = 0;
+    if (stored_size < 2 + (size_t)group_count)
+        return 0;
+    count_keys(base, m, width, ordered, shift, counts);
+    place_keys(counts, totals);
+    for (int g = 0, k = 0; g < group_count; g++) {
+        int last = g == group_count - 1 ? KEYS - 1 : stored[3 + g];
+        if (last < k)
+            return 0;
+        for (; k <= last; k++)
+            sizes[g] += totals[k];
+    }
+    u8 *sorted = malloc(m * width), *planes = malloc(m * width);
+    u16(*freq)[SYMBOLS] = malloc((size_t)group_count * width * sizeof *freq);
+    u8 *codings = malloc((size_t)group_count * width);
+    u32 *table = malloc(SCALE * sizeof *table);
+    Coded coded = {0};
+    if (!sorted || !planes || !freq || !codings || !table) {
+        good = -1;
+        goto done;
+    }
+    BitReader r = {stored + 2 + group_count, stored + stored_size, 0, 0, 0};
+    size_t plain = 0, coded_symbols = 0, at = 0;
+    for (int i = 0; i < group_count * width; i++) {
+        size_t n = sizes[i % group_count];
+        codings[i] = (u8)get_bits(&r, 2);
+        if (codings[i] == SEGMENT_RAW) {
+            plain += n;
+        } else if (codings[i] == SEGMENT_REPEATED) {
+            memset(planes + at, (int)get_bits(&r, 8), n);
+        } else {
+            if (codings[i] != SEGMENT_TABLE || !read_table(&r, freq[i]))
+                goto done;
+            coded_symbols += n;
+        }
+        at += n;
+    }
+    size_t left = (size_t)(r.end - r.at);
+    if (r.short_of || r.bits || left < plain + rest)
+        goto done;
+    const u8 *plain_at = r.end - rest - plain;
+    memcpy(out + m * width, r.end - rest, rest);
+    const u16 *words = NULL;
+    if (coded_symbols) {
+        good = open_coded(&coded, r.at, plain_at);
+        if (good != 1)
+            goto done;
+        words = coded.words;
+    } else if (r.at != plain_at) {
+        goto done;
+    }
+    good = 0;
+    at = 0;
+    for (int i = 0; i < group_count * width; i++) {
+        size_t n = sizes[i % group_count];
+        if (codings[i] == SEGMENT_RAW) {
+            memcpy(planes + at, plain_at, n);
+            plain_at += n;
+        } else if (codings[i] == SEGMENT_TABLE && n) {
+            if (!decode_segment(freq[i], planes + at, n, coded.lanes_log2, table, coded.states, &words,
+                                coded.end))
+                goto done;
+        }
+        at += n;
+    }
+    if (coded_symbols && !ended_well(coded.states, coded.lanes_log2, words, coded.end))
+        goto done;
+    BY_WIDTH(width, join_sorted, planes, sorted, m);
+    BY_WIDTH(width, unsort_all, sorted, base, out, m, ordered, shift, counts);
+    good = 1;
+done:
+    free(sorted);
+    free(planes);
+    free(freq);
+    free(codings);
+    free(table);
+    free(coded.words);
+    return good;
+}
+
+/* ------------------------------------------------------------ a sample */
+
+#define WINDOWS 8
+#define WINDOW 512
+
+/* Bits an order-0 coder would pay for the planes of a few windows: as they are, as a difference. */
+static void estimate(const u8 *raw, const u8 *base, size_t m, int width, int is_float, u64 *own,
+                     u64 *difference)
+{
+    u8 windows[2][8 * WINDOWS * WINDOW];
+    u32 counts[SYMBOLS];
+    size_t taken = m < WINDOWS * WINDOW ? m : WINDOWS * WINDOW;
+    size_t size = taken < m ? WINDOW : taken, step = taken < m ? (m - WINDOW) / (WINDOWS - 1) : 0;
+    u64 *bits[2] = {own, difference};
+    for (size_t done = 0, i = 0; done < taken; done += size, i++) {
+        u64 z[WINDOWS * WINDOW];
+        const u8 *r = raw + i * step * width, *b = base + i * step * width;
+        int rotate = is_float && width > 1;
+        if (width == 1) {
+            load_1(r, (u8 *)z, size, 0);
+            split_1((u8 *)z, windows[0] + done, taken, size);
+            difference_1(r, b, (u8 *)z, size, is_float, is_float);
+            split_1((u8 *)z, windows[1] + done, taken, size);
+        } else if (width == 2) {
+            load_2(r, (u16 *)z, size, rotate);
+            split_2((u16 *)z, windows[0] + done, taken, size);
+            difference_2(r, b, (u16 *)z, size, is_float, is_float);
+            split_2((u16 *)z, windows[1] + done, taken, size);
+        } else if (width == 4) {
+            load_4(r, (u32 *)z, size, rotate);
+            split_4((u32 *)z, windows[0] + done, taken, size);
+            difference_4(r, b, (u32 *)z, size, is_float, is_float);
+            split_4((u32 *)z, windows[1] + done, taken, size);
+        } else {
+            load_8(r, z, size, rotate);
+            split_8(z, windows[0] + done, taken, size);
+            difference_8(r, b, z, size, is_float, is_float);
+            split_8(z, windows[1] + done, taken, size);
+        }
+    }
+    for (int way = 0; way < 2; way++) {
+        *bits[way] = 0;
+        for (int j = 0; j < width; j++) {
+            u64 sum = 0;
+            count_symbols(windows[way] + j * taken, taken, counts);
+            for (int s = 0; s < SYMBOLS; s++)
+                if (counts[s])
+                    sum += counts[s] * log_of(counts[s]);
+            u64 whole = taken ? taken * log_of(taken) : 0;
+            *bits[way] += whole > sum ? (whole - sum) >> 8 : 0;
+        }
+    }
+}
+
+/* ------------------------------------------------------------ Python */
+
+static int valid_width(int width)
+{
+    if (width == 1 || width == 2 || width == 4 || width == 8)
+        return 1;
+    PyErr_SetString(PyExc_ValueError, "an element has 1, 2, 4 or 8 bytes");
+    return 0;
+}
+
+static PyObject *sizes_differ(void)
+{
+    PyErr_SetString(PyExc_ValueError, "the buffers do not have the sizes that belong together");
+    return NULL;
+}
+
+static PyObject *truth(int good)
+{
+    return good < 0 ? PyErr_NoMemory() : PyBool_FromLong(good);
+}
+
+static PyObject *bytes_of(u8 *coded, Py_ssize_t size)
+{
+    PyObject *result = PyBytes_FromStringAndSize((const char *)coded, size);
+    free(coded);
+    return result;
+}
+
+/* allocate(size): a bytearray that nobody has filled. */
+static PyObject *py_allocate(PyObject *self, PyObject *args)
+{
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(args, "n", &size))
+        return NULL;
+    if (size < 0)
+        return sizes_differ();
+    return PyByteArray_FromStringAndSize(NULL, size);
+}
+
+/* split(raw, base or None, width, how, planes): `how` is rotate, or with a base ordered. */
+static PyObject *py_split(PyObject *self, PyObject *args)
+{
+    Py_buffer raw, base = {0}, out;
+    int width, how;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*z*ipw*", &raw, &base, &width, &how, &out))
+        return NULL;
+    if (valid_width(width)) {
+        size_t m = (size_t)raw.len / width;
+        if ((base.buf && base.len < raw.len) || (size_t)out.len != m * width) {
+            sizes_differ();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            BY_WIDTH(width, split_all, raw.buf, base.buf, out.buf, m, how);
+            Py_END_ALLOW_THREADS
+            Py_INCREF(Py_None);
+            result = Py_None;
+        }
+    }
+    PyBuffer_Release(&raw);
+    if (base.buf || base.obj)
+        PyBuffer_Release(&base);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* join(planes as a tuple, base or None, how, out): the way back; rest bytes of out are left. */
+static PyObject *py_join(PyObject *self, PyObject *args)
+{
+    Py_buffer base = {0}, out, planes[8];
+    PyObject *tuple, *result = NULL;
+    int how, held = 0;
+    if (!PyArg_ParseTuple(args, "Oz*pw*", &tuple, &base, &how, &out))
+        return NULL;
+    int width = PyTuple_Check(tuple) && PyTuple_Size(tuple) <= 8 ? (int)PyTuple_Size(tuple) : 0;
+    if (valid_width(width)) {
+        size_t m = (size_t)out.len / width;
+        const u8 *at[8];
+        int fits = !base.buf || base.len >= out.len;
+        for (; held < width; held++) {
+            if (PyObject_GetBuffer(PyTuple_GetItem(tuple, held), planes + held, PyBUF_SIMPLE))
+                goto done;
+            at[held] = planes[held].buf;
+            fits = fits && (size_t)planes[held].len == m;
+        }
+        if (!fits) {
+            sizes_differ();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            BY_WIDTH(width, join_all, at, base.buf, out.buf, m, how);
+            Py_END_ALLOW_THREADS
+            Py_INCREF(Py_None);
+            result = Py_None;
+        }
+    }
+done:
+    while (held-- > 0)
+        PyBuffer_Release(planes + held);
+    if (base.buf || base.obj)
+        PyBuffer_Release(&base);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* encode_plane(plane): coded bytes; its one byte if all are equal; None if it is to stay raw. */
+static PyObject *py_encode_plane(PyObject *self, PyObject *args)
+{
+    Py_buffer plane;
+    Py_ssize_t size;
+    u8 *coded;
+    if (!PyArg_ParseTuple(args, "y*", &plane))
+        return NULL;
+    PyObject *result = NULL;
+    Py_BEGIN_ALLOW_THREADS
+    coded = encode_plane(plane.buf, (size_t)plane.len, &size);
+    Py_END_ALLOW_THREADS
+    if (coded)
+        result = bytes_of(coded, size);
+    else if (size < 0)
+        result = PyErr_NoMemory();
+    else if (size)
+        result = PyBytes_FromStringAndSize(plane.buf, 1);
+    else
+        Py_INCREF(result = Py_None);
+    PyBuffer_Release(&plane);
+    return result;
+}
+
+/* decode_plane(stored, out): False if the bytes are no coded plane of that size. */
+static PyObject *py_decode_plane(PyObject *self, PyObject *args)
+{
+    Py_buffer stored, out;
+    int good;
+    if (!PyArg_ParseTuple(args, "y*w*", &stored, &out))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    good = decode_plane(stored.buf, (size_t)stored.len, out.buf, (size_t)out.len);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&stored);
+    PyBuffer_Release(&out);
+    return truth(good);
+}
+
+/* encode_grouped(raw, base, width, ordered, shift): coded bytes, or None if not smaller. */
+static PyObject *py_encode_grouped(PyObject *self, PyObject *args)
+{
+    Py_buffer raw, base;
+    Py_ssize_t size = 0;
+    int width, ordered, shift;
+    u8 *coded = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*ipi", &raw, &base, &width, &ordered, &shift))
+        return NULL;
+    PyObject *result = NULL;
+    if (valid_width(width)) {
+        if (base.len < raw.len || shift < 0 || shift >= 8 * width) {
+            sizes_differ();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            coded = encode_grouped(raw.buf, base.buf, (size_t)raw.len, width, ordered, shift, &size);
+            Py_END_ALLOW_THREADS
+            if (coded)
+                result = bytes_of(coded, size);
+            else if (size < 0)
+                result = PyErr_NoMemory();
+            else
+                Py_INCREF(result = Py_None);
+        }
+    }
+    PyBuffer_Release(&raw);
+    PyBuffer_Release(&base);
+    return result;
+}
+
+/* decode_grouped(stored, base, width, out): False if the bytes are not what they should be. */
+static PyObject *py_decode_grouped(PyObject *self, PyObject *args)
+{
+    Py_buffer stored, base, out;
+    int width, good;
+    if (!PyArg_ParseTuple(args, "y*y*iw*", &stored, &base, &width, &out))
+        return NULL;
+    PyObject *result = NULL;
+    if (valid_width(width)) {
+        if (base.len < out.len) {
+            sizes_differ();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            good = decode_grouped(stored.buf, (size_t)stored.len, base.buf, width, out.buf,
+                                  (size_t)out.len);
+            Py_END_ALLOW_THREADS
+            result = truth(good);
+        }
+    }
+    PyBuffer_Release(&stored);
+    PyBuffer_Release(&base);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* estimate(raw, base, width, is_float): bits of a sample as (itself, difference). */
+static PyObject *py_estimate(PyObject *self, PyObject *args)
+{
+    Py_buffer raw, base;
+    int width, is_float;
+    u64 own = 0, difference = 0;
+    if (!PyArg_ParseTuple(args, "y*y*ip", &raw, &base, &width, &is_float))
+        return NULL;
+    PyObject *result = NULL;
+    if (valid_width(width)) {
+        if (base.len < raw.len) {
+            sizes_differ();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            estimate(raw.buf, base.buf, (size_t)raw.len / width, width, is_float, &own, &difference);
+            Py_END_ALLOW_THREADS
+            result = Py_BuildValue("KK", (unsigned long long)own, (unsigned long long)difference);
+        }
+    }
+    PyBuffer_Release(&raw);
+    PyBuffer_Release(&base);
+    return result;
+}
+
+static PyMethodDef methods[] = {
+    {"allocate", py_allocate, METH_VARARGS, NULL},
+    {"split", py_split, METH_VARARGS, NULL},
+    {"join", py_join, METH_VARARGS, NULL},
+    {"encode_plane", py_encode_plane, METH_VARARGS, NULL},
+    {"decode_plane", py_decode_plane, METH_VARARGS, NULL},
+    {"encode_grouped", py_encode_grouped, METH_VARARGS, NULL},
+    {"decode_grouped", py_decode_grouped, METH_VARARGS, NULL},
+    {"estimate", py_estimate, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "mstore.codec._kernel", NULL, 0, methods, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__kernel(void)
+{
+    fill_logs();
+    return PyModuleDef_Init(&module);
+}

@@ -10,7 +10,8 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,14 +117,9 @@ def as_nobody(arguments: list[str], *, folder: Path) -> tuple[int, str, str]:
     return os.waitstatus_to_exitcode(status), texts[0], texts[1]
 
 
-_warmed = False
-
-
+@cache
 def _warm() -> None:
     """Import what commands import: the child may not be able to read the interpreter's folder."""
-    global _warmed
-    if _warmed:
-        return
     from mstore.cli import run
     from tests.conftest import write_model
 
@@ -153,7 +149,3 @@ def _warm() -> None:
                 run(line.split())
         finally:
             os.chdir(here)
-    _warmed = True
-
-
-Refusal = tuple[Callable[[Path], Any], tuple[str, ...]]

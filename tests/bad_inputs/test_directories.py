@@ -30,7 +30,9 @@ ONE = {"w": np.arange(4000, dtype=np.float32)}
 def _index(folder: Path, **weight_map: Any) -> None:
     save_tensors(folder / "model-00001-of-00002.safetensors", ONE)
     (folder / "model.safetensors.index.json").write_text(
-        json.dumps({"metadata": {}, "weight_map": {"w": "model-00001-of-00002.safetensors", **weight_map}})
+        json.dumps(
+            {"metadata": {}, "weight_map": {"w": "model-00001-of-00002.safetensors", **weight_map}}
+        )
     )
 
 
@@ -52,7 +54,9 @@ SHARDS: dict[str, Any] = {
 
 
 @numbered("shard", SHARDS)
-@pytest.mark.parametrize("options", [(), ("--allow-incomplete",), ("--allow-opaque",)], ids=["", "incomplete", "opaque"])
+@pytest.mark.parametrize(
+    "options", [(), ("--allow-incomplete",), ("--allow-opaque",)], ids=["", "incomplete", "opaque"]
+)
 def test_an_index_that_leaves_its_folder(
     mstore: Callable[..., Any], stand: Path, shard: Any, options: tuple[str, ...]
 ) -> None:
@@ -90,7 +94,12 @@ def test_an_index_that_leaves_its_folder_is_not_checked_out(
 
 
 @numbered(
-    "content", {"n42-map-is-a-list": {"weight_map": []}, "n42-map-is-text": {"weight_map": "../x"}, "n42-map-is-null": {"weight_map": None}}
+    "content",
+    {
+        "n42-map-is-a-list": {"weight_map": []},
+        "n42-map-is-text": {"weight_map": "../x"},
+        "n42-map-is-null": {"weight_map": None},
+    },
 )
 def test_a_weight_map_that_is_none(mstore: Callable[..., Any], stand: Path, content: Any) -> None:
     _index(stand / "bad")
@@ -140,11 +149,19 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "n44-deep": (b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}", "nested"),
     "n44-binary": (bytes(range(256)), "UTF-8"),
 }
-INSIDE = ("config.json", "adapter_config.json", "trainer_state.json", "generation_config.json", "tokenizer_config.json")
+INSIDE = (
+    "config.json",
+    "adapter_config.json",
+    "trainer_state.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+)
 
 
 @numbered("case", BROKEN)
-def test_a_meta_file_is_refused(mstore: Callable[..., Any], stand: Path, case: tuple[bytes, str]) -> None:
+def test_a_meta_file_is_refused(
+    mstore: Callable[..., Any], stand: Path, case: tuple[bytes, str]
+) -> None:
     content, fragment = case
     (stand / "meta.json").write_bytes(content)
     (stand / "out/config.json").write_text("{}")
@@ -162,10 +179,12 @@ def test_inside_the_directory_it_is_bytes(
     (stand / "ad/config.json").write_text('{"architectures": ["X"]}')
     (stand / "ad/trainer_state.json").write_text('{"global_step": 5, "log_history": []}')
     (stand / "ad" / name).write_bytes(case[0])
-    code, out, err = mstore("commit", "ad", "-m", "bytes", "--branch", "b")
+    _code, _out, err = mstore("commit", "ad", "-m", "bytes", "--branch", "b")
     assert "warning" in err and name in err, err
     recorded = json.loads(mstore("log", "b", "--json")[1])[0]["metadata"]["recorded"]
-    fact = {"config.json": "model", "adapter_config.json": "adapters", "trainer_state.json": "trainer"}[name]
+    fact = {"config.json": "model", "adapter_config.json": "adapters", "trainer_state.json": "trainer"}[
+        name
+    ]
     if fact == "model":
         assert "architectures" not in recorded.get("model", {})
     else:
@@ -178,7 +197,8 @@ def test_inside_the_directory_it_is_bytes(
 
 def test_n44_bare_nan_and_infinity_are_read(mstore: Callable[..., Any], stand: Path) -> None:
     write_model(stand / "m")
-    state = '{"global_step": 3, "log_history": [{"step": 3, "loss": NaN, "grad_norm": Infinity, "x": -Infinity}]}'
+    row = '{"step": 3, "loss": NaN, "grad_norm": Infinity, "x": -Infinity}'
+    state = f'{{"global_step": 3, "log_history": [{row}]}}'
     (stand / "m/trainer_state.json").write_text(state)
     (stand / "m/config.json").write_text('{"architectures": ["GPT2LMHeadModel"], "eps": NaN}')
     (stand / "meta.json").write_text('{"best": NaN, "inner": {"worst": [Infinity]}}')
@@ -190,7 +210,11 @@ def test_n44_bare_nan_and_infinity_are_read(mstore: Callable[..., Any], stand: P
     assert entry["metrics"]["x"] == "-Infinity"
     assert entry["metadata"]["best"] == "NaN"
     assert entry["metadata"]["inner"]["worst"] == ["Infinity"]
-    for command in (["show", "b", "--json"], ["diff", "main", "b", "--json"], ["diff", "b", "./out", "--json"]):
+    for command in (
+        ["show", "b", "--json"],
+        ["diff", "main", "b", "--json"],
+        ["diff", "b", "./out", "--json"],
+    ):
         json.loads(mstore(*command)[1], parse_constant=lambda c: pytest.fail(f"bare {c}"))
     mstore("log", "b")
     mstore("show", "b")
@@ -199,16 +223,69 @@ def test_n44_bare_nan_and_infinity_are_read(mstore: Callable[..., Any], stand: P
 @numbered(
     "case",
     {
-        "n44-wrong-types-in-config": ("config.json", {"architectures": 5, "torch_dtype": [], "_name_or_path": {}, "quantization_config": "x", "auto_map": 3}),
-        "n44-wrong-types-in-adapter": ("adapter_config.json", {"r": "8", "lora_alpha": [], "target_modules": 5, "rank_pattern": [1], "alpha_pattern": "x", "modules_to_save": {}, "base_model_name_or_path": 3, "peft_type": 9, "revision": []}),
-        "n44-huge-numbers-in-adapter": ("adapter_config.json", {"r": 10**400, "lora_alpha": 1e308, "peft_type": "LORA"}),
-        "n44-wrong-types-in-state": ("trainer_state.json", {"global_step": "5", "epoch": [], "log_history": {"a": 1}, "best_metric": "x", "stateful_callbacks": [1]}),
-        "n44-odd-rows-in-state": ("trainer_state.json", {"global_step": 5, "log_history": [1, None, {"step": 5, "loss": "low", "a": True, "b": 10**400}, {"step": -1}]}),
-        "n44-surrogates": ("adapter_config.json", {"r": 4, "base_model_name_or_path": "\ud800", "target_modules": ["\udfff"]}),
-        "n44-control-characters": ("config.json", {"architectures": ["\x1b[2J\u202e"], "_name_or_path": "\x1b]0;x\x07"}),
+        "n44-wrong-types-in-config": (
+            "config.json",
+            {
+                "architectures": 5,
+                "torch_dtype": [],
+                "_name_or_path": {},
+                "quantization_config": "x",
+                "auto_map": 3,
+            },
+        ),
+        "n44-wrong-types-in-adapter": (
+            "adapter_config.json",
+            {
+                "r": "8",
+                "lora_alpha": [],
+                "target_modules": 5,
+                "rank_pattern": [1],
+                "alpha_pattern": "x",
+                "modules_to_save": {},
+                "base_model_name_or_path": 3,
+                "peft_type": 9,
+                "revision": [],
+            },
+        ),
+        "n44-huge-numbers-in-adapter": (
+            "adapter_config.json",
+            {"r": 10**400, "lora_alpha": 1e308, "peft_type": "LORA"},
+        ),
+        "n44-wrong-types-in-state": (
+            "trainer_state.json",
+            {
+                "global_step": "5",
+                "epoch": [],
+                "log_history": {"a": 1},
+                "best_metric": "x",
+                "stateful_callbacks": [1],
+            },
+        ),
+        "n44-odd-rows-in-state": (
+            "trainer_state.json",
+            {
+                "global_step": 5,
+                "log_history": [
+                    1,
+                    None,
+                    {"step": 5, "loss": "low", "a": True, "b": 10**400},
+                    {"step": -1},
+                ],
+            },
+        ),
+        "n44-surrogates": (
+            "adapter_config.json",
+            {"r": 4, "base_model_name_or_path": "\ud800", "target_modules": ["\udfff"]},
+        ),
+        "n44-control-characters": (
+            "config.json",
+            {"architectures": ["\x1b[2J\u202e"], "_name_or_path": "\x1b]0;x\x07"},
+        ),
     },
 )
-def test_facts_of_wrong_types_are_absent(mstore: Callable[..., Any], stand: Path, case: tuple[str, Any]) -> None:
+def test_facts_of_wrong_types_are_absent(
+    mstore: Callable[..., Any], stand: Path, case: tuple[str, Any]
+) -> None:
     write_adapter(stand / "ad")
     (stand / "ad" / case[0]).write_text(json.dumps(case[1]))
     mstore("commit", "ad", "-m", "odd", "--branch", "b")
@@ -226,10 +303,18 @@ def test_facts_of_wrong_types_are_absent(mstore: Callable[..., Any], stand: Path
 def test_n45_code_is_kept_and_never_imported(mstore: Callable[..., Any], stand: Path) -> None:
     write_model(stand / "m")
     trap = f"import pathlib; pathlib.Path({str(stand / 'ran')!r}).touch()\n"
-    for name in ("modeling_x.py", "configuration_x.py", "sitecustomize.py", "conftest.py", "__init__.py"):
+    for name in (
+        "modeling_x.py",
+        "configuration_x.py",
+        "sitecustomize.py",
+        "conftest.py",
+        "__init__.py",
+    ):
         (stand / "m" / name).write_text(trap)
     (stand / "m/config.json").write_text(
-        json.dumps({"auto_map": {"AutoModel": "modeling_x.X"}, "architectures": ["X"], "model_type": "x"})
+        json.dumps(
+            {"auto_map": {"AutoModel": "modeling_x.X"}, "architectures": ["X"], "model_type": "x"}
+        )
     )
     _, _, err = mstore("commit", "m", "-m", "code", "--branch", "b")
     assert "warning" in err and "auto_map" in err and "never imported" in err
@@ -240,7 +325,11 @@ def test_n45_code_is_kept_and_never_imported(mstore: Callable[..., Any], stand: 
     assert not (stand / "ran").exists()
     assert "modeling_x" not in sys.modules
     done = subprocess.run(
-        [sys.executable, "-m", "mstore.cli", "status"], cwd=stand / "m", capture_output=True, text=True, check=False
+        [sys.executable, "-m", "mstore.cli", "status"],
+        cwd=stand / "m",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert not (stand / "ran").exists(), done.stderr
 
@@ -269,7 +358,14 @@ def _torch_zip(folder: Path, name: str, ran: Path) -> None:
 PICKLES: dict[str, tuple[Callable[[Path, str, Path], None], str]] = {
     f"n46-{make.__name__.strip('_')}-{name}": (make, name)
     for make in (_pickled, _torch_zip)
-    for name in ("pytorch_model.bin", "model.pt", "optimizer.pt", "training_args.bin", "adapter_model.bin", "x.pth")
+    for name in (
+        "pytorch_model.bin",
+        "model.pt",
+        "optimizer.pt",
+        "training_args.bin",
+        "adapter_model.bin",
+        "x.pth",
+    )
 }
 
 
@@ -307,11 +403,22 @@ POINTER = (
     "name",
     {
         f"n47-{name}": name
-        for name in ("model.safetensors", "pytorch_model.bin", "model.pt", "x.gguf", "adapter_model.safetensors", "model.onnx", "tf_model.h5", "model.ckpt")
+        for name in (
+            "model.safetensors",
+            "pytorch_model.bin",
+            "model.pt",
+            "x.gguf",
+            "adapter_model.safetensors",
+            "model.onnx",
+            "tf_model.h5",
+            "model.ckpt",
+        )
     },
 )
 @pytest.mark.parametrize("options", [(), ("--allow-opaque",)], ids=["", "opaque"])
-def test_lfs_pointers(mstore: Callable[..., Any], stand: Path, name: str, options: tuple[str, ...]) -> None:
+def test_lfs_pointers(
+    mstore: Callable[..., Any], stand: Path, name: str, options: tuple[str, ...]
+) -> None:
     (stand / "bad").mkdir()
     (stand / "bad" / name).write_bytes(POINTER)
     with Unchanged(stand, stand / "bad"):
@@ -359,14 +466,30 @@ SPECIAL: dict[str, tuple[Callable[[Path], Any], str, str]] = {
     "n48-its-own-folder": (_link("."), "extra.txt", "symbolic link"),
     "n48-proc": (_link("/proc/self/environ"), "extra.txt", "symbolic link"),
     "n48-device": (_link("/dev/zero"), "extra.txt", "symbolic link"),
-    "n48-weights": (_link("../elsewhere/file", "pytorch_model.bin"), "pytorch_model.bin", "symbolic link"),
+    "n48-weights": (
+        _link("../elsewhere/file", "pytorch_model.bin"),
+        "pytorch_model.bin",
+        "symbolic link",
+    ),
     "n48-ignore-file": (_link("../elsewhere/file", ".mstoreignore"), ".mstoreignore", "symbolic link"),
     "n48-ignore-file-endless": (_link("/dev/zero", ".mstoreignore"), ".mstoreignore", "symbolic link"),
     "n48-name-with-escapes": (_link("/etc/passwd", "\x1b[2Jx"), "\\x1b[2Jx", "symbolic link"),
     "n49-FIFO": (lambda folder: os.mkfifo(folder / "pipe"), "pipe", "FIFO"),
-    "n49-FIFO-named-weights": (lambda folder: os.mkfifo(folder / "adapter_model.safetensors"), "adapter_model.safetensors", "FIFO"),
-    "n49-FIFO-named-config": (lambda folder: os.mkfifo(folder / "adapter_config.json"), "adapter_config.json", "FIFO"),
-    "n49-FIFO-named-ignore-file": (lambda folder: os.mkfifo(folder / ".mstoreignore"), ".mstoreignore", "FIFO"),
+    "n49-FIFO-named-weights": (
+        lambda folder: os.mkfifo(folder / "adapter_model.safetensors"),
+        "adapter_model.safetensors",
+        "FIFO",
+    ),
+    "n49-FIFO-named-config": (
+        lambda folder: os.mkfifo(folder / "adapter_config.json"),
+        "adapter_config.json",
+        "FIFO",
+    ),
+    "n49-FIFO-named-ignore-file": (
+        lambda folder: os.mkfifo(folder / ".mstoreignore"),
+        ".mstoreignore",
+        "FIFO",
+    ),
     "n49-socket": (_socket, "s", "socket"),
     "n49-device": (_device, "zero", "device"),
 }
@@ -378,7 +501,11 @@ def _in_another_process(*arguments: str) -> tuple[int, str]:
     code += "from mstore.cli import run; sys.exit(run(sys.argv[1:]))"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=10, check=False
+            [sys.executable, "-c", code, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         pytest.fail(f"mstore {' '.join(arguments)} hangs")
@@ -391,7 +518,10 @@ def test_what_is_no_file(mstore: Callable[..., Any], stand: Path, case: tuple[An
     build, name, rule = case
     write_model(stand / "bad", elements=3000)
     build(stand / "bad")
-    commands = (["commit", "bad", "-m", "no"], ["commit", "bad", "--allow-opaque", "--allow-incomplete"])
+    commands = (
+        ["commit", "bad", "-m", "no"],
+        ["commit", "bad", "--allow-opaque", "--allow-incomplete"],
+    )
     with Unchanged(stand, stand / "out", stand / "bad"):
         for command in commands:
             if name == ".mstoreignore":
@@ -469,7 +599,15 @@ def test_n48_a_link_through_a_hub_blob_that_is_a_link(mstore: Callable[..., Any]
 # -- 50: unreadable files
 
 
-@numbered("name", {"n50-weights": "model.safetensors", "n50-config": "config.json", "n50-folder": "sub", "n50-ignore-file": ".mstoreignore"})
+@numbered(
+    "name",
+    {
+        "n50-weights": "model.safetensors",
+        "n50-config": "config.json",
+        "n50-folder": "sub",
+        "n50-ignore-file": ".mstoreignore",
+    },
+)
 def test_what_cannot_be_read(mstore: Callable[..., Any], commons: Path, name: str) -> None:
     """As a user without rights: nothing is unreadable for root."""
     write_model(commons / "bad", elements=3000)
@@ -546,7 +684,9 @@ CHANGES = {
 
 
 @numbered("change", CHANGES)
-@pytest.mark.parametrize("after", [0, 1, 3], ids=["before-it-is-opened", "after-one-read", "after-three"])
+@pytest.mark.parametrize(
+    "after", [0, 1, 3], ids=["before-it-is-opened", "after-one-read", "after-three"]
+)
 def test_files_that_change(
     mstore: Callable[..., Any],
     stand: Path,
@@ -638,7 +778,9 @@ def test_n52_the_store_is_left_out(mstore: Callable[..., Any], workshop: Path) -
     mstore("fsck")
 
 
-@numbered("rule", {"n52-plain": "", "n52-taken-back": "!.mstore/\n!.mstore/**\n", "n52-everything": "!*\n"})
+@numbered(
+    "rule", {"n52-plain": "", "n52-taken-back": "!.mstore/\n!.mstore/**\n", "n52-everything": "!*\n"}
+)
 def test_a_store_elsewhere_in_the_model_directory(
     mstore: Callable[..., Any], workshop: Path, rule: str
 ) -> None:
@@ -668,7 +810,9 @@ def test_its_own_store_whatever_the_ignore_file_says(
     assert not any("store.json" in f["path"] for f in json.loads(mstore("ls", "--json")[1]))
 
 
-def test_n52_another_workspace_in_the_model_directory(mstore: Callable[..., Any], workshop: Path) -> None:
+def test_n52_another_workspace_in_the_model_directory(
+    mstore: Callable[..., Any], workshop: Path
+) -> None:
     """Somebody ran `mstore init` inside the output folder once: left out too."""
     write_model(workshop / "out", elements=3000)
     os.chdir(workshop / "out")
@@ -690,12 +834,30 @@ def _only_checkpoints(folder: Path) -> None:
 
 EMPTY: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
     "n53-empty": (lambda folder: None, ("is empty", "--allow-no-weights")),
-    "n53-empty-folders": (lambda folder: (folder / "a/b").mkdir(parents=True), ("is empty", "--allow-no-weights")),
-    "n53-no-weights": (lambda folder: (folder / "README.md").write_text("x"), ("holds no weights", "--allow-no-weights")),
-    "n53-config-alone": (lambda folder: (folder / "config.json").write_text("{}"), ("holds no weights",)),
-    "n53-adapter-config-alone": (lambda folder: (folder / "adapter_config.json").write_text("{}"), ("holds no weights",)),
-    "n53-index-alone": (lambda folder: (folder / "model.safetensors.index.json").write_text("{}"), ("holds no weights",)),
-    "n53-optimizer-alone": (lambda folder: (folder / "optimizer.pt").write_bytes(b"x"), ("holds no weights",)),
+    "n53-empty-folders": (
+        lambda folder: (folder / "a/b").mkdir(parents=True),
+        ("is empty", "--allow-no-weights"),
+    ),
+    "n53-no-weights": (
+        lambda folder: (folder / "README.md").write_text("x"),
+        ("holds no weights", "--allow-no-weights"),
+    ),
+    "n53-config-alone": (
+        lambda folder: (folder / "config.json").write_text("{}"),
+        ("holds no weights",),
+    ),
+    "n53-adapter-config-alone": (
+        lambda folder: (folder / "adapter_config.json").write_text("{}"),
+        ("holds no weights",),
+    ),
+    "n53-index-alone": (
+        lambda folder: (folder / "model.safetensors.index.json").write_text("{}"),
+        ("holds no weights",),
+    ),
+    "n53-optimizer-alone": (
+        lambda folder: (folder / "optimizer.pt").write_bytes(b"x"),
+        ("holds no weights",),
+    ),
     "n53-only-checkpoints": (_only_checkpoints, ("checkpoint-10", "mstore import")),
 }
 

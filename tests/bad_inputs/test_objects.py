@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -75,7 +76,9 @@ def commit_of(manifest: ManifestId, message: str = "planted") -> Commit:
     return Commit((), manifest, "Eve", NOW, message)
 
 
-def plant_files(stand: Path, files: list[ManifestFile], *blobs: bytes, raw: bytes | None = None) -> None:
+def plant_files(
+    stand: Path, files: list[ManifestFile], *blobs: bytes, raw: bytes | None = None
+) -> None:
     """A branch `planted` whose manifest has these files, checks being for those who read."""
     store = opened(stand)
     with Transaction(store) as transaction:
@@ -124,7 +127,9 @@ def test_a_whole_id_is_64_lower_case_digits(mstore: Callable[..., Any], stand: P
             assert "HEAD" in err
     head.write_bytes(right)
     name = text.encode("utf-8")
-    (stand / ".mstore/store/refs/heads/odd").write_bytes(b"mstore-ref-1 1 commit " + name + b" " + b"0" * 16 + b"\n")
+    (stand / ".mstore/store/refs/heads/odd").write_bytes(
+        b"mstore-ref-1 1 commit " + name + b" " + b"0" * 16 + b"\n"
+    )
     mstore("show", "odd", code=4)
     mstore("fsck", code=4)
 
@@ -220,7 +225,9 @@ def _with_size(content: bytes, raw_size: int) -> tuple[FrameHead, list[Block]]:
     )
 
 
-def _stored(content: bytes, raw_size: int, stored: bytes, mode: Mode = Mode.PLANES) -> tuple[FrameHead, list[Block]]:
+def _stored(
+    content: bytes, raw_size: int, stored: bytes, mode: Mode = Mode.PLANES
+) -> tuple[FrameHead, list[Block]]:
     """A frame whose one block has chosen stored bytes, all its sums being right."""
     header = BlockHeader(
         len(stored), mode, 0, xxhash.xxh3_64_intdigest(stored), xxhash.xxh3_64_intdigest(content)
@@ -254,7 +261,9 @@ def test_lengths(mstore: Callable[..., Any], stand: Path, build: Callable[[], An
         for _ in store.stream(head.id):
             pass
     store.close()
-    file = ManifestFile("model.bin", "weights", len(CONTENT), (Segment(blob_id(CONTENT), 0, len(CONTENT)),))
+    file = ManifestFile(
+        "model.bin", "weights", len(CONTENT), (Segment(blob_id(CONTENT), 0, len(CONTENT)),)
+    )
     plant_files(stand, [file])
     with Unchanged(stand, stand / "out"):
         mstore("checkout", "planted", "--to", "to", code=4)
@@ -274,13 +283,17 @@ def test_n31_segments_beyond_their_blob(mstore: Callable[..., Any], stand: Path)
         assert not (stand / "to").exists()
 
 
-def test_n31_segments_beyond_their_blob_are_found_by_fsck(mstore: Callable[..., Any], stand: Path) -> None:
+def test_n31_segments_beyond_their_blob_are_found_by_fsck(
+    mstore: Callable[..., Any], stand: Path
+) -> None:
     segment = Segment(blob_id(b"0123456789"), 5, 6)
     plant_files(stand, [ManifestFile("model.bin", "weights", 6, (segment,))], b"0123456789")
     mstore("fsck", code=4)
 
 
-@numbered("segment", {"n31-the-first-half": (0, 5), "n31-the-second-half": (5, 5), "n31-the-middle": (3, 4)})
+@numbered(
+    "segment", {"n31-the-first-half": (0, 5), "n31-the-second-half": (5, 5), "n31-the-middle": (3, 4)}
+)
 def test_a_part_of_a_blob_is_well(
     mstore: Callable[..., Any], stand: Path, segment: tuple[int, int]
 ) -> None:
@@ -301,7 +314,12 @@ def test_n31_a_size_that_no_disk_has(mstore: Callable[..., Any], stand: Path) ->
     plant_files(stand, [ManifestFile("model.bin", "weights", 2**63 - 1, (segment,))], b"x")
     with Unchanged(stand, stand / "out"):
         mstore("checkout", "planted", "--to", "to", code=4)
-    for command in (["show", "planted"], ["ls", "planted"], ["log", "--all"], ["diff", "main", "planted"]):
+    for command in (
+        ["show", "planted"],
+        ["ls", "planted"],
+        ["log", "--all"],
+        ["diff", "main", "planted"],
+    ):
         code, _, err = mstore(*command, code=None)
         assert code in (0, 4), err
 
@@ -315,7 +333,10 @@ def _delta(content: bytes, base: bytes, depth: int) -> tuple[FrameHead, list[Blo
     return head, [block]
 
 
-@numbered("depths", {"n32-equal-depths": (1, 1), "n32-two-claim-each-other": (1, 2), "n32-deepest": (255, 255)})
+@numbered(
+    "depths",
+    {"n32-equal-depths": (1, 1), "n32-two-claim-each-other": (1, 2), "n32-deepest": (255, 255)},
+)
 def test_delta_bases_of_no_smaller_depth(
     mstore: Callable[..., Any], stand: Path, depths: tuple[int, int]
 ) -> None:
@@ -351,7 +372,8 @@ def test_n32_a_delta_of_itself_is_refused_by_the_reader(
         upload.publish(key)
     store.close()
     plant_files(
-        stand, [ManifestFile("m.bin", "weights", len(CONTENT), (Segment(blob_id(CONTENT), 0, len(CONTENT)),))]
+        stand,
+        [ManifestFile("m.bin", "weights", len(CONTENT), (Segment(blob_id(CONTENT), 0, len(CONTENT)),))],
     )
     mstore("checkout", "planted", "--to", "to", code=4)
     _, out, _ = mstore("fsck", code=4)
@@ -382,10 +404,8 @@ def test_n32_even_a_cycle_is_walked_once(store: Store, monkeypatch: pytest.Monke
     a, b = CommitId(b"\1" * 32), CommitId(b"\2" * 32)
     forged = {a: Commit((b,), EMPTY.id, "E", NOW, "a"), b: Commit((a,), EMPTY.id, "E", NOW, "b")}
     monkeypatch.setattr(store, "commit", forged.__getitem__)
-    try:
+    with contextlib.suppress(Corrupt):
         assert [id for id, _ in walk(store, [a])] == [a, b]
-    except Corrupt:
-        pass
 
 
 # -- 33: long chains
@@ -422,11 +442,15 @@ def _walk_a_chain(mstore: Callable[..., Any], stand: Path, length: int) -> None:
 
 
 def test_n33_a_long_chain_of_parents_is_walked_without_recursion(
-    mstore: Callable[..., Any], stand: Path
+    mstore: Callable[..., Any], stand: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twenty times what Python's recursion allows is as good as a million, and takes seconds."""
-    assert sys.getrecursionlimit() <= 2000
-    _walk_a_chain(mstore, stand, 10_000)
+    """Six times what Python's recursion allows finds recursion as well as a million would.
+
+    A million takes ten minutes, most of it to write them; 200,000 is among the slow tests.
+    """
+    monkeypatch.setattr(sys, "setrecursionlimit", lambda limit: pytest.fail("the limit was raised"))
+    assert sys.getrecursionlimit() <= 1000
+    _walk_a_chain(mstore, stand, 6_000)
 
 
 @pytest.mark.slow
@@ -461,7 +485,11 @@ def test_a_frame_that_inflates_past_its_size(
     code += "from mstore.cli import run; sys.exit(run(sys.argv[1:]))"
     for command in (["cat", "planted", "m.bin"], ["fsck"]):
         done = subprocess.run(
-            [sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", code, *command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 4, done.stderr
         assert "Traceback" not in done.stderr
@@ -498,7 +526,7 @@ ENCODINGS: dict[str, bytes] = {
     "n35-field-twice-other-value": _map(("time", [1, 0]), *_commit_pairs()),
     "n35-unsorted": _map(*reversed(_commit_pairs())),
     "n35-critical-field": _map(*_commit_pairs(Expires=1)),
-    "n35-a-critical-field-of-another-script": _map(*_commit_pairs(**{"\u00c4nderung": 1})),
+    "n35-a-critical-field-of-another-script": _map(*_commit_pairs(Änderung=1)),
     "n35-long-integer": commit_of(EMPTY.id).encoded.replace(
         cbor2.dumps("time") + b"\x82", cbor2.dumps("time") + b"\x98\x02"
     ),
@@ -515,13 +543,19 @@ ENCODINGS: dict[str, bytes] = {
     "n35-array-of-4-billion": b"\x9a\xff\xff\xff\xff",
     "n35-string-of-2**62": b"\x7b\x40\0\0\0\0\0\0\0",
     "n35-bad-UTF-8": b"\xa1\x61\xff\x01",
-    "n35-another-NaN": _map(*_commit_pairs(x=0)).replace(cbor2.dumps("x") + b"\0", cbor2.dumps("x") + b"\xf9\x7e\x01"),
+    "n35-another-NaN": _map(*_commit_pairs(x=0)).replace(
+        cbor2.dumps("x") + b"\0", cbor2.dumps("x") + b"\xf9\x7e\x01"
+    ),
     "n35-wide-float": _map(*_commit_pairs(x=0)).replace(
         cbor2.dumps("x") + b"\0", cbor2.dumps("x") + b"\xfb" + struct.pack(">d", 1.0)
     ),
-    "n35-undefined": _map(*_commit_pairs(x=0)).replace(cbor2.dumps("x") + b"\0", cbor2.dumps("x") + b"\xf7"),
+    "n35-undefined": _map(*_commit_pairs(x=0)).replace(
+        cbor2.dumps("x") + b"\0", cbor2.dumps("x") + b"\xf7"
+    ),
     "n35-bignum": _map(*_commit_pairs(x=2**70)),
-    "n35-simple-value": _map(*_commit_pairs(x=0)).replace(cbor2.dumps("x") + b"\0", cbor2.dumps("x") + b"\xe5"),
+    "n35-simple-value": _map(*_commit_pairs(x=0)).replace(
+        cbor2.dumps("x") + b"\0", cbor2.dumps("x") + b"\xe5"
+    ),
     "n35-time-out-of-range": _map(*_commit_pairs(time=[2**63, 0])),
     "n35-zone-out-of-range": _map(*_commit_pairs(time=[0, 100_000])),
     "n35-short-parent": _map(*_commit_pairs(parents=[b"\1" * 31])),
@@ -540,7 +574,12 @@ def test_encodings(mstore: Callable[..., Any], stand: Path, encoded: bytes) -> N
     write_pack(store, planted(id, encoded), planted(EMPTY.id, EMPTY.encoded))
     point(store, id)
     store.close()
-    for command in (["log", "planted"], ["show", "planted"], ["log", "--all"], ["checkout", "planted", "--to", "to"]):
+    for command in (
+        ["log", "planted"],
+        ["show", "planted"],
+        ["log", "--all"],
+        ["checkout", "planted", "--to", "to"],
+    ):
         code, _, err = mstore(*command, code=None)
         assert code in (4, 6), err
     assert not (stand / "to").exists()
@@ -580,16 +619,24 @@ def test_encodings_of_manifests(mstore: Callable[..., Any], stand: Path, plain: 
         Manifest.decode(raw)
     plant_files(stand, [], raw=raw)
     with Unchanged(stand, stand / "out"):
-        for command in (["checkout", "planted"], ["checkout", "planted", "--to", "to"], ["ls", "planted"]):
+        for command in (
+            ["checkout", "planted"],
+            ["checkout", "planted", "--to", "to"],
+            ["ls", "planted"],
+        ):
             mstore(*command, code=6)
     mstore("fsck", code=4)
 
 
-def test_n35_metadata_cannot_make_an_encoding_that_has_tags(mstore: Callable[..., Any], stand: Path) -> None:
+def test_n35_metadata_cannot_make_an_encoding_that_has_tags(
+    mstore: Callable[..., Any], stand: Path
+) -> None:
     """docs/format.md 4: no tags. An integer beyond 64 bits would need one (a bignum)."""
     (stand / "meta.json").write_text('{"seed": 123456789012345678901234567890}')
     for more in (["--meta", "seed=123456789012345678901234567890"], ["--meta-file", "meta.json"]):
-        code, out, err = mstore("commit", "out", "--allow-empty", "--branch", "b", "--json", *more, code=None)
+        code, out, err = mstore(
+            "commit", "out", "--allow-empty", "--branch", "b", "--json", *more, code=None
+        )
         if code == 0:
             store = opened(stand)
             encoded = store.get(CommitId.parse(json.loads(out)["id"]))
@@ -620,7 +667,12 @@ def test_torn_refs(mstore: Callable[..., Any], stand: Path, tear: Callable[[byte
     right = ref.read_bytes()
     ref.write_bytes(tear(right))
     with Unchanged(stand, stand / "out"):
-        for command in (["log"], ["show", "main"], ["status"], ["commit", "out", "--allow-empty", "-m", "x"]):
+        for command in (
+            ["log"],
+            ["show", "main"],
+            ["status"],
+            ["commit", "out", "--allow-empty", "-m", "x"],
+        ):
             _, _, err = mstore(*command, code=4)
             assert "refs/heads/main" in err and "fsck" in err
         mstore("cat", "well", "config.json")
@@ -775,7 +827,9 @@ LINKS: dict[str, Callable[[Path], Path]] = {
 
 
 @numbered("place", LINKS)
-def test_links_in_a_store(mstore: Callable[..., Any], stand: Path, place: Callable[[Path], Path]) -> None:
+def test_links_in_a_store(
+    mstore: Callable[..., Any], stand: Path, place: Callable[[Path], Path]
+) -> None:
     """Whoever can plant a link must not make us read, or write, elsewhere."""
     store = stand / ".mstore/store"
     mstore("checkout", "-b", "lora/r8")
@@ -794,7 +848,15 @@ def test_links_in_a_store(mstore: Callable[..., Any], stand: Path, place: Callab
     assert listing(stand / "elsewhere") == before, "nothing was written through the link"
 
 
-@numbered("name", {"n39-logs": "logs", "n39-log-of-a-branch": "logs/heads/main", "n39-tmp": "tmp", "n39-locks": "locks"})
+@numbered(
+    "name",
+    {
+        "n39-logs": "logs",
+        "n39-log-of-a-branch": "logs/heads/main",
+        "n39-tmp": "tmp",
+        "n39-locks": "locks",
+    },
+)
 def test_nothing_is_written_through_links(mstore: Callable[..., Any], stand: Path, name: str) -> None:
     _link(stand / ".mstore/store" / name, stand / "elsewhere/thing")
     before = listing(stand / "elsewhere")
@@ -851,7 +913,9 @@ def test_n40_two_blobs_of_one_xxh3_are_two(mstore: Callable[..., Any], stand: Pa
     assert [t["name"] for t in json.loads(out)["tensors"]["changed"]] == ["a"]
 
 
-def test_n40_bytes_swapped_for_others_of_one_xxh3_are_found(mstore: Callable[..., Any], stand: Path) -> None:
+def test_n40_bytes_swapped_for_others_of_one_xxh3_are_found(
+    mstore: Callable[..., Any], stand: Path
+) -> None:
     """Whoever edits a pack can keep every checksum right; ids are what cannot be kept."""
     one, other = collision()
     save_tensors(stand / "twin/model.safetensors", {"a": np.frombuffer(one, np.uint8)})
@@ -911,7 +975,9 @@ def test_flipped_bytes(mstore: Callable[..., Any], stand: Path, place: Callable[
         assert not (stand / "second").exists()
 
 
-@numbered("left", {"n41-empty": 0, "n41-cut-to-a-byte": 1, "n41-cut-in-half": 0.5, "n41-one-byte-short": -1})
+@numbered(
+    "left", {"n41-empty": 0, "n41-cut-to-a-byte": 1, "n41-cut-in-half": 0.5, "n41-one-byte-short": -1}
+)
 def test_packs_cut_short(mstore: Callable[..., Any], stand: Path, left: float) -> None:
     first = contents(stand / "out")
     pack = _two_packs(mstore, stand)
@@ -930,7 +996,7 @@ def test_n41_without_a_catalog_too(mstore: Callable[..., Any], stand: Path) -> N
     os.truncate(pack, 100)
     for file in (stand / ".mstore/cache").iterdir():
         file.unlink()
-    code, _, err = mstore("log", code=4)
+    _code, _, err = mstore("log", code=4)
     assert pack.name[:12] in err
     (out,) = json.loads(mstore("log", "main@{1}", "--json")[1])
     assert out["message"] == "right"

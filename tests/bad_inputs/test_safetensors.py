@@ -33,7 +33,7 @@ def test_is_refused(mstore: Callable[..., Any], stand: Path, case: Any) -> None:
     _, build, _, fragment = case
     write(stand / "bad", build())
     with Unchanged(stand, stand / "out", stand / "bad"):
-        code, out, err = mstore("commit", "bad", "-m", "no", code=6)
+        _code, out, err = mstore("commit", "bad", "-m", "no", code=6)
     assert out == ""
     assert "bad/model.safetensors" in err
     assert fragment in err
