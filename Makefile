@@ -22,7 +22,7 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py $(if $(MODEL),--model $(MODEL))
 
 test: $(READY)
-	$(BIN)/python -m pytest tests/test_architecture.py tests/unit tests/property tests/conformance tests/damage tests/compat tests/cli -n 2
+	$(BIN)/python -m pytest tests/test_architecture.py tests/unit tests/property tests/conformance tests/damage tests/compat tests/cli tests/bad_inputs -n 2
 	$(BIN)/python -m pytest tests/hf
 
 test-quick: $(READY)

@@ -137,7 +137,7 @@ class _LocalUpload:
 
     def __init__(self, backend: LocalBackend) -> None:
         self._backend = backend
-        self._path = backend.root / "tmp" / f"{os.urandom(12).hex()}.tmp"
+        self._path = backend.path("tmp/x").parent / f"{os.urandom(12).hex()}.tmp"
         self._poisoned = False
         self._synced = False
         self._parts: list[Buffer] = []
@@ -147,6 +147,8 @@ class _LocalUpload:
                 self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, backend.file_mode
             )
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if backend.shared:
+                os.fchmod(self._descriptor, backend.file_mode)
         except OSError as error:
             raise _failed(error, f"cannot write in {backend.root}") from error
 
@@ -251,10 +253,29 @@ class LocalBackend:
         self._open: OrderedDict[str, _OpenFile] = OrderedDict()
         self._guard = threading.Lock()
         self._held = threading.local()
+        self._folders: set[str] = set()
 
     def path(self, key: str) -> Path:
-        """Where a key lies."""
-        return self.root.joinpath(*key.split("/"))
+        """Where a key lies.
+
+        Raises:
+            Corrupt: a folder on the way is a symbolic link.
+        """
+        *folders, name = key.split("/")
+        path = self.root
+        for folder in folders:
+            path /= folder
+            # A folder once seen to be one is not looked at again: packs are read thousands of times.
+            if str(path) not in self._folders:
+                try:
+                    status = os.lstat(path)
+                except OSError:
+                    break
+                if stat.S_ISLNK(status.st_mode):
+                    raise Corrupt(str(path), "is a symbolic link, which a store never holds")
+                if stat.S_ISDIR(status.st_mode):
+                    self._folders.add(str(path))
+        return self.root.joinpath(*folders, name)
 
     # -- reading
 
@@ -339,6 +360,10 @@ class LocalBackend:
             folder = folders.pop()
             self.observe("list", folder)
             try:
+                if self.path(folder).is_symlink():
+                    raise Corrupt(
+                        str(self.path(folder)), "is a symbolic link, which a store never holds"
+                    )
                 with os.scandir(self.path(folder)) as found:
                     entries = sorted(found, key=lambda e: e.name)
             except OSError as error:
@@ -359,7 +384,7 @@ class LocalBackend:
 
     def stamp(self, prefix: str) -> int | None:
         try:
-            return os.stat(self.path(prefix), follow_symlinks=False).st_mtime_ns
+            return os.stat(self.path(f"{prefix}/x").parent, follow_symlinks=False).st_mtime_ns
         except OSError:
             return None
 
@@ -405,6 +430,7 @@ class LocalBackend:
                     os.unlink(self.path(key))
                     self.observe("fsync-folder", key)
                     fsync_folder(self.path(key).parent)
+                    self._prune(key)
                 else:
                     self._replace(key, content)
             except OSError as error:
@@ -413,7 +439,8 @@ class LocalBackend:
 
     def _replace(self, key: str, content: bytes) -> None:
         self._folder(key)
-        temporary = self.root / "tmp" / f"{os.urandom(12).hex()}.tmp"
+        temporary = self.path(f"tmp/{os.urandom(12).hex()}.tmp")
+        self._make_way(self.path(key))
         replace_file(
             self.path(key),
             content,
@@ -422,6 +449,27 @@ class LocalBackend:
             exact_mode=self.shared,
             observe=lambda call: self.observe(call, key),
         )
+
+    def _prune(self, key: str) -> None:
+        """Remove the empty folders above a key that is gone, down to those that `create` makes."""
+        folder = self.path(key).parent
+        for _ in range(key.count("/") - 2):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                return
+            self._folders.discard(str(folder))
+            folder = folder.parent
+
+    @staticmethod
+    def _make_way(path: Path) -> None:
+        """Remove folders that deleted refs left behind, where a ref is to be: `a/b` gone, then `a`."""
+        if path.is_symlink():
+            raise Corrupt(str(path), "is a symbolic link, which a store never holds")
+        if path.is_dir():
+            for folder, _, _ in os.walk(path, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
 
     def delete(self, key: str) -> None:
         self.observe("unlink", key)
@@ -445,8 +493,14 @@ class LocalBackend:
             return
         try:
             descriptor = os.open(
-                self.root / "locks" / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self.file_mode
+                self.path(f"locks/{name}"),
+                os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
+                self.file_mode,
             )
+            if self.shared:
+                # Whoever made the file opens it to the group; the others may not, and need not.
+                with contextlib.suppress(OSError):
+                    os.fchmod(descriptor, self.file_mode)
         except OSError as error:
             raise _failed(error, f"cannot lock {self.root}") from error
         try:

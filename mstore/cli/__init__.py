@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -38,6 +39,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except MStoreError as error:
         complain(error.message, error.hint)
         return error.exit_code
+    except SystemExit as error:
+        # click meets a closed pipe itself: it mutes stdout and leaves with 1.
+        if "PacifyFlush" in type(sys.stdout).__name__:
+            return PIPE_CLOSED
+        return error.code if isinstance(error.code, int) else 1
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -50,6 +56,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough (`mstore log | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+    except OSError as error:
+        # Those of stores and files were translated where they were met: what is left is our output.
+        complain(f"cannot write the output: {error.strerror or error}")
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         if os.environ.get("MSTORE_DEBUG"):
             raise

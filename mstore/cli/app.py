@@ -7,6 +7,7 @@ Command modules import nothing but click at their top, so that `--help` and
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mstore.repository import Repository
+
+
+_LIKE_AN_ID = re.compile(r"[0-9a-f]{4,64}(?![0-9a-z])")
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,32 @@ def settings() -> Settings:
     return found if found is not None else Settings(None, None, None)
 
 
-def repo() -> Repository:
-    """The repository of the running command, closed when it ends."""
+def repo(*revisions: str | None) -> Repository:
+    """The repository of the running command, closed when it ends.
+
+    A revision that is both a name and the beginning of an id is warned of here,
+    so that every command does.
+    """
     context = click.get_current_context()
     opened = settings().open()
     context.call_on_close(opened.close)
+    for revision in revisions:
+        if revision is not None and _LIKE_AN_ID.match(revision):
+            _warn_of(opened, revision)
     return opened
+
+
+def _warn_of(opened: Repository, revision: str) -> None:
+    from mstore.cli.output import warn
+    from mstore.errors import MStoreError
+    from mstore.ops.revision import resolve
+
+    try:
+        warning = resolve(opened.place, revision).warning
+    except MStoreError:
+        return  # The command itself says what is wrong.
+    if warning is not None:
+        warn(warning)
 
 
 class Revision(click.ParamType[str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from mstore.ops.commit import CommitResult
     from mstore.ops.importing import ImportResult, PlannedImport
 
+_FLOAT = re.compile(
+    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE
+)
 META = click.option(
     "--meta",
     "meta",
@@ -48,10 +52,9 @@ def read_metrics(pairs: tuple[str, ...]) -> dict[str, float]:
         key, equals, text = pair.partition("=")
         if not equals or not key:
             raise click.UsageError(f"--metric {pair!r}: must be NAME=NUMBER")
-        try:
-            found[key] = float(text)
-        except ValueError:
-            raise click.UsageError(f"--metric {pair!r}: {text!r} is not a number") from None
+        if not _FLOAT.fullmatch(text):
+            raise click.UsageError(f"--metric {pair!r}: {text!r} is not a number")
+        found[key] = float(text)
     return found
 
 
@@ -328,7 +331,7 @@ mstore note r8~1 --meta verdict="best so far"
 @META
 def note(rev: str, metric: tuple[str, ...], meta: tuple[str, ...]) -> None:
     """Add metrics or metadata to a version later; its id stays."""
-    opened = repo()
+    opened = repo(rev)
     made = opened.note(rev, metrics=read_metrics(metric), metadata=read_pairs(meta))
     click.echo(f"Noted on {opened.resolve(rev).short} ({made.short})")
 
@@ -356,6 +359,9 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
 
     opened = repo()
     planned = plan_import([Path(f) for f in folders], branch=branch)
+    for item in planned:
+        if item.warning is not None:
+            warn(item.warning)
     if dry_run:
         result = ImportResult(planned=planned, size_bytes=sum(p.size_bytes for p in planned))
         if not as_json:

@@ -95,7 +95,7 @@ def table(entries: list[LogEntry], columns: tuple[str, ...], *, chosen: bool) ->
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in shown:
         made.add_column(
-            column.replace("_", " "),
+            escaped(column.replace("_", " ")),
             justify="right" if column in _RIGHT else "left",
             no_wrap=column != "message",
             overflow="fold" if column == "message" else "ellipsis",
@@ -120,7 +120,7 @@ def plain(entries: Iterable[LogEntry], columns: tuple[str, ...], *, chosen: bool
     for entry in first:
         for column in shown:
             widths[column] = min(60, max(widths[column], len(cell(entry, column))))
-    yield "  ".join(_padded(c.replace("_", " "), c, widths) for c in shown).rstrip()
+    yield "  ".join(_padded(escaped(c.replace("_", " ")), c, widths) for c in shown).rstrip()
     for entry in chain(first, rest):
         yield "  ".join(_padded(cell(entry, c), c, widths) for c in shown).rstrip()
 

@@ -53,7 +53,7 @@ def log(
     from mstore.ops.log import elsewhere
     from mstore.ops.log import log as read_log
 
-    opened = repo()
+    opened = repo(rev)
     place = opened.place
     found = read_log(place, rev, everything=everything)
     entries: Iterator[LogEntry] = islice(found.entries, count)
@@ -97,7 +97,7 @@ mstore show r8~1 --json
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(rev: str, as_json: bool) -> None:
     """One version in full: message, metadata, metrics, files, notes."""
-    opened = repo()
+    opened = repo(rev)
     found = opened.show(rev)
     if as_json:
         from mstore.ops.show import plain_file
@@ -178,7 +178,7 @@ def ls(rev: str, tensors: bool, as_json: bool) -> None:
     from mstore.ops.show import plain_file
     from mstore.ops.text import escaped, size
 
-    opened = repo()
+    opened = repo(rev)
     if tensors:
         found = opened.tensors(rev)
         if as_json:
@@ -217,7 +217,7 @@ mstore cat HEAD~1 model.safetensors > old.safetensors
 @click.argument("path")
 def cat(rev: str, path: str) -> None:
     """The bytes of one file of a version, to stdout."""
-    parts = repo().cat(rev, path)
+    parts = repo(rev).cat(rev, path)
     out = sys.stdout.buffer
     for part in parts:
         out.write(part)
@@ -240,7 +240,7 @@ def _sides(a: str | None, b: str | None) -> tuple[Place | None, Any, Any]:
 
     one, other = folder(a), folder(b)
     try:
-        place: Place | None = repo().place
+        place: Place | None = repo(a, b).place
     except NoStore:
         # Two folders need no store: the plainest question has the plainest answer.
         if a is None or b is None or not (os.path.isdir(a) and os.path.isdir(b)):
@@ -327,7 +327,7 @@ mstore du HEAD r8~1
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def du(revs: tuple[str, ...], as_json: bool) -> None:
     """Why versions cost what they cost: bytes shared, new, stored, as deltas."""
-    found = repo().du(*revs)
+    found = repo(*revs).du(*revs)
     if as_json:
         from dataclasses import asdict
 

@@ -81,6 +81,14 @@ def checkout(
         click.echo(result.load)
 
 
+def _check_name(name: str | None, delete: bool, rename: str | None, force: bool) -> None:
+    """Refuse options that say what to do without saying to what, or two things at once."""
+    if name is None and (delete or rename is not None or force):
+        raise click.UsageError("NAME is missing")
+    if delete and (rename is not None or force):
+        raise click.UsageError("--delete goes with no other option")
+
+
 def _name_command(kind: str) -> Callable[[_F], _F]:
     """Options that branch and tag share."""
 
@@ -115,7 +123,8 @@ def branch(
     """List branches; make, move, rename or delete one."""
     from mstore.ops.text import age, escaped
 
-    opened = repo()
+    _check_name(name, delete, rename, force)
+    opened = repo(rev)
     if name is None:
         found = opened.list_branches()
         if as_json:
@@ -157,7 +166,8 @@ def tag(
     """List tags; make, move, rename or delete one."""
     from mstore.ops.text import escaped
 
-    opened = repo()
+    _check_name(name, delete, rename, force)
+    opened = repo(rev)
     if name is None:
         found = opened.list_tags()
         if as_json:

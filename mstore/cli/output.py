@@ -65,7 +65,16 @@ def page(lines: Iterable[str]) -> None:
         return
     # As git sets it: quit if it fits the screen, keep colours, do not clear.
     os.environ.setdefault("LESS", "FRX")
-    click.echo_via_pager(line + "\n" for line in lines)
+    colours = click.get_current_context().color is not False
+    click.echo_via_pager(_joined(lines), color=colours)
+
+
+def _joined(lines: Iterable[str]) -> Iterator[str]:
+    """Lines with breaks between them: the pager adds the last one."""
+    first = True
+    for line in lines:
+        yield line if first else "\n" + line
+        first = False
 
 
 class _Bar:

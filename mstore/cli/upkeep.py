@@ -118,6 +118,8 @@ def config(key: str | None, value: str | None, unset: bool, as_json: bool) -> No
 
     workspace = repo().place.need_workspace("config")
     if key is None:
+        if unset:
+            raise UsageError("--unset needs a KEY")
         values = workspace.config()
         if as_json:
             show_json(values)

@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from mstore.objects import Layout
 
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/v1"
-_WEIGHT_ENDINGS: Final = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".onnx", ".h5", ".msgpack")
+_WEIGHT_ENDINGS: Final = (
+    ".safetensors",
+    ".bin",
+    ".pt",
+    ".pth",
+    ".gguf",
+    ".onnx",
+    ".h5",
+    ".msgpack",
+    ".ckpt",
+    ".distcp",
+)
 _TORCH_ENDINGS: Final = (".pt", ".pth", ".bin", ".ckpt")
 
 

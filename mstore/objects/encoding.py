@@ -30,7 +30,10 @@ def _check(value: Any, depth: int) -> None:
             if type(key) is not str:
                 raise BadEncoding("object", f"has a map key that is not text: {key!r}")
             _check(item, depth + 1)
-    elif kind not in (bytes, str, int, float, bool, type(None)):
+    elif kind is int:
+        if not -(2**64) <= value < 2**64:
+            raise BadEncoding("object", f"holds the integer {str(value)[:40]}, which 64 bits do not")
+    elif kind not in (bytes, str, float, bool, type(None)):
         raise BadEncoding("object", f"holds a {kind.__name__}, which has no encoding here")
 
 

@@ -8,28 +8,34 @@ what it would lose refuses it, and `--force` keeps a copy of that for `undo`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mstore.backend import fsync_folder
-from mstore.errors import BadPath, Conflict, Dirty, StorageFailed, UsageError
+from mstore.errors import BadPath, Conflict, Dirty, MStoreError, StorageFailed, UsageError
+from mstore.formats import check_index
 from mstore.objects import Commit, CommitId, Manifest, ManifestFile
 from mstore.ops.paste import base_source, line_that_loads
 from mstore.ops.place import Place, ref_move, shown
 from mstore.ops.restore import (
     Destination,
+    bring_back,
     check_paths,
     discard,
+    in_the_way,
+    move_in,
     move_out,
     put_in_place,
-    remove,
+    set_aside,
     write_staged,
 )
 from mstore.ops.revision import resolve
 from mstore.ops.status import changes_between, compare_folder
+from mstore.ops.stored import StoredFolder
 from mstore.ops.text import escaped
 from mstore.ops.tree import Tree, read_folder
 from mstore.store import check_ref_name
@@ -121,6 +127,9 @@ def checkout(
     warnings = [resolved.warning] if resolved.warning else []
     commit = place.store.commit(resolved.id)
     manifest = place.store.manifest(commit.manifest)
+    if any(f.path.endswith(".index.json") for f in manifest.files):
+        # An index is input: one that leads out of its folder is not written anywhere.
+        check_index(StoredFolder(place.store, manifest), allow_incomplete=True)
     if to is not None:
         if new_branch is not None:
             raise UsageError(
@@ -135,29 +144,34 @@ def checkout(
     load: str | None = None
     base: Path | None = None
     if result.path is not None:
-        load, base = _to_paste(place, commit, manifest, result.path, progress)
+        load, base, warning = _to_paste(place, commit, manifest, result.path, progress)
+        warnings += [warning] if warning else []
     return replace(result, warnings=(*warnings, *result.warnings), load=load, base=base)
 
 
 def _to_paste(
     place: Place, commit: Commit, manifest: Manifest, path: Path, progress: Progress | None
-) -> tuple[str | None, Path | None]:
-    """The line that loads what was written; the base that it needs is written beside it."""
+) -> tuple[str | None, Path | None, str | None]:
+    """The line that loads what was written, the base written beside it for that, and a warning."""
     source = base_source(place.store, commit, manifest)
     base: Path | None = None
+    warning: str | None = None
     if source is not None and source.commit is not None:
         base = path.with_name(f"{path.name}-base")
         wanted = place.store.manifest(place.store.commit(source.commit).manifest)
-        if not base.exists():
-            check_paths(wanted.files)
-            _write_beside(place, wanted, base, progress)
-        elif changes_between(read_folder(base, apart=_apart(place)), wanted):
-            raise Conflict(
-                f"{base} is where the base of this adapter would go, and holds something else",
-                hint=f"the adapter itself is in {path};"
-                f" its base: `mstore checkout {source.commit.short} --to DIR`",
+        try:
+            if not os.path.lexists(base):
+                _write_beside(place, wanted, base, progress)
+            elif base.is_symlink() or changes_between(read_folder(base, apart=_apart(place)), wanted):
+                raise Conflict(f"{shown(base)} holds something else")
+        except MStoreError as error:
+            # The version itself is there; only the line cannot be made to work.
+            warning = (
+                f"the base of this adapter was not written: {error.message};"
+                f" `mstore checkout {source.commit.short} --to DIR` writes it"
             )
-    return line_that_loads(place.store, manifest, path, source, base), base
+            base = None
+    return line_that_loads(place.store, manifest, path, source, base), base, warning
 
 
 # -- into a folder
@@ -189,15 +203,17 @@ def _checkout_to(
         return CheckoutResult(id=id, commit=commit, path=to, written=len(manifest.files))
     tree = read_folder(to, apart=_apart(place))
     unknown = tuple(p for p, e in tree.entries.items() if not _store_has(place, e))
+    occupied = _occupied(to, tree, manifest)
+    unknown = (*unknown, *occupied)
     if unknown and not force:
         raise Dirty(
             f"{shown(to)} holds {_count(unknown, 'file')} that no commit has: {_some(unknown)}",
             unknown,
             hint="--force replaces them and keeps a copy for `mstore undo`; or choose another folder",
         )
-    plan = _plan(tree, manifest, back_up=tuple(tree.entries) if unknown else ())
+    plan = _plan(tree, manifest, back_up=tuple(tree.entries) if unknown else (), occupied=occupied)
     number = place.workspace.next_operation() if place.workspace is not None else 0
-    backup = _apply(place, plan, to, number, progress)
+    backup = _apply(place, plan, manifest, to, number, progress)
     if place.workspace is not None and plan.back_up:
         place.workspace.remember(
             Operation(
@@ -245,6 +261,7 @@ def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress
                 place.store, manifest.files, destination, progress=_counted(manifest.files, progress)
             )
             put_in_place(destination, staged)
+            discard(destination, staged)
         try:
             os.rename(beside, to)
         except OSError as error:
@@ -255,7 +272,16 @@ def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress
         raise
 
 
-def _plan(tree: Tree, manifest: Manifest, *, back_up: tuple[str, ...]) -> _Plan:
+def _occupied(folder: Path, tree: Tree, manifest: Manifest) -> tuple[str, ...]:
+    """Ignored files that lie where the version has files: nobody else has them."""
+    with Destination(folder) as destination:
+        paths = [f.path for f in manifest.files]
+        return in_the_way(destination, paths, tree.entries, tree.found.left_out)
+
+
+def _plan(
+    tree: Tree, manifest: Manifest, *, back_up: tuple[str, ...], occupied: tuple[str, ...] = ()
+) -> _Plan:
     write = tuple(
         f
         for f in manifest.files
@@ -265,13 +291,22 @@ def _plan(tree: Tree, manifest: Manifest, *, back_up: tuple[str, ...]) -> _Plan:
     gone = tuple(p for p in tree.entries if p not in target)
     touched = {f.path for f in write} | set(gone)
     keep = len(manifest.files) - len(write)
-    return _Plan(write, gone, keep, tuple(p for p in back_up if p in touched))
+    return _Plan(write, gone, keep, (*(p for p in back_up if p in touched), *occupied))
 
 
 def _apply(
-    place: Place, plan: _Plan, folder: Path, number: int, progress: Progress | None
+    place: Place,
+    plan: _Plan,
+    manifest: Manifest,
+    folder: Path,
+    number: int,
+    progress: Progress | None,
 ) -> Path | None:
-    """Carry a plan out; gives the folder of the copies kept, if any."""
+    """Carry a plan out; gives the folder of the copies kept, if any.
+
+    What fails before the first rename leaves everything as it was; what fails
+    later brings the copies back, and nothing that only the user had is lost.
+    """
     backup: Path | None = None
     if plan.back_up:
         # Beside a store without a workspace, the copies lie next to the folder.
@@ -284,8 +319,9 @@ def _apply(
             else f"{folder.name}.replaced-{os.urandom(4).hex()}"
         )
         backup = root / name
+    moved: list[str] = []
     with Destination(folder) as destination:
-        check_paths(plan.write, destination)
+        check_paths(manifest.files, destination)
         staged = write_staged(
             place.store, plan.write, destination, progress=_counted(plan.write, progress)
         )
@@ -293,12 +329,18 @@ def _apply(
             if backup is not None:
                 for path in plan.back_up:
                     move_out(destination, path, backup / path)
+                    moved.append(path)
+            # Out of the way first: where a file was, the version may have a folder.
+            set_aside(destination, staged, plan.remove)
+            put_in_place(destination, staged)
         except BaseException:
+            bring_back(destination, staged, plan.remove)
             discard(destination, staged)
+            for path in moved:
+                with contextlib.suppress(MStoreError, OSError):
+                    move_in(cast("Path", backup) / path, destination, path)
             raise
-        put_in_place(destination, staged)
-        for path in plan.remove:
-            remove(destination, path)
+        discard(destination, staged)
     return backup
 
 
@@ -401,11 +443,11 @@ def _replace_files(
     force: bool,
     progress: Progress | None,
 ) -> tuple[_Plan, Path | None]:
+    if folder.is_symlink():
+        raise BadPath(str(folder), "is a symbolic link; checkout writes into folders only")
     if not folder.exists():
         _write_beside(place, manifest, folder, progress)
         return _Plan(manifest.files, (), 0, ()), None
-    if folder.is_symlink():
-        raise BadPath(str(folder), "is a symbolic link; checkout writes into folders only")
     tree, changes = compare_folder(place, folder, at)
     # A file that already is what the version wants is no loss.
     target = manifest.by_path
@@ -414,15 +456,16 @@ def _replace_files(
         for p in (*changes.added, *changes.changed)
         if p not in target or tree.entries[p].segments != target[p].segments
     )
-    if (lost or changes.removed) and not force:
-        paths = (*lost, *changes.removed)
+    occupied = _occupied(folder, tree, manifest)
+    if (lost or occupied or changes.removed) and not force:
+        paths = (*lost, *occupied, *changes.removed)
         raise Dirty(
             f"{shown(folder)} has changes that no commit holds: {_some(paths)}",
             paths,
             hint="`mstore commit` keeps them; --force replaces them and keeps a copy for `mstore undo`",
         )
-    plan = _plan(tree, manifest, back_up=lost)
-    return plan, _apply(place, plan, folder, number, progress)
+    plan = _plan(tree, manifest, back_up=lost, occupied=occupied)
+    return plan, _apply(place, plan, manifest, folder, number, progress)
 
 
 def _some(paths: tuple[str, ...]) -> str:
@@ -468,4 +511,4 @@ def put_back(
         write=tuple(f for f in plan.write if f.path in only),
         remove=tuple(p for p in plan.remove if p in only),
     )
-    _apply(place, plan, folder, 0, None)
+    _apply(place, plan, target, folder, 0, None)

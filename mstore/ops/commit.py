@@ -38,6 +38,7 @@ from mstore.ops.environment import environment
 from mstore.ops.place import Place, ref_move, shown
 from mstore.ops.revision import resolve
 from mstore.ops.sizes import sizes_of, sizes_of_commit
+from mstore.ops.text import storable
 from mstore.ops.tree import (
     FindBase,
     Tree,
@@ -293,7 +294,9 @@ def _branch(place: Place, options: CommitOptions) -> tuple[str, CommitId | None,
             raise Conflict(f"branch {branch!r} exists, so it cannot begin at {options.start!r}")
         return branch, tip, False
     if options.start is not None:
+        place.store.refs.check_new(f"heads/{branch}")
         return branch, resolve(place, options.start).id if options.start else None, True
+    place.store.refs.check_new(f"heads/{branch}")
     return branch, place.head_commit(), True
 
 
@@ -371,7 +374,7 @@ def _noted(
         if new:
             payload["metrics"] = new
         if more:
-            payload["metadata"] = more
+            payload["metadata"] = storable(more)
         note = add_note(place.store, parent_id, FACTS, payload, place.move("note", "later facts"))
     return CommitResult(
         id=parent_id,
@@ -453,7 +456,8 @@ def _metadata(facts: Facts, options: CommitOptions) -> dict[str, Any]:
         recorded["without"] = sorted(options.without)
     if "recorded" in options.metadata:
         raise UsageError("the metadata key 'recorded' is mstore's own", hint="choose another name")
-    return {**options.metadata, "recorded": recorded}
+    whole: dict[str, Any] = storable({**options.metadata, "recorded": recorded})
+    return whole
 
 
 def adapter_of(facts: Facts) -> AdapterFacts | None:

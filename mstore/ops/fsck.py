@@ -332,6 +332,12 @@ def _check_manifest(
             if not _is_readable(store, findings, segment.blob):
                 tensor = f" tensor {tensors[position]!r}" if position in tensors else ""
                 affected.setdefault(segment.blob, []).append(f"{id.short}:{file.path}{tensor}")
+            elif segment.offset + segment.length > (store.size_of(segment.blob) or 0):
+                findings.problem(
+                    f"manifest {manifest.id.short}",
+                    f"{file.path} needs bytes beyond the end of blob {segment.blob.short}"
+                    f" (of commit {id.short})",
+                )
             position += segment.length
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import NotFound, Refused
-from mstore.formats import role_of
+from mstore.formats import read_json_object, role_of
 from mstore.objects import MODEL_ROLES
 from mstore.ops.commit import CommitOptions, CommitResult, Progress, commit
 from mstore.ops.sizes import sizes_of_commit
@@ -42,6 +42,7 @@ class PlannedImport:
         order: what it was sorted by, for people.
         size_bytes: bytes in it.
         metadata_path: a JSON file beside it that belongs to it, or None.
+        warning: what is wrong with that file, whose facts are then absent, or None.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class PlannedImport:
     order: str
     size_bytes: int
     metadata_path: Path | None
+    warning: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +97,12 @@ def plan_import(folders: list[Path], *, branch: str | None = None) -> tuple[Plan
             inside = []  # a model with adapters in sub-folders is one version
         if not found and not inside:
             raise Refused(str(folder), "holds no checkpoints: no folder in it has weights")
-        name = branch or _branch_name(folder)
+        name = check_ref_name(branch) if branch is not None else _branch_name(folder)
         ordered = sorted(inside, key=_order)
         # What `save_model` wrote into the parent itself is the last version.
         for path in [*ordered, *found]:
-            planned.append(
-                PlannedImport(path, name, _order_shown(path), _size(path), _metadata_beside(path))
-            )
+            beside, warning = _metadata_beside(path)
+            planned.append(PlannedImport(path, name, _order_shown(path), _size(path), beside, warning))
     return tuple(planned)
 
 
@@ -230,14 +231,20 @@ def _branch_name(folder: Path) -> str:
     return check_ref_name(name)
 
 
-def _metadata_beside(path: Path) -> Path | None:
-    """`metadata_<id>.json` of a folder whose name holds that id, beside it or in it."""
+def _metadata_beside(path: Path) -> tuple[Path | None, str | None]:
+    """`metadata_<id>.json` of a folder whose name holds that id, beside it or in it; or a warning."""
     for folder in (path, path.parent):
         for candidate in sorted(folder.glob("metadata*.json")):
             id = candidate.stem.removeprefix("metadata").lstrip("_-")
             if folder == path or (id and id in path.name):
-                return candidate
-    return None
+                try:
+                    read_json_object(candidate.read_bytes(), str(candidate))
+                except Refused as error:
+                    return None, f"{error.message}; its facts are left out"
+                except OSError as error:
+                    return None, f"{candidate} cannot be read: {error.strerror}; its facts are left out"
+                return candidate, None
+    return None, None
 
 
 def _json(path: Path) -> Mapping[str, Any]:

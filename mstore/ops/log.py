@@ -176,7 +176,11 @@ def decorations(place: Place) -> dict[CommitId, tuple[str, ...]]:
     """Names that point to each commit: HEAD, its branch, other branches, tags."""
     store = place.store
     names: dict[CommitId, list[str]] = {}
-    head, at = place.head, place.head_commit()
+    try:
+        head, at = place.head, place.head_commit()
+    except Corrupt:
+        # A damaged HEAD or branch must not hide the others; fsck names it.
+        head, at = None, None
     if at is not None:
         names[at] = ["HEAD"]
     branches = store.refs.all("heads")
@@ -201,8 +205,8 @@ def walk(store: Store, tips: Iterable[CommitId]) -> Iterator[tuple[CommitId, Com
     million commits is no deeper than one of two.
 
     Raises:
-        Corrupt: a commit is its own ancestor.
         NotFound: a parent is missing.
+        Corrupt: a commit is damaged.
     """
     heap: list[tuple[int, bytes]] = []
     known: dict[CommitId, Commit] = {}
@@ -278,7 +282,10 @@ def all_tips(place: Place) -> list[CommitId]:
     for namespace in ("heads", "tags"):
         for value in refs.all(namespace).values():
             tips[peeled(place.store, value.target)] = None
-    at = place.head_commit()
+    try:
+        at = place.head_commit()
+    except Corrupt:
+        at = None
     if at is not None:
         tips[at] = None
     return list(tips)

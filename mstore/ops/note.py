@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mstore.errors import UsageError
 from mstore.ops.place import ref_move
 from mstore.ops.revision import resolve
+from mstore.ops.text import storable
 from mstore.store import FACTS, add_note
 from mstore.workspace import Operation
 
@@ -39,7 +40,7 @@ def note(
     if metrics:
         payload["metrics"] = {k: float(v) for k, v in metrics.items()}
     if metadata:
-        payload["metadata"] = dict(metadata)
+        payload["metadata"] = storable(dict(metadata))
     before = place.store.refs.read(f"notes/{id.hex}")
     made = add_note(
         place.store,

@@ -22,7 +22,7 @@ from mstore.errors import BadPath, Corrupt, Refused, StorageFailed
 from mstore.objects import BlobId, ManifestFile, check_path, folded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from mstore.store import Store
@@ -67,6 +67,7 @@ class Destination:
         """A descriptor of a folder below, opened step by step without following links.
 
         Raises:
+            FileNotFoundError: there is no such folder, and it is not to be made.
             BadPath: a step is a link or a file.
             StorageFailed: the system failed.
         """
@@ -82,6 +83,8 @@ class Destination:
                         with contextlib.suppress(FileExistsError):
                             os.mkdir(part, dir_fd=descriptor)
                     below = os.open(part, _FOLDER_FLAGS, dir_fd=descriptor)
+                except FileNotFoundError:
+                    raise
                 except OSError as error:
                     raise _translated(error, shown) from error
                 os.close(descriptor)
@@ -133,20 +136,15 @@ def check_paths(files: Sequence[ManifestFile], destination: Destination | None =
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A file that lies ready under a temporary name."""
+    """Files that lie ready in a staging folder of the destination.
 
-    path: str
-    temporary: str
+    Args:
+        folder: the staging folder's name.
+        paths: where they go; the n-th file's name in the staging folder is n.
+    """
 
-    @property
-    def parts(self) -> list[str]:
-        """Folders on the way."""
-        return self.path.split("/")[:-1]
-
-    @property
-    def name(self) -> str:
-        """The file's own name."""
-        return self.path.rpartition("/")[2]
+    folder: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +161,8 @@ def write_staged(
     destination: Destination,
     *,
     progress: Callable[[int], None] | None = None,
-) -> list[Staged]:
-    """Write files under temporary names, each checked and synced.
+) -> Staged:
+    """Write files into a staging folder, each checked and synced.
 
     Args:
         store: where their blobs are.
@@ -173,16 +171,18 @@ def write_staged(
         progress: told of bytes written.
 
     Raises:
-        Corrupt, NotFound: a blob is damaged or missing; all temporary files are removed.
+        Corrupt, NotFound: a blob is damaged or missing; what was staged is removed.
         BadPath, StorageFailed: likewise.
     """
-    staged: list[Staged] = []
+    staged = Staged(f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}", tuple(f.path for f in files))
     try:
-        with ThreadPoolExecutor(os.cpu_count() or 1, "mstore") as pool:
+        with (
+            destination.folder([staged.folder], create=True) as folder,
+            ThreadPoolExecutor(os.cpu_count() or 1, "mstore") as pool,
+        ):
             for begin in range(0, len(files), _FILES_AT_ONCE):
-                _write_batch(
-                    store, files[begin : begin + _FILES_AT_ONCE], destination, staged, pool, progress
-                )
+                batch = files[begin : begin + _FILES_AT_ONCE]
+                _write_batch(store, batch, folder, begin, pool, progress)
     except BaseException:
         discard(destination, staged)
         raise
@@ -192,29 +192,21 @@ def write_staged(
 def _write_batch(
     store: Store,
     files: Sequence[ManifestFile],
-    destination: Destination,
-    staged: list[Staged],
+    folder: int,
+    first: int,
     pool: ThreadPoolExecutor,
     progress: Callable[[int], None] | None,
 ) -> None:
     descriptors: list[int] = []
     targets: dict[BlobId, list[_Target]] = {}
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        for file in files:
-            temporary = f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
-            ready = Staged(file.path, temporary)
-            with destination.folder(ready.parts, create=True) as folder:
-                try:
-                    descriptor = os.open(
-                        temporary,
-                        os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
-                        0o666,
-                        dir_fd=folder,
-                    )
-                except OSError as error:
-                    raise _translated(error, str(destination.path / file.path)) from error
+        for number, file in enumerate(files, first):
+            try:
+                descriptor = os.open(str(number), flags, 0o666, dir_fd=folder)
+            except OSError as error:
+                raise _translated(error, file.path) from error
             descriptors.append(descriptor)
-            staged.append(ready)
             position = 0
             for segment in file.segments:
                 targets.setdefault(segment.blob, []).append(
@@ -273,35 +265,112 @@ def _pwrite(descriptor: int, content: memoryview, position: int) -> None:
         raise StorageFailed(f"cannot write: {error.strerror}", errno=error.errno) from error
 
 
-def put_in_place(destination: Destination, staged: Sequence[Staged]) -> None:
+def put_in_place(destination: Destination, staged: Staged) -> None:
     """Rename staged files to their names, replacing what is there, and sync the folders.
 
     Raises:
-        BadPath: a folder was swapped for a link, or a name is now a folder's.
+        BadPath: a folder on the way is a link or a file, or a name is a folder's.
+        StorageFailed: the system failed.
     """
-    folders: dict[tuple[str, ...], None] = {}
-    for ready in staged:
-        with destination.folder(ready.parts) as folder:
+    folders: dict[tuple[str, ...], None] = {(): None}
+    with destination.folder([staged.folder]) as source:
+        for number, path in enumerate(staged.paths):
+            *parts, name = path.split("/")
             try:
-                os.rename(ready.temporary, ready.name, src_dir_fd=folder, dst_dir_fd=folder)
+                with destination.folder(parts, create=True) as folder:
+                    os.rename(str(number), name, src_dir_fd=source, dst_dir_fd=folder)
             except OSError as error:
-                raise _translated(error, str(destination.path / ready.path)) from error
-        for depth in range(len(ready.parts) + 1):
-            folders[tuple(ready.parts[:depth])] = None
-    for parts in folders:
-        with destination.folder(parts) as folder:
+                raise _translated(error, str(destination.path / path)) from error
+            folders.update(dict.fromkeys(tuple(parts[:depth]) for depth in range(1, len(parts) + 1)))
+    for inner in folders:
+        with destination.folder(inner) as folder:
             fsync_file(folder)
 
 
-def discard(destination: Destination, staged: Sequence[Staged]) -> None:
-    """Remove staged files, and folders made for them that are empty."""
-    for ready in staged:
-        with (
-            contextlib.suppress(OSError, Refused, StorageFailed),
-            destination.folder(ready.parts) as folder,
-        ):
-            os.unlink(ready.temporary, dir_fd=folder)
-        remove_empty_folders(destination, ready.path)
+def discard(destination: Destination, staged: Staged) -> None:
+    """Remove a staging folder and what is left in it."""
+    with contextlib.suppress(OSError, Refused, StorageFailed):
+        with destination.folder([staged.folder]) as folder:
+            for name in os.listdir(folder):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=folder)
+        with destination.folder([]) as root:
+            os.rmdir(staged.folder, dir_fd=root)
+
+
+def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) -> None:
+    """Move files that are to go into the staging folder, from where `bring_back` can fetch them.
+
+    Raises:
+        BadPath: a folder on the way is a link.
+        StorageFailed: the system failed.
+    """
+    with destination.folder([staged.folder]) as aside:
+        for number, path in enumerate(paths):
+            *parts, name = path.split("/")
+            try:
+                with destination.folder(parts) as folder:
+                    os.rename(name, f"gone-{number}", src_dir_fd=folder, dst_dir_fd=aside)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise _translated(error, str(destination.path / path)) from error
+            remove_empty_folders(destination, path)
+
+
+def bring_back(destination: Destination, staged: Staged, paths: Sequence[str]) -> None:
+    """Undo `set_aside`, as far as nothing else lies there now."""
+    with (
+        contextlib.suppress(OSError, Refused, StorageFailed),
+        destination.folder([staged.folder]) as aside,
+    ):
+        for number, path in enumerate(paths):
+            *parts, name = path.split("/")
+            with (
+                contextlib.suppress(OSError, Refused, StorageFailed),
+                destination.folder(parts, create=True) as folder,
+            ):
+                os.rename(f"gone-{number}", name, src_dir_fd=aside, dst_dir_fd=folder)
+
+
+def in_the_way(
+    destination: Destination, paths: Sequence[str], known: Collection[str], left_out: Sequence[str]
+) -> tuple[str, ...]:
+    """What lies where files are to be written, and is none of the files known: ignored ones.
+
+    Args:
+        destination: the folder.
+        paths: what is to be written.
+        known: paths in it that were looked at.
+        left_out: ignored paths in it, folders with a `/` at the end.
+
+    Raises:
+        BadPath: a folder on the way is a link.
+    """
+    found: dict[str, None] = {}
+    for path in paths:
+        if path in known:
+            continue
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            part = "/".join(parts[:depth])
+            try:
+                with destination.folder(parts[: depth - 1]) as folder:
+                    status = os.stat(parts[depth - 1], dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                break
+            except OSError as error:
+                raise _translated(error, str(destination.path / part)) from error
+            if not stat.S_ISDIR(status.st_mode):
+                if part not in known:
+                    found[part] = None
+                break
+            if depth == len(parts):
+                inside = [p for p in left_out if p.startswith(part + "/")]
+                found.update(dict.fromkeys(p.rstrip("/") for p in inside))
+                if part + "/" in left_out:
+                    found[part] = None
+    return tuple(found)
 
 
 def remove(destination: Destination, path: str) -> None:
@@ -313,8 +382,10 @@ def remove(destination: Destination, path: str) -> None:
     """
     *parts, name = path.split("/")
     try:
-        with destination.folder(parts) as folder, contextlib.suppress(FileNotFoundError):
+        with destination.folder(parts) as folder:
             os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise _translated(error, str(destination.path / path)) from error
     remove_empty_folders(destination, path)
@@ -322,7 +393,7 @@ def remove(destination: Destination, path: str) -> None:
 
 def remove_empty_folders(destination: Destination, path: str) -> None:
     """Remove the folders above a path as far as they are empty."""
-    parts = path.split("/")[:-1]
+    parts = list(path.split("/")[:-1])
     while parts:
         try:
             with destination.folder(parts[:-1]) as above:

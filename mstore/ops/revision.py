@@ -129,9 +129,8 @@ def _plain(place: Place, name: str) -> Resolved:
         return Resolved(
             peeled(place.store, named.target), name if branch is not None else None, warning
         )
-    digits = name.lower()
-    if _HEX.fullmatch(digits):
-        found = place.store.commits_beginning_with(digits)
+    if _HEX.fullmatch(name):
+        found = place.store.commits_beginning_with(name)
         if len(found) == 1:
             return Resolved(found[0])
         if found:

@@ -113,17 +113,25 @@ def _streamed(store: Store, file: ManifestFile) -> Iterator[Buffer]:
     mixed: dict[BlobId, bytes] = {}
     for segment in file.segments:
         if uses[segment.blob] == 1 and segment.offset == 0:
-            given = 0
+            left = segment.length
+            # To its end, even where less is due: the check of the id comes last.
             for part in store.stream(segment.blob):
-                given += memoryview(part).nbytes
-                yield part
-            if given != segment.length:
-                raise Corrupt(f"blob {segment.blob.short}", f"has {given} bytes, not {segment.length}")
+                view = memoryview(part).cast("B")[:left]
+                left -= len(view)
+                if len(view):
+                    yield view
+            if left:
+                raise Corrupt(
+                    f"blob {segment.blob.short}", f"is {left} bytes shorter than {file.path} needs"
+                )
             continue
         # Bytes between tensors: one blob, a few MiB at most, used in many places.
         if segment.blob not in mixed:
             mixed[segment.blob] = store.get(segment.blob)
-        yield mixed[segment.blob][segment.offset : segment.offset + segment.length]
+        content = mixed[segment.blob][segment.offset : segment.offset + segment.length]
+        if len(content) != segment.length:
+            raise Corrupt(f"blob {segment.blob.short}", f"ends before what {file.path} needs of it")
+        yield content
 
 
 def tensors(place: Place, revision: str) -> tuple[TensorRef, ...]:

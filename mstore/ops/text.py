@@ -85,6 +85,17 @@ def age(ns: int, *, now_ns: int | None = None) -> str:
     return f"{seconds / (365.25 * 86400):.0f} y ago"
 
 
+def storable(value: Any) -> Any:
+    """Metadata as an object can hold it: integers beyond 64 bits become text, tuples lists."""
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**64) <= value < 2**64:
+        return str(value)
+    if isinstance(value, dict):
+        return {str(k): storable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [storable(v) for v in value]
+    return value
+
+
 def jsonable(value: Any) -> Any:
     """A value that strict JSON can hold: NaN and infinities, and bytes, become text."""
     if isinstance(value, float) and not math.isfinite(value):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from xxhash import xxh3_64_hexdigest
@@ -134,6 +135,10 @@ def check_ref_name(name: str) -> str:
     return name
 
 
+def _below(folder: str, part: str) -> str:
+    return f"{folder}/{part}"
+
+
 def _encode_ref(value: RefValue) -> bytes:
     body = f"mstore-ref-1 {value.generation} {value.target.kind.name.lower()} {value.target.hex}"
     return f"{body} {xxh3_64_hexdigest(body.encode())}\n".encode()
@@ -256,6 +261,17 @@ class Refs:
                 raise RefMoved(plain)
             return value
 
+    def check_new(self, name: str) -> None:
+        """Refuse a name that cannot become a ref beside those that exist.
+
+        Raises:
+            Refused: the name is not allowed.
+            Conflict: it collides with another.
+        """
+        namespace, _, plain = name.partition("/")
+        check_ref_name(plain)
+        self._check_collisions(namespace, plain)
+
     def _content(self, name: str) -> bytes | None:
         try:
             return self._backend.get(f"refs/{name}")
@@ -266,6 +282,13 @@ class Refs:
         own = folded(name)
         for other in self.names(namespace):
             that = folded(other)
+            for one, two in zip(
+                accumulate(name.split("/"), _below), accumulate(other.split("/"), _below), strict=False
+            ):
+                if one != two and folded(one) == folded(two):
+                    raise Conflict(
+                        f"{name!r} differs from {other!r} only in case or Unicode form, in {one!r}"
+                    )
             if that == own and other != name:
                 raise Conflict(f"{name!r} differs from {other!r} only in case or Unicode form")
             if own.startswith(that + "/") or that.startswith(own + "/"):

@@ -169,7 +169,11 @@ class Store:
             if shared:
                 for folder in ("refs", "packs"):
                     (path / folder).chmod(0o2775)
-            for folder in ("packs", "refs"):
+            for lock in ("refs", "packs"):
+                (path / "locks" / lock).touch()
+                if shared:
+                    (path / "locks" / lock).chmod(0o664)
+            for folder in ("packs", "refs", "locks"):
                 fsync_folder(path / folder)
         except OSError as error:
             raise StorageFailed(f"cannot make a store at {path}: {error.strerror}") from error
@@ -321,6 +325,11 @@ class Store:
         """The smallest depth that a copy of an object is known to have, or None."""
         locations = self._locations(id)
         return locations[0].depth if locations else None
+
+    def size_of(self, id: ObjectId) -> int | None:
+        """Raw bytes of an object, as its frame's head says, or None if it is not there."""
+        locations = self._locations(id)
+        return locations[0].raw_size if locations else None
 
     def base_range(self, id: ObjectId, depth: int) -> BaseRange:
         """A reader of ranges of a delta base, out of copies of less than `depth`.

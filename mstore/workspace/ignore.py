@@ -6,16 +6,20 @@ a later line may take back an earlier one (`!runs/`).
 
 from __future__ import annotations
 
+import errno
 import fnmatch
+import os
+import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from mstore.errors import Refused, StorageFailed
+from mstore.errors import Refused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 IGNORE_FILE: Final = ".mstoreignore"
+_MAX_BYTES: Final = 1 << 20
 DEFAULTS: Final = (
     ".mstore/",
     ".git/",
@@ -51,21 +55,44 @@ def _default_rules(path: str, is_folder: bool) -> bool:
     return False
 
 
+def _read(path: Path) -> str | None:
+    """The text of an ignore file, or None where there is none. Raises Refused."""
+    try:
+        # Neither a FIFO nor a link to something endless may hold a commit up.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        rule = (
+            "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
+        )
+        raise Refused(str(path), rule) from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "FIFO" if stat.S_ISFIFO(status.st_mode) else "folder or special file"
+            raise Refused(str(path), f"is a {kind}, not a file")
+        if status.st_size > _MAX_BYTES:
+            raise Refused(str(path), f"is larger than {_MAX_BYTES} bytes")
+        return os.pread(descriptor, _MAX_BYTES, 0).decode()
+    except UnicodeDecodeError as error:
+        raise Refused(str(path), "is not UTF-8") from error
+    except OSError as error:
+        raise Refused(str(path), f"cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
 def rules_for(folder: Path) -> Rules:
     """The rules of a model directory.
 
     Raises:
-        Refused: `.mstoreignore` is not UTF-8, or holds a pattern that means nothing.
-        StorageFailed: it cannot be read.
+        Refused: `.mstoreignore` cannot be read, is no file, is not UTF-8, or holds a
+            pattern that means nothing.
     """
-    try:
-        text = (folder / IGNORE_FILE).read_text("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
+    text = _read(folder / IGNORE_FILE)
+    if text is None:
         return _default_rules
-    except UnicodeDecodeError as error:
-        raise Refused(str(folder / IGNORE_FILE), "is not UTF-8") from error
-    except OSError as error:
-        raise StorageFailed(f"cannot read {folder / IGNORE_FILE}: {error.strerror}") from error
     import pathspec
 
     try:

@@ -73,7 +73,7 @@ class Unchanged:
             return
         for was, now in zip(self.before, self._now(), strict=True):
             assert sorted(was) == sorted(now)
-            assert was == now
+            assert {k: (was[k], now[k]) for k in was if was[k] != now[k]} == {}
         temporary = self.workspace / ".mstore/store/tmp"
         assert not temporary.exists() or not list(temporary.iterdir()), "a temporary file is left"
 

@@ -55,10 +55,20 @@ def cases(draw: st.DrawFn) -> tuple[bytes, int, bool, bytes | None]:
     return raw, width, is_float, base
 
 
-@given(cases())
-def test_round_trip(case: tuple[bytes, int, bool, bytes | None]) -> None:
+@given(cases(), st.booleans(), st.sampled_from([None, 4, 5, 8, 11]))
+def test_round_trip(
+    case: tuple[bytes, int, bool, bytes | None], plain: bool, exponent_bits: int | None
+) -> None:
     raw, width, is_float, base = case
-    block = encode_block(raw, width=width, is_float=is_float, base=base, base_offset=77)
+    block = encode_block(
+        raw,
+        width=width,
+        is_float=is_float,
+        base=base,
+        base_offset=77,
+        exponent_bits=exponent_bits,
+        plain=plain,
+    )
     header = BlockHeader.unpack_all(block.header.packed())[0]
     assert header == block.header
     assert header.stored_size <= len(raw), "a block never grows"
@@ -66,6 +76,13 @@ def test_round_trip(case: tuple[bytes, int, bool, bytes | None]) -> None:
         header, bytes(block.stored), raw_size=len(raw), width=width, base=base, where="block"
     )
     assert bytes(back) == raw
+    own = bytearray(len(raw))
+    into = decode_block(
+        header, bytes(block.stored), raw_size=len(raw), width=width, base=base, where="block", into=own
+    )
+    assert into is own and own == raw
+    if plain:
+        assert header.mode in (0, 1, 2, 16, 17), "what mstore 0.1 reads"
     check_mode(Codec.DELTA, header.mode, "block")
     if base == raw and raw:
         assert header.mode == Mode.SAME and header.base_offset == 77
@@ -89,7 +106,7 @@ def test_damage_is_an_error(case: tuple[bytes, int, bool, bytes | None], data: s
 
 @given(
     st.binary(max_size=400),
-    st.sampled_from([0, 1, 2, 16, 17, 5, 200]),
+    st.sampled_from([0, 1, 2, 16, 17, 18, 19, 5, 200]),
     st.sampled_from([1, 2, 4, 8]),
     st.integers(0, 4096),
     st.booleans(),
@@ -137,3 +154,43 @@ def test_weights_cost_what_facts_say() -> None:
     block = encode_block(bf16, width=2, is_float=True)
     assert block.header.mode == Mode.ROTATED
     assert block.header.stored_size / len(bf16) < 0.72
+
+
+def _bf16(values: np.ndarray) -> np.ndarray:
+    return (values.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+
+
+def test_a_training_step_costs_a_fraction() -> None:
+    """bf16 weights after steps of one size: a grouped difference, well under one byte in ten."""
+    rng = np.random.default_rng(0)
+    values = (rng.standard_normal(1 << 19) * 0.03).astype(np.float32)
+    base, raw = _bf16(values).tobytes(), _bf16(values + rng.standard_normal(1 << 19) * 2e-5).tobytes()
+    block = encode_block(raw, width=2, is_float=True, base=base)
+    assert block.header.mode == Mode.GROUPED
+    assert block.header.stored_size < 0.07 * len(raw)
+
+
+def test_few_changes_cost_a_few_bytes() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.bytes(1 << 20)
+    raw = bytearray(base)
+    for at in range(0, 1 << 20, 1 << 14):
+        raw[at] ^= 1
+    block = encode_block(bytes(raw), width=4, is_float=True, base=base)
+    assert block.header.mode == Mode.SPARSE
+    assert block.header.stored_size < 64 * 8
+
+
+def test_a_base_of_no_use_is_left() -> None:
+    rng = np.random.default_rng(0)
+    raw = rng.standard_normal(1 << 18).astype(np.float32).tobytes()
+    base = rng.standard_normal(1 << 18).astype(np.float32).tobytes()
+    block = encode_block(raw, width=4, is_float=True, base=base, base_offset=5)
+    assert block.header == encode_block(raw, width=4, is_float=True).header
+
+
+def test_repeats_longer_than_a_symbol_are_found() -> None:
+    """A counter of whole numbers: every byte is as frequent as any other, yet zstd sees the repeats."""
+    raw = np.tile(np.arange(512, dtype=np.int64), 256).tobytes()
+    block = encode_block(raw, width=8, is_float=False)
+    assert block.header.stored_size < 0.01 * len(raw)
