@@ -7,6 +7,7 @@ from mstore.backend.local import (
     fsync_file,
     fsync_folder,
     replace_file,
+    start_writing,
     write_all,
 )
 from mstore.backend.memory import MemoryBackend
@@ -21,5 +22,6 @@ __all__ = [
     "fsync_file",
     "fsync_folder",
     "replace_file",
+    "start_writing",
     "write_all",
 ]

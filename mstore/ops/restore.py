@@ -13,13 +13,15 @@ import contextlib
 import errno
 import os
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.backend import fsync_file, write_all
+from mstore.backend import fsync_file, start_writing, write_all
 from mstore.errors import BadPath, Corrupt, Refused, StorageFailed
 from mstore.objects import BlobId, ManifestFile, check_path, folded
+from mstore.store.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 TEMPORARY_PREFIX: Final = ".~mstore-"
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILES_AT_ONCE: Final = 64
+_BEGIN_BYTES: Final = 4 << 20
 
 
 def _translated(error: OSError, path: str) -> Refused | StorageFailed:
@@ -150,6 +153,7 @@ class Staged:
 @dataclass(frozen=True, slots=True)
 class _Target:
     descriptor: int
+    lock: threading.Lock
     position: int
     offset: int
     length: int
@@ -174,6 +178,7 @@ def write_staged(
         Corrupt, NotFound: a blob is damaged or missing; what was staged is removed.
         BadPath, StorageFailed: likewise.
     """
+    keep_freed_memory()
     staged = Staged(f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}", tuple(f.path for f in files))
     try:
         with (
@@ -207,10 +212,10 @@ def _write_batch(
             except OSError as error:
                 raise _translated(error, file.path) from error
             descriptors.append(descriptor)
-            position = 0
+            position, lock = 0, threading.Lock()
             for segment in file.segments:
                 targets.setdefault(segment.blob, []).append(
-                    _Target(descriptor, position, segment.offset, segment.length)
+                    _Target(descriptor, lock, position, segment.offset, segment.length)
                 )
                 position += segment.length
         # The largest first, so that the last one to finish is a small one.
@@ -244,13 +249,18 @@ def _write_blob(store: Store, blob: BlobId, targets: list[_Target]) -> int:
                 break
             low, high = max(position, target.offset), min(end, target.offset + target.length)
             if low < high:
-                _pwrite(
-                    target.descriptor,
-                    view[low - position : high - position],
-                    target.position + low - target.offset,
-                )
+                # One writer a file: two would spin on the inode's lock in the kernel.
+                with target.lock:
+                    _pwrite(
+                        target.descriptor,
+                        view[low - position : high - position],
+                        target.position + low - target.offset,
+                    )
                 written += high - low
         position = end
+    for target in targets:
+        if target.length >= _BEGIN_BYTES:
+            start_writing(target.descriptor, target.position, target.length)
     if position < needed:
         raise Corrupt(f"blob {blob.short}", f"has {position} bytes; a manifest needs {needed}")
     return written

@@ -30,6 +30,7 @@ from mstore.objects import (
     blob_id,
     hasher_of_blob,
 )
+from mstore.store.memory import keep_freed_memory
 from mstore.store.pack import MAX_DEPTH, BaseRange, FrameHead, PackWriter, pack_key
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ class Transaction:
     def __init__(self, store: Store, *, threads: int | None = None, again: bool = False) -> None:
         if store.read_only:
             raise StorageFailed(f"{store.path} is read-only: nothing can be stored")
+        keep_freed_memory()
         self._store = store
         self._threads = threads or len(
             os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0, 1]
