@@ -17,7 +17,7 @@ from mstore.store import STORE_FILE, Store
 from mstore.workspace import FOLDER, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mstore.formats import Facts
     from mstore.objects import CommitId, Manifest, NoteId
@@ -364,11 +364,28 @@ class Repository:
 
         return tensors(self._place, str(rev))
 
-    def read_tensor(self, rev: str | CommitId, name: str, *, path: str | None = None) -> Tensor:
-        """A tensor's dtype, shape and bytes. Raises NotFound, UsageError, Corrupt."""
+    def read_tensor(
+        self,
+        rev: str | CommitId,
+        name: str,
+        *,
+        path: str | None = None,
+        rows: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """A tensor's dtype, shape and bytes, or some of its rows.
+
+        Raises:
+            NotFound, UsageError, Corrupt.
+        """
         from mstore.ops.show import read_tensor
 
-        return read_tensor(self._place, str(rev), name, path=path)
+        return read_tensor(self._place, str(rev), name, path=path, rows=rows)
+
+    def fill_tensors(self, rev: str | CommitId, wanted: Sequence[tuple[TensorRef, memoryview]]) -> None:
+        """Decode tensors into memory that the caller has, on all cores. Raises NotFound, Corrupt."""
+        from mstore.ops.show import fill_tensors
+
+        fill_tensors(self._place, str(rev), wanted)
 
     def du(self, *revs: str | CommitId) -> Usage:
         """What versions, and the store, cost. Raises RevisionNotFound, Ambiguous, Corrupt."""

@@ -121,6 +121,14 @@ def examples(text: str) -> Callable[[click.Command], click.Command]:
     return apply
 
 
+def _show_version(context: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from mstore.codec.kernel import NAME
+
+        click.echo(f"mstore, version {__version__} ({NAME} kernel)")
+        context.exit()
+
+
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`mstore COMMAND --help` ends with examples. Start with `mstore init`.",
@@ -130,7 +138,14 @@ def examples(text: str) -> Callable[[click.Command], click.Command]:
     "--store", metavar="DIR", help="Use this store alone, without a workspace (also MSTORE_STORE)."
 )
 @click.option("--no-color", is_flag=True, help="No colours (also NO_COLOR).")
-@click.version_option(__version__, prog_name="mstore")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and which kernel runs, and exit.",
+)
 @click.pass_context
 def app(context: click.Context, workspace: str | None, store: str | None, no_color: bool) -> None:
     """Version control for fine-tuning: every save kept once, byte for byte."""

@@ -31,8 +31,11 @@
 #define X86_VECTORS 0
 #endif
 
-#if X86_VECTORS && defined(__GLIBC__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("default", "avx2", "arch=skylake-avx512")))
+#if defined(CLONES) /* said by the build: empty where resolvers run too early, as for sanitizers */
+#elif X86_VECTORS && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
+#define CLONES __attribute__((target_clones("default", "avx2", "arch=x86-64-v4")))
+#elif X86_VECTORS && defined(__GLIBC__) && !defined(__clang__)
+#define CLONES __attribute__((target_clones("default", "avx2")))
 #else
 #define CLONES
 #endif
@@ -46,12 +49,35 @@ typedef uint64_t u64;
 #define QUARTERS 4   /* runs of elements that are sorted side by side */
 #define KEYS 256
 #define SYMBOLS 256
+#define WINDOWS 8   /* of a sample, spread evenly */
+#define WINDOW 512  /* elements of each */
 #define MAX_GROUPS 64
 #define SCALE_BITS 12
 #define SCALE (1u << SCALE_BITS)
 #define MAX_LANES_LOG2 6
 #define MAX_LANES (1 << MAX_LANES_LOG2)
 #define STATE_LOW (1u << 16)
+#define MOST (1 << 30) /* bytes a call, so that counts fit 32 bits; a block has 2^26 at most */
+#define SLACK 8 /* words below the first one that a vector may write */
+
+/* One allocation a call, cut into pieces: what is freed whole is kept by the C library for the next
+ * call, where many pieces would be given back to the system and faulted in again. */
+typedef struct {
+    u8 *start;
+    size_t used;
+} Arena;
+
+static size_t rounded(size_t size)
+{
+    return (size + 127) & ~(size_t)63;
+}
+
+static void *take(Arena *arena, size_t size)
+{
+    void *piece = arena->start + arena->used;
+    arena->used += rounded(size);
+    return piece;
+}
 
 enum { SEGMENT_RAW, SEGMENT_REPEATED, SEGMENT_TABLE };
 
@@ -143,14 +169,14 @@ enum { SEGMENT_RAW, SEGMENT_REPEATED, SEGMENT_TABLE };
         for (size_t i = 0; i < n; i++)                                                             \
             out[cursor[keys[i]]++] = in[i];                                                        \
     }                                                                                              \
-    static void scatter4_##W(const T *in, const u8 *keys, size_t n, size_t (*cursor)[KEYS],        \
-                             T *out)                                                               \
+    static void scatter4_##W(const T *in, const u8 *keys, size_t stride, size_t n,                 \
+                             size_t (*cursor)[KEYS], T *out)                                       \
     {                                                                                              \
         for (size_t i = 0; i < n; i++) {                                                           \
             out[cursor[0][keys[i]]++] = in[i];                                                     \
-            out[cursor[1][keys[CHUNK + i]]++] = in[CHUNK + i];                                     \
-            out[cursor[2][keys[2 * CHUNK + i]]++] = in[2 * CHUNK + i];                             \
-            out[cursor[3][keys[3 * CHUNK + i]]++] = in[3 * CHUNK + i];                             \
+            out[cursor[1][keys[stride + i]]++] = in[CHUNK + i];                                     \
+            out[cursor[2][keys[2 * stride + i]]++] = in[2 * CHUNK + i];                             \
+            out[cursor[3][keys[3 * stride + i]]++] = in[3 * CHUNK + i];                             \
         }                                                                                          \
     }                                                                                              \
     static void collect_##W(const T *sorted, const u8 *keys, size_t n, size_t *cursor, T *out)     \
@@ -158,14 +184,14 @@ enum { SEGMENT_RAW, SEGMENT_REPEATED, SEGMENT_TABLE };
         for (size_t i = 0; i < n; i++)                                                             \
             out[i] = sorted[cursor[keys[i]]++];                                                    \
     }                                                                                              \
-    static void collect4_##W(const T *sorted, const u8 *keys, size_t n, size_t (*cursor)[KEYS],    \
-                             T *out)                                                               \
+    static void collect4_##W(const T *sorted, const u8 *keys, size_t stride, size_t n,             \
+                             size_t (*cursor)[KEYS], T *out)                                       \
     {                                                                                              \
         for (size_t i = 0; i < n; i++) {                                                           \
             out[i] = sorted[cursor[0][keys[i]]++];                                                 \
-            out[CHUNK + i] = sorted[cursor[1][keys[CHUNK + i]]++];                                 \
-            out[2 * CHUNK + i] = sorted[cursor[2][keys[2 * CHUNK + i]]++];                         \
-            out[3 * CHUNK + i] = sorted[cursor[3][keys[3 * CHUNK + i]]++];                         \
+            out[CHUNK + i] = sorted[cursor[1][keys[stride + i]]++];                                 \
+            out[2 * CHUNK + i] = sorted[cursor[2][keys[2 * stride + i]]++];                         \
+            out[3 * CHUNK + i] = sorted[cursor[3][keys[3 * stride + i]]++];                         \
         }                                                                                          \
     }                                                                                              \
     static void split_all_##W(const u8 *raw, const u8 *base, u8 *out, size_t m, int how)           \
@@ -196,45 +222,38 @@ enum { SEGMENT_RAW, SEGMENT_REPEATED, SEGMENT_TABLE };
         }                                                                                          \
     }                                                                                              \
     /* Differences in the stable order of the base's keys. */                                      \
-    static void sort_all_##W(const u8 *raw, const u8 *base, void *sorted, size_t m, int ordered,   \
-                             int shift, size_t (*cursor)[KEYS])                                    \
+    static void sort_all_##W(const u8 *raw, const u8 *base, const u8 *keys, void *sorted,          \
+                             size_t m, int ordered, size_t (*cursor)[KEYS])                        \
     {                                                                                              \
         T z[QUARTERS * CHUNK];                                                                     \
-        u8 keys[QUARTERS * CHUNK];                                                                 \
         size_t quarter = m / QUARTERS;                                                             \
         for (size_t i = 0; i < quarter; i += CHUNK) {                                              \
             size_t n = quarter - i < CHUNK ? quarter - i : CHUNK;                                  \
             for (int q = 0; q < QUARTERS; q++) {                                                   \
                 size_t at = (q * quarter + i) * W;                                                 \
                 difference_##W(raw + at, base + at, z + q * CHUNK, n, ordered, ordered);           \
-                keys_##W(base + at, keys + q * CHUNK, n, ordered, shift);                          \
             }                                                                                      \
-            scatter4_##W(z, keys, n, cursor, (T *)sorted);                                         \
+            scatter4_##W(z, keys + i, quarter, n, cursor, (T *)sorted);                            \
         }                                                                                          \
         size_t done = quarter * QUARTERS;                                                          \
         difference_##W(raw + done * W, base + done * W, z, m - done, ordered, ordered);            \
-        keys_##W(base + done * W, keys, m - done, ordered, shift);                                 \
-        scatter_##W(z, keys, m - done, cursor[QUARTERS - 1], (T *)sorted);                         \
+        scatter_##W(z, keys + done, m - done, cursor[QUARTERS - 1], (T *)sorted);                  \
     }                                                                                              \
-    static void unsort_all_##W(const void *sorted, const u8 *base, u8 *out, size_t m, int ordered, \
-                               int shift, size_t (*cursor)[KEYS])                                  \
+    static void unsort_all_##W(const void *sorted, const u8 *base, const u8 *keys, u8 *out,        \
+                               size_t m, int ordered, size_t (*cursor)[KEYS])                      \
     {                                                                                              \
         T z[QUARTERS * CHUNK];                                                                     \
-        u8 keys[QUARTERS * CHUNK];                                                                 \
         size_t quarter = m / QUARTERS;                                                             \
         for (size_t i = 0; i < quarter; i += CHUNK) {                                              \
             size_t n = quarter - i < CHUNK ? quarter - i : CHUNK;                                  \
-            for (int q = 0; q < QUARTERS; q++)                                                     \
-                keys_##W(base + (q * quarter + i) * W, keys + q * CHUNK, n, ordered, shift);       \
-            collect4_##W((const T *)sorted, keys, n, cursor, z);                                   \
+            collect4_##W((const T *)sorted, keys + i, quarter, n, cursor, z);                      \
             for (int q = 0; q < QUARTERS; q++) {                                                   \
                 size_t at = (q * quarter + i) * W;                                                 \
                 undo_##W(z + q * CHUNK, base + at, out + at, n, ordered, ordered);                 \
             }                                                                                      \
         }                                                                                          \
         size_t done = quarter * QUARTERS;                                                          \
-        keys_##W(base + done * W, keys, m - done, ordered, shift);                                 \
-        collect_##W((const T *)sorted, keys, m - done, cursor[QUARTERS - 1], z);                   \
+        collect_##W((const T *)sorted, keys + done, m - done, cursor[QUARTERS - 1], z);            \
         undo_##W(z, base + done * W, out + done * W, m - done, ordered, ordered);                  \
     }                                                                                              \
     static void split_sorted_##W(const void *sorted, u8 *out, size_t m)                            \
@@ -269,32 +288,55 @@ DEFINE_ELEMENTS(u64, int64_t, 8)
             name##_8(__VA_ARGS__);                                                                 \
     } while (0)
 
+/* Counts of 8-bit values. Eight tables, as the next value is often the same again; runs of the
+ * first value are stepped over. */
+static void count_values(const u8 *values, size_t n, u32 *counts)
+{
+    u32 part[8][256];
+    size_t i = 0, same = 0;
+    if (n < 512) {
+        memset(counts, 0, 256 * sizeof *counts);
+        for (; i < n; i++)
+            counts[values[i]]++;
+        return;
+    }
+    const u64 first = values[0] * 0x0101010101010101u;
+    memset(part, 0, sizeof part);
+    for (; i + 8 <= n; i += 8) {
+        u64 v;
+        memcpy(&v, values + i, 8);
+        if (v == first) {
+            same += 8;
+            continue;
+        }
+        part[0][v & 255]++;
+        part[1][(v >> 8) & 255]++;
+        part[2][(v >> 16) & 255]++;
+        part[3][(v >> 24) & 255]++;
+        part[4][(v >> 32) & 255]++;
+        part[5][(v >> 40) & 255]++;
+        part[6][(v >> 48) & 255]++;
+        part[7][v >> 56]++;
+    }
+    for (; i < n; i++)
+        part[0][values[i]]++;
+    for (int s = 0; s < 256; s++)
+        counts[s] = part[0][s] + part[1][s] + part[2][s] + part[3][s] + part[4][s] + part[5][s] +
+                    part[6][s] + part[7][s];
+    counts[values[0]] += (u32)same;
+}
+
 /* Keys of all elements, counted a quarter at a time; what is left over belongs to the last one. */
-static void count_keys(const u8 *base, size_t m, int width, int ordered, int shift,
+static void count_keys(const u8 *base, size_t m, int width, int ordered, int shift, u8 *keys,
                        size_t (*counts)[KEYS])
 {
-    static const int lanes = 4;
-    u8 keys[CHUNK];
     size_t quarter = m / QUARTERS;
-    memset(counts, 0, QUARTERS * sizeof *counts);
+    BY_WIDTH(width, keys, base, keys, m, ordered, shift);
     for (int q = 0; q < QUARTERS; q++) {
-        u32 part[4][KEYS];
-        size_t begin = q * quarter, end = q == QUARTERS - 1 ? m : begin + quarter;
-        memset(part, 0, sizeof part);
-        for (size_t i = begin; i < end; i += CHUNK) {
-            size_t n = end - i < CHUNK ? end - i : CHUNK, k = 0;
-            BY_WIDTH(width, keys, base + i * width, keys, n, ordered, shift);
-            for (; k + lanes <= n; k += lanes) {
-                part[0][keys[k]]++;
-                part[1][keys[k + 1]]++;
-                part[2][keys[k + 2]]++;
-                part[3][keys[k + 3]]++;
-            }
-            for (; k < n; k++)
-                part[0][keys[k]]++;
-        }
+        u32 part[KEYS];
+        count_values(keys + q * quarter, q == QUARTERS - 1 ? m - q * quarter : quarter, part);
         for (int k = 0; k < KEYS; k++)
-            counts[q][k] = (size_t)part[0][k] + part[1][k] + part[2][k] + part[3][k];
+            counts[q][k] = part[k];
     }
 }
 
@@ -389,29 +431,6 @@ static u64 log_of(u64 count)
     int e = 63 - __builtin_clzll(count);
     u64 lead = e <= 11 ? count << (11 - e) : count >> (e - 11);
     return ((u64)e << 8) + log_table[lead & 2047];
-}
-
-static void count_symbols(const u8 *plane, size_t n, u32 *counts)
-{
-    u32 part[4][SYMBOLS];
-    size_t i = 0;
-    memset(part, 0, sizeof part);
-    for (; i + 8 <= n; i += 8) {
-        u64 v;
-        memcpy(&v, plane + i, 8);
-        part[0][v & 255]++;
-        part[1][(v >> 8) & 255]++;
-        part[2][(v >> 16) & 255]++;
-        part[3][(v >> 24) & 255]++;
-        part[0][(v >> 32) & 255]++;
-        part[1][(v >> 40) & 255]++;
-        part[2][(v >> 48) & 255]++;
-        part[3][v >> 56]++;
-    }
-    for (; i < n; i++)
-        part[0][plane[i]]++;
-    for (int s = 0; s < SYMBOLS; s++)
-        counts[s] = part[0][s] + part[1][s] + part[2][s] + part[3][s];
 }
 
 /* Bits that `n` symbols with these counts are expected to cost, with their table, at most raw. */
@@ -550,14 +569,15 @@ static int lanes_log2_for(size_t n)
 
 /* x < frequency << 20 when the division takes place, so the product stays under 2^64 and the
  * rounded-up inverse gives the exact quotient: x × (error < 1) / 2^44 < 1 / frequency. */
-static inline u16 *encode_steps(const EncodeTable *t, const u8 *s, size_t n, u32 *x, u16 *out)
+static inline u16 *encode_steps(const EncodeTable *restrict t, const u8 *restrict s, size_t n,
+                                u32 *restrict x, u16 *restrict out)
 {
     for (size_t k = n; k-- > 0;) {
         u32 packed = t->packed[s[k]], f = packed & 0xFFFF, state = x[k];
-        if (state >= f << 20) {
-            *--out = (u16)state;
-            state >>= 16;
-        }
+        u32 emit = state >= f << 20;
+        out[-1] = (u16)state; /* stays only if emitted */
+        out -= emit;
+        state >>= 16 * emit;
         u32 q = (u32)((state * t->inverse[s[k]]) >> 44);
         x[k] = (q << SCALE_BITS) + (state - q * f) + (packed >> 16);
     }
@@ -566,17 +586,6 @@ static inline u16 *encode_steps(const EncodeTable *t, const u8 *s, size_t n, u32
 
 #if X86_VECTORS
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,popcnt")))
-
-static int has_avx512(void)
-{
-    static int known = -1;
-    if (known < 0) {
-        __builtin_cpu_init();
-        known = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("popcnt");
-    }
-    return known;
-}
 
 /* Whole steps of 64 lanes, the last one first. The quotient is estimated in single precision:
  * it is under 2^20 and three roundings of 2^-23 put it off by one at most, which is mended. */
@@ -653,7 +662,116 @@ AVX512 static size_t decode_run_avx512(const u32 *table, u8 *symbols, size_t ste
     *words = in;
     return done;
 }
+
+#define AVX2 __attribute__((target("avx2,popcnt")))
+
+/* Where the k-th set bit of a byte stands in vectors of eight, for each byte: first set bits first
+ * for reading, last set bits last for writing. Filled at import. */
+static u32 spread[256][8], gathered[256][8];
+
+static void fill_permutations(void)
+{
+    for (int mask = 0; mask < 256; mask++) {
+        int set = __builtin_popcount((unsigned)mask), k = 0;
+        memset(spread[mask], 0, sizeof spread[mask]);
+        memset(gathered[mask], 0, sizeof gathered[mask]);
+        for (int bit = 0; bit < 8; bit++)
+            if (mask >> bit & 1) {
+                spread[mask][bit] = (u32)k;
+                gathered[mask][8 - set + k++] = (u32)bit;
+            }
+    }
+}
+
+AVX2 static u16 *encode_run_avx2(const EncodeTable *t, const u8 *symbols, size_t steps, u32 *x,
+                                 u16 *out)
+{
+    const __m256i low = _mm256_set1_epi32(0xFFFF), one = _mm256_set1_epi32(1);
+    while (steps-- > 0) {
+        const u8 *s = symbols + 64 * steps;
+        for (int v = 7; v >= 0; v--) {
+            __m256i now = _mm256_loadu_si256((const __m256i *)(x + 8 * v));
+            __m256i index = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(s + 8 * v)));
+            __m256i packed = _mm256_i32gather_epi32((const int *)t->packed, index, 4);
+            __m256i f = _mm256_and_si256(packed, low), limit = _mm256_slli_epi32(f, 20);
+            __m256i emit = _mm256_cmpeq_epi32(_mm256_max_epu32(now, limit), now);
+            int mask = _mm256_movemask_ps(_mm256_castsi256_ps(emit));
+            __m256i words = _mm256_permutevar8x32_epi32(
+                _mm256_and_si256(now, low), _mm256_loadu_si256((const __m256i *)gathered[mask]));
+            /* Eight words that end where the last ones begin; those in front are overwritten. */
+            _mm_storeu_si128((__m128i *)(out - 8), _mm_packus_epi32(_mm256_castsi256_si128(words),
+                                                                    _mm256_extracti128_si256(words, 1)));
+            out -= __builtin_popcount((unsigned)mask);
+            now = _mm256_blendv_epi8(now, _mm256_srli_epi32(now, 16), emit);
+            __m256 single = _mm256_add_ps(
+                _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(now, 16)), _mm256_set1_ps(65536.0f)),
+                _mm256_cvtepi32_ps(_mm256_and_si256(now, low)));
+            __m256i q = _mm256_cvttps_epi32(_mm256_div_ps(single, _mm256_cvtepi32_ps(f)));
+            __m256i r = _mm256_sub_epi32(now, _mm256_mullo_epi32(q, f));
+            __m256i over = _mm256_cmpgt_epi32(_mm256_setzero_si256(), r);
+            q = _mm256_add_epi32(q, over);
+            r = _mm256_add_epi32(r, _mm256_and_si256(over, f));
+            __m256i under = _mm256_cmpgt_epi32(r, _mm256_sub_epi32(f, one));
+            q = _mm256_sub_epi32(q, under);
+            r = _mm256_sub_epi32(r, _mm256_and_si256(under, f));
+            now = _mm256_add_epi32(_mm256_add_epi32(_mm256_slli_epi32(q, SCALE_BITS), r),
+                                   _mm256_srli_epi32(packed, 16));
+            _mm256_storeu_si256((__m256i *)(x + 8 * v), now);
+        }
+    }
+    return out;
+}
+
+AVX2 static size_t decode_run_avx2(const u32 *table, u8 *symbols, size_t steps, u32 *x,
+                                   const u16 **words, const u16 *end)
+{
+    const u16 *in = *words;
+    const __m256i slot = _mm256_set1_epi32(SCALE - 1);
+    const __m256i tops = _mm256_setr_epi8(3, 7, 11, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+                                          3, 7, 11, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    size_t done = 0;
+    for (; done < steps && end - in >= 80; done++)
+        for (int v = 0; v < 8; v++) {
+            __m256i now = _mm256_loadu_si256((const __m256i *)(x + 8 * v));
+            __m256i entry =
+                _mm256_i32gather_epi32((const int *)table, _mm256_and_si256(now, slot), 4);
+            __m256i f = _mm256_and_si256(entry, slot);
+            __m256i bias = _mm256_and_si256(_mm256_srli_epi32(entry, 12), slot);
+            now = _mm256_add_epi32(_mm256_mullo_epi32(f, _mm256_srli_epi32(now, SCALE_BITS)), bias);
+            __m256i need = _mm256_cmpeq_epi32(_mm256_srli_epi32(now, 16), _mm256_setzero_si256());
+            int mask = _mm256_movemask_ps(_mm256_castsi256_ps(need));
+            __m256i next = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)in));
+            next = _mm256_permutevar8x32_epi32(next, _mm256_loadu_si256((const __m256i *)spread[mask]));
+            in += __builtin_popcount((unsigned)mask);
+            next = _mm256_or_si256(_mm256_slli_epi32(now, 16), next);
+            _mm256_storeu_si256((__m256i *)(x + 8 * v), _mm256_blendv_epi8(now, next, need));
+            entry = _mm256_shuffle_epi8(entry, tops);
+            u32 first = (u32)_mm256_extract_epi32(entry, 0), second = (u32)_mm256_extract_epi32(entry, 4);
+            memcpy(symbols + 64 * done + 8 * v, &first, 4);
+            memcpy(symbols + 64 * done + 8 * v + 4, &second, 4);
+        }
+    *words = in;
+    return done;
+}
 #endif
+
+/* The widest vectors that the processor has and the caller wants: 2 AVX-512, 1 AVX2, 0 none. */
+static int vectors;
+
+static int widest(void)
+{
+#if X86_VECTORS
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("popcnt"))
+        return 0;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl"))
+        return 2;
+    return __builtin_cpu_supports("avx2") ? 1 : 0;
+#else
+    return 0;
+#endif
+}
 
 /* Words of all segments below `out`, the states left in x; segments and steps go backwards. */
 static u16 *encode_segments(const Segment *segments, size_t count, int lanes_log2, EncodeTable *t,
@@ -668,8 +786,9 @@ static u16 *encode_segments(const Segment *segments, size_t count, int lanes_log
         fill_encode_table(t, segment->freq);
         out = encode_steps(t, segment->symbols + (steps << lanes_log2), segment->n & (lanes - 1), x, out);
 #if X86_VECTORS
-        if (lanes == 64 && has_avx512()) {
-            out = encode_run_avx512(t, segment->symbols, steps, x, out);
+        if (lanes == 64 && vectors) {
+            out = vectors == 2 ? encode_run_avx512(t, segment->symbols, steps, x, out)
+                               : encode_run_avx2(t, segment->symbols, steps, x, out);
             continue;
         }
 #endif
@@ -680,16 +799,17 @@ static u16 *encode_segments(const Segment *segments, size_t count, int lanes_log
 }
 
 /* 0 if the words end too soon. */
-static int decode_steps(const u32 *table, u8 *s, size_t n, u32 *x, const u16 **words, const u16 *end)
+static int decode_steps(const u32 *restrict table, u8 *restrict s, size_t n, u32 *restrict x,
+                        const u16 **restrict words, const u16 *end)
 {
     const u16 *in = *words;
     if ((size_t)(end - in) >= n) {
         for (size_t k = 0; k < n; k++) {
             u32 entry = table[x[k] & (SCALE - 1)];
             u32 state = (entry & 0xFFF) * (x[k] >> SCALE_BITS) + ((entry >> 12) & 0xFFF);
-            u32 need = state < STATE_LOW, more = state << 16 | *in;
+            u32 need = state < STATE_LOW; /* as a number: a branch would be guessed wrong */
             s[k] = (u8)(entry >> 24);
-            x[k] = need ? more : state;
+            x[k] = state << (16 * need) | (*in & (0 - need));
             in += need;
         }
     } else {
@@ -716,8 +836,9 @@ static int decode_segment(const u16 *freq, u8 *symbols, size_t n, int lanes_log2
     size_t lanes = (size_t)1 << lanes_log2, steps = n >> lanes_log2, done = 0;
     fill_decode_table(table, freq);
 #if X86_VECTORS
-    if (lanes == 64 && has_avx512())
-        done = decode_run_avx512(table, symbols, steps, x, words, end);
+    if (lanes == 64 && vectors)
+        done = vectors == 2 ? decode_run_avx512(table, symbols, steps, x, words, end)
+                            : decode_run_avx2(table, symbols, steps, x, words, end);
 #endif
     for (; done < steps; done++)
         if (!decode_steps(table, symbols + (done << lanes_log2), lanes, x, words, end))
@@ -742,7 +863,7 @@ static u8 *encode_plane(const u8 *plane, size_t n, Py_ssize_t *size)
 {
     u32 counts[SYMBOLS], states[MAX_LANES];
     u16 freq[SYMBOLS];
-    count_symbols(plane, n, counts);
+    count_values(plane, n, counts);
     if (n && counts[plane[0]] == n) {
         *size = 1;
         return NULL;
@@ -753,33 +874,31 @@ static u8 *encode_plane(const u8 *plane, size_t n, Py_ssize_t *size)
     normalise(counts, n, freq);
     int lanes_log2 = lanes_log2_for(n);
     size_t lanes = (size_t)1 << lanes_log2;
-    EncodeTable *table = malloc(sizeof *table);
-    u16 *words = malloc((n + 1) * sizeof *words);
-    u8 *out = malloc(n);
-    BitWriter w = {out, out + n, 0, 0, 0};
-    if (!table || !words || !out) {
+    Arena arena = {malloc(rounded(n) + rounded(sizeof(EncodeTable)) +
+                          rounded((n + SLACK) * sizeof(u16))),
+                   0};
+    if (!arena.start) {
         *size = -1;
-        goto give_up;
+        return NULL;
     }
+    u8 *out = take(&arena, n);
+    EncodeTable *table = take(&arena, sizeof *table);
+    u16 *words = (u16 *)take(&arena, (n + SLACK) * sizeof *words) + SLACK;
+    BitWriter w = {out, out + n, 0, 0, 0};
     write_table(&w, freq);
     end_bits(&w);
     Segment segment = {plane, n, freq};
     u16 *at = encode_segments(&segment, 1, lanes_log2, table, states, words + n);
     size_t words_size = (size_t)(words + n - at) * 2;
-    if (w.full || (size_t)(w.end - w.at) <= 1 + 4 * lanes + words_size)
-        goto give_up;
+    if (w.full || (size_t)(w.end - w.at) <= 1 + 4 * lanes + words_size) {
+        free(out);
+        return NULL;
+    }
     *w.at++ = (u8)lanes_log2;
     memcpy(w.at, states, 4 * lanes);
     memcpy(w.at + 4 * lanes, at, words_size);
     *size = w.at + 4 * lanes + words_size - out;
-    free(table);
-    free(words);
     return out;
-give_up:
-    free(table);
-    free(words);
-    free(out);
-    return NULL;
 }
 
 typedef struct {
@@ -860,7 +979,7 @@ static int make_groups(const u8 *planes, size_t m, int width, const size_t *tota
         next->begin = at;
         next->n = totals[k];
         for (int j = 0; j < width; j++)
-            count_symbols(planes + j * m + at, totals[k], next->counts[j]);
+            count_values(planes + j * m + at, totals[k], next->counts[j]);
         next->cost = group_cost(next, width);
         at += totals[k];
         if (count) {
@@ -896,26 +1015,32 @@ static u8 *encode_grouped(const u8 *raw, const u8 *base, size_t size, int width,
 {
     size_t m = size / width, rest = size % width, totals[KEYS], counts[QUARTERS][KEYS];
     u32 states[MAX_LANES];
-    u8 *result = NULL;
     *stored_size = 0;
     if (!m)
         return NULL;
-    u8 *sorted = malloc(m * width), *planes = malloc(m * width), *out = malloc(size);
-    Group *groups = malloc((MAX_GROUPS + 2) * sizeof *groups);
-    u16(*freq)[SYMBOLS] = malloc(MAX_GROUPS * 8 * sizeof *freq);
-    Segment *segments = malloc(MAX_GROUPS * 8 * sizeof *segments);
-    EncodeTable *table = malloc(sizeof *table);
-    u16 *words = NULL;
-    if (!sorted || !planes || !out || !groups || !freq || !segments || !table)
-        goto no_memory;
-    count_keys(base, m, width, ordered, shift, counts);
+    size_t words_most = (m * width + SLACK) * sizeof(u16), groups_size = (MAX_GROUPS + 2) * sizeof(Group);
+    Arena arena = {malloc(rounded(size) + 2 * rounded(m * width) + rounded(m) + rounded(words_most) +
+                          rounded(groups_size) + MAX_GROUPS * 8 * (1024 + 64) + 4 * rounded(8192)),
+                   0};
+    if (!arena.start) {
+        *stored_size = -1;
+        return NULL;
+    }
+    u8 *out = take(&arena, size), *planes = take(&arena, m * width), *sorted = take(&arena, m * width);
+    u8 *keys = take(&arena, m);
+    Group *groups = take(&arena, groups_size);
+    u16(*freq)[SYMBOLS] = take(&arena, MAX_GROUPS * 8 * sizeof *freq);
+    Segment *segments = take(&arena, MAX_GROUPS * 8 * sizeof *segments);
+    EncodeTable *table = take(&arena, sizeof *table);
+    u16 *words = (u16 *)take(&arena, words_most) + SLACK;
+    count_keys(base, m, width, ordered, shift, keys, counts);
     place_keys(counts, totals);
-    BY_WIDTH(width, sort_all, raw, base, sorted, m, ordered, shift, counts);
+    BY_WIDTH(width, sort_all, raw, base, keys, sorted, m, ordered, counts);
     BY_WIDTH(width, split_sorted, sorted, planes, m);
     int group_count =
         make_groups(planes, m, width, totals, groups, groups + MAX_GROUPS, groups + MAX_GROUPS + 1);
     if (size < 3 + (size_t)group_count)
-        goto done;
+        goto too_large;
     u8 *at = out;
     *at++ = (u8)ordered;
     *at++ = (u8)shift;
@@ -945,17 +1070,14 @@ static u8 *encode_grouped(const u8 *raw, const u8 *base, size_t size, int width,
         }
     end_bits(&w);
     if (w.full || (size_t)(w.end - w.at) < plain + rest)
-        goto done;
+        goto too_large;
     if (tables) {
         int lanes_log2 = lanes_log2_for(coded);
         size_t lanes = (size_t)1 << lanes_log2;
-        words = malloc((coded + 1) * sizeof *words);
-        if (!words)
-            goto no_memory;
         u16 *first = encode_segments(segments, (size_t)tables, lanes_log2, table, states, words + coded);
         size_t words_size = (size_t)(words + coded - first) * 2;
         if ((size_t)(w.end - w.at) < 1 + 4 * lanes + words_size + plain + rest)
-            goto done;
+            goto too_large;
         *w.at++ = (u8)lanes_log2;
         memcpy(w.at, states, 4 * lanes);
         memcpy(w.at + 4 * lanes, first, words_size);
@@ -971,21 +1093,10 @@ static u8 *encode_grouped(const u8 *raw, const u8 *base, size_t size, int width,
         }
     memcpy(w.at, raw + m * width, rest);
     *stored_size = w.at + rest - out;
-    result = out;
-    out = NULL;
-    goto done;
-no_memory:
-    *stored_size = -1;
-done:
-    free(sorted);
-    free(planes);
+    return out;
+too_large:
     free(out);
-    free(groups);
-    free(freq);
-    free(segments);
-    free(table);
-    free(words);
-    return result;
+    return NULL;
 }
 
 static int decode_grouped(const u8 *stored, size_t stored_size, const u8 *base, int width, u8 *out,
@@ -998,23 +1109,25 @@ static int decode_grouped(const u8 *stored, size_t stored_size, const u8 *base, 
     int ordered = stored[0], shift = stored[1], group_count = stored[2] + 1, good = 0;
     if (stored_size < 2 + (size_t)group_count)
         return 0;
-    count_keys(base, m, width, ordered, shift, counts);
+    size_t freq_size = (size_t)group_count * width * SYMBOLS * sizeof(u16);
+    Arena arena = {malloc(rounded(freq_size) + 2 * rounded(m * width) + rounded(m) + rounded(512) +
+                          rounded(SCALE * sizeof(u32))),
+                   0};
+    if (!arena.start)
+        return -1;
+    u8 *sorted = take(&arena, m * width), *planes = take(&arena, m * width), *keys = take(&arena, m);
+    u16(*freq)[SYMBOLS] = take(&arena, freq_size);
+    u8 *codings = take(&arena, 512);
+    u32 *table = take(&arena, SCALE * sizeof *table);
+    Coded coded = {0};
+    count_keys(base, m, width, ordered, shift, keys, counts);
     place_keys(counts, totals);
     for (int g = 0, k = 0; g < group_count; g++) {
         int last = g == group_count - 1 ? KEYS - 1 : stored[3 + g];
         if (last < k)
-            return 0;
+            goto done;
         for (; k <= last; k++)
             sizes[g] += totals[k];
-    }
-    u8 *sorted = malloc(m * width), *planes = malloc(m * width);
-    u16(*freq)[SYMBOLS] = malloc((size_t)group_count * width * sizeof *freq);
-    u8 *codings = malloc((size_t)group_count * width);
-    u32 *table = malloc(SCALE * sizeof *table);
-    Coded coded = {0};
-    if (!sorted || !planes || !freq || !codings || !table) {
-        good = -1;
-        goto done;
     }
     BitReader r = {stored + 2 + group_count, stored + stored_size, 0, 0, 0};
     size_t plain = 0, coded_symbols = 0, at = 0;
@@ -1063,22 +1176,97 @@ static int decode_grouped(const u8 *stored, size_t stored_size, const u8 *base, 
     if (coded_symbols && !ended_well(coded.states, coded.lanes_log2, words, coded.end))
         goto done;
     BY_WIDTH(width, join_sorted, planes, sorted, m);
-    BY_WIDTH(width, unsort_all, sorted, base, out, m, ordered, shift, counts);
+    BY_WIDTH(width, unsort_all, sorted, base, keys, out, m, ordered, counts);
     good = 1;
 done:
-    free(sorted);
-    free(planes);
-    free(freq);
-    free(codings);
-    free(table);
+    free(arena.start);
     free(coded.words);
     return good;
 }
 
-/* ------------------------------------------------------------ a sample */
+/* ------------------------------------------------------------ sparse (mode 19) */
 
-#define WINDOWS 8
-#define WINDOW 512
+/* Gap and value of each element that differs, or NULL: *stored_size 0 if they are too many. */
+static u8 *encode_sparse(const u8 *raw, const u8 *base, size_t size, size_t width,
+                         Py_ssize_t *stored_size)
+{
+    size_t m = size / width, rest = size % width, limit = (m >> 7) + 4, next = 0, i = 0;
+    u8 *out = malloc(limit * (width + 5) + rest), *at = out;
+    *stored_size = 0;
+    if (!out) {
+        *stored_size = -1;
+        return NULL;
+    }
+    if (m > 4 * WINDOWS * WINDOW) {
+        size_t step = (m - WINDOW) / (WINDOWS - 1), differing = 0;
+        for (size_t k = 0; k < WINDOWS; k++)
+            for (size_t e = k * step; e < k * step + WINDOW; e++)
+                differing += memcmp(raw + e * width, base + e * width, width) != 0;
+        if (differing > WINDOWS * WINDOW / 32)
+            goto give_up;
+    }
+    while (i < m) {
+        if (m - i >= 512 / width && !memcmp(raw + i * width, base + i * width, 512)) {
+            i += 512 / width;
+            continue;
+        }
+        size_t end = m - i < 512 / width ? m : i + 512 / width;
+        for (; i < end; i++) {
+            if (!memcmp(raw + i * width, base + i * width, width))
+                continue;
+            if (!limit--)
+                goto give_up;
+            size_t gap = i - next;
+            if (gap >> 32)
+                goto give_up;
+            for (; gap >= 128; gap >>= 7)
+                *at++ = (u8)(gap | 128);
+            *at++ = (u8)gap;
+            memcpy(at, raw + i * width, width);
+            at += width;
+            next = i + 1;
+        }
+    }
+    if ((size_t)(at - out) >= m * width)
+        goto give_up;
+    memcpy(at, raw + m * width, rest);
+    *stored_size = at + rest - out;
+    return out;
+give_up:
+    free(out);
+    return NULL;
+}
+
+static int decode_sparse(const u8 *stored, size_t stored_size, const u8 *base, size_t width, u8 *out,
+                         size_t size)
+{
+    size_t m = size / width, rest = size % width, i = 0;
+    if (stored_size < rest)
+        return 0;
+    const u8 *at = stored, *end = stored + stored_size - rest;
+    memcpy(out, base, m * width);
+    memcpy(out + m * width, end, rest);
+    while (at < end) {
+        u64 gap = 0;
+        int shift = 0;
+        for (;; shift += 7) {
+            if (at == end || shift > 28)
+                return 0;
+            gap |= (u64)(*at & 127) << shift;
+            if (*at++ < 128)
+                break;
+        }
+        if (gap >= m - i || (size_t)(end - at) < width)
+            return 0;
+        i += gap;
+        memcpy(out + i * width, at, width);
+        at += width;
+        i++;
+    }
+    return 1;
+}
+
+/* ------------------------------------------------------------ a sample */
 
 /* Bits an order-0 coder would pay for the planes of a few windows: as they are, as a difference. */
 static void estimate(const u8 *raw, const u8 *base, size_t m, int width, int is_float, u64 *own,
@@ -1119,7 +1307,7 @@ static void estimate(const u8 *raw, const u8 *base, size_t m, int width, int is_
         *bits[way] = 0;
         for (int j = 0; j < width; j++) {
             u64 sum = 0;
-            count_symbols(windows[way] + j * taken, taken, counts);
+            count_values(windows[way] + j * taken, taken, counts);
             for (int s = 0; s < SYMBOLS; s++)
                 if (counts[s])
                     sum += counts[s] * log_of(counts[s]);
@@ -1166,6 +1354,33 @@ static PyObject *py_allocate(PyObject *self, PyObject *args)
     if (size < 0)
         return sizes_differ();
     return PyByteArray_FromStringAndSize(NULL, size);
+}
+
+/* vectors(most): the vectors in use from now on, at most these: 2 AVX-512, 1 AVX2, 0 none. For
+ * tests: the bytes are the same whichever they are. */
+static PyObject *py_vectors(PyObject *self, PyObject *args)
+{
+    int most;
+    if (!PyArg_ParseTuple(args, "i", &most))
+        return NULL;
+    int have = widest();
+    vectors = most < 0 ? 0 : most < have ? most : have;
+    return PyLong_FromLong(vectors);
+}
+
+/* equal(a, b): whether two buffers hold the same bytes. */
+static PyObject *py_equal(PyObject *self, PyObject *args)
+{
+    Py_buffer a, b;
+    int same;
+    if (!PyArg_ParseTuple(args, "y*y*", &a, &b))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    same = a.len == b.len && !memcmp(a.buf, b.buf, (size_t)a.len);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&a);
+    PyBuffer_Release(&b);
+    return PyBool_FromLong(same);
 }
 
 /* split(raw, base or None, width, how, planes): `how` is rotate, or with a base ordered. */
@@ -1242,6 +1457,10 @@ static PyObject *py_encode_plane(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "y*", &plane))
         return NULL;
     PyObject *result = NULL;
+    if (plane.len > MOST) {
+        PyBuffer_Release(&plane);
+        return sizes_differ();
+    }
     Py_BEGIN_ALLOW_THREADS
     coded = encode_plane(plane.buf, (size_t)plane.len, &size);
     Py_END_ALLOW_THREADS
@@ -1283,7 +1502,7 @@ static PyObject *py_encode_grouped(PyObject *self, PyObject *args)
         return NULL;
     PyObject *result = NULL;
     if (valid_width(width)) {
-        if (base.len < raw.len || shift < 0 || shift >= 8 * width) {
+        if (base.len < raw.len || raw.len > MOST || shift < 0 || shift >= 8 * width) {
             sizes_differ();
         } else {
             Py_BEGIN_ALLOW_THREADS
@@ -1311,12 +1530,67 @@ static PyObject *py_decode_grouped(PyObject *self, PyObject *args)
         return NULL;
     PyObject *result = NULL;
     if (valid_width(width)) {
-        if (base.len < out.len) {
+        if (base.len < out.len || out.len > MOST) {
             sizes_differ();
         } else {
             Py_BEGIN_ALLOW_THREADS
             good = decode_grouped(stored.buf, (size_t)stored.len, base.buf, width, out.buf,
                                   (size_t)out.len);
+            Py_END_ALLOW_THREADS
+            result = truth(good);
+        }
+    }
+    PyBuffer_Release(&stored);
+    PyBuffer_Release(&base);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* encode_sparse(raw, base, width): coded bytes, or None if too many elements differ. */
+static PyObject *py_encode_sparse(PyObject *self, PyObject *args)
+{
+    Py_buffer raw, base;
+    Py_ssize_t size = 0;
+    int width;
+    u8 *coded = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*i", &raw, &base, &width))
+        return NULL;
+    PyObject *result = NULL;
+    if (valid_width(width)) {
+        if (base.len < raw.len) {
+            sizes_differ();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            coded = encode_sparse(raw.buf, base.buf, (size_t)raw.len, (size_t)width, &size);
+            Py_END_ALLOW_THREADS
+            if (coded)
+                result = bytes_of(coded, size);
+            else if (size < 0)
+                result = PyErr_NoMemory();
+            else
+                Py_INCREF(result = Py_None);
+        }
+    }
+    PyBuffer_Release(&raw);
+    PyBuffer_Release(&base);
+    return result;
+}
+
+/* decode_sparse(stored, base, width, out): False if the bytes are not what they should be. */
+static PyObject *py_decode_sparse(PyObject *self, PyObject *args)
+{
+    Py_buffer stored, base, out;
+    int width, good;
+    if (!PyArg_ParseTuple(args, "y*y*iw*", &stored, &base, &width, &out))
+        return NULL;
+    PyObject *result = NULL;
+    if (valid_width(width)) {
+        if (base.len < out.len) {
+            sizes_differ();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            good = decode_sparse(stored.buf, (size_t)stored.len, base.buf, (size_t)width, out.buf,
+                                 (size_t)out.len);
             Py_END_ALLOW_THREADS
             result = truth(good);
         }
@@ -1352,23 +1626,43 @@ static PyObject *py_estimate(PyObject *self, PyObject *args)
 }
 
 static PyMethodDef methods[] = {
-    {"allocate", py_allocate, METH_VARARGS, NULL},
-    {"split", py_split, METH_VARARGS, NULL},
-    {"join", py_join, METH_VARARGS, NULL},
-    {"encode_plane", py_encode_plane, METH_VARARGS, NULL},
-    {"decode_plane", py_decode_plane, METH_VARARGS, NULL},
-    {"encode_grouped", py_encode_grouped, METH_VARARGS, NULL},
-    {"decode_grouped", py_decode_grouped, METH_VARARGS, NULL},
-    {"estimate", py_estimate, METH_VARARGS, NULL},
+    {"allocate", py_allocate, METH_VARARGS,
+     "A bytearray of that size that nobody has filled."},
+    {"vectors", py_vectors, METH_VARARGS,
+     "Use at most these vectors: 2 AVX-512, 1 AVX2, 0 none. For tests."},
+    {"equal", py_equal, METH_VARARGS,
+     "Whether two buffers hold the same bytes."},
+    {"split", py_split, METH_VARARGS,
+     "Byte planes of elements, or of their differences to a base."},
+    {"join", py_join, METH_VARARGS,
+     "The way back from planes."},
+    {"encode_plane", py_encode_plane, METH_VARARGS,
+     "A coded plane; its one byte if all are equal; None if it is to stay raw."},
+    {"decode_plane", py_decode_plane, METH_VARARGS,
+     "Whether the bytes are a coded plane of the size of out, which then holds it."},
+    {"encode_grouped", py_encode_grouped, METH_VARARGS,
+     "A grouped difference, or None if it would be no smaller."},
+    {"decode_grouped", py_decode_grouped, METH_VARARGS,
+     "Whether the bytes are a grouped difference, which out then holds undone."},
+    {"encode_sparse", py_encode_sparse, METH_VARARGS,
+     "Gap and value of each element that differs, or None if they are too many."},
+    {"decode_sparse", py_decode_sparse, METH_VARARGS,
+     "Whether the bytes are a sparse difference, which out then holds undone."},
+    {"estimate", py_estimate, METH_VARARGS,
+     "Bits of a sample: as it is, as a difference."},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "mstore.codec._kernel", NULL, 0, methods, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "mstore.codec._kernel", "The hot loops of the block modes.", 0, methods, NULL, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__kernel(void)
 {
     fill_logs();
+#if X86_VECTORS
+    fill_permutations();
+#endif
+    vectors = widest();
     return PyModuleDef_Init(&module);
 }

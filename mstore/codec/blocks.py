@@ -1,30 +1,27 @@
 """Blocks: raw bytes ↔ stored bytes, for every mode of docs/format.md section 6.
 
-Pure functions, safe in any number of threads (zstd contexts are kept a thread).
-They check what they are told: stored bytes that would give more or fewer than
-`raw_size` bytes are damage, found before anything large is allocated. They do
-not know ids, packs or files.
-
-zstandard is imported at the first block, numpy at the first one with elements of
-more than one byte: listing history needs neither.
+Pure functions, safe in any number of threads. They check what they are told: stored
+bytes that would give more or fewer than `raw_size` bytes are damage, found before
+anything large is allocated. They do not know ids, packs or files; which mode is the
+smallest is decided here, how planes are coded in `planes`, the loops are the kernel's.
 """
 
 from __future__ import annotations
 
 import struct
-import threading
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from xxhash import xxh3_64_intdigest
 
+from mstore.codec.kernel import kernel, kernel_is_native
+from mstore.codec.planes import decode_planes, encode_planes
 from mstore.errors import Corrupt, Unsupported
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
+
     from typing_extensions import Buffer
 
 BLOCK_LOG2: Final = 20
@@ -47,6 +44,8 @@ class Mode(IntEnum):
     ROTATED = 2
     SAME = 16
     DIFFERENCE = 17
+    GROUPED = 18
+    SPARSE = 19
 
 
 MODES_OF: Final = {
@@ -54,6 +53,9 @@ MODES_OF: Final = {
     Codec.PLANES: frozenset({Mode.RAW, Mode.PLANES, Mode.ROTATED}),
     Codec.DELTA: frozenset(Mode),
 }
+
+_WITH_BASE: Final = frozenset({Mode.SAME, Mode.DIFFERENCE, Mode.GROUPED, Mode.SPARSE})
+_SMALL_BYTES: Final = 64 << 10
 
 _HEADER: Final = struct.Struct("<IB3xQQQ")
 BLOCK_HEADER_SIZE: Final = _HEADER.size
@@ -106,228 +108,84 @@ class Block:
     stored: Buffer
 
 
-# ---------------------------------------------------------------- zstd
-
-_RAW, _ZSTD, _REPEATED = 0, 1, 2
-_PLANE: Final = struct.Struct("<BI")
-_PROBE_BYTES: Final = 16 << 10
-
-_ENTROPY_ONLY: Final = {
-    "window_log": 20,
-    "hash_log": 6,
-    "chain_log": 6,
-    "search_log": 1,
-    "min_match": 7,
-    "target_length": 0,
-}
+# ---------------------------------------------------------------- modes
 
 
-class _Contexts(threading.local):
-    """One compressor of each sort, and one decompressor, for each thread."""
-
-    def __init__(self) -> None:
-        import zstandard
-
-        self.entropy = zstandard.ZstdCompressor(
-            compression_params=zstandard.ZstdCompressionParameters(
-                strategy=zstandard.STRATEGY_FAST, **_ENTROPY_ONLY
-            )
-        )
-        self.text = zstandard.ZstdCompressor(level=3)
-        self.decompressor = zstandard.ZstdDecompressor()
+def _split(raw: memoryview, base: Buffer | None, width: int, *, how: bool) -> list[memoryview]:
+    count = len(raw) // width
+    planes = memoryview(kernel().allocate(count * width))
+    kernel().split(raw, base, width, how, planes)
+    return [planes[j * count : (j + 1) * count] for j in range(width)]
 
 
-@cache
-def _contexts() -> _Contexts:
-    return _Contexts()
+def _by_itself(view: memoryview, width: int, *, is_float: bool, plain: bool) -> tuple[Mode, bytes]:
+    """The block as planes, without a look at any base."""
+    rotated = is_float and width > 1
+    planes = [view] if width == 1 else _split(view, None, width, how=rotated)
+    rest = view[len(view) // width * width :]
+    text = width == 1 and not is_float
+    mode = Mode.ROTATED if rotated else Mode.PLANES
+    return mode, encode_planes(planes, rest, text=text, plain=plain)
 
 
-def _code_plane(plane: Any, size: int, *, text: bool) -> tuple[int, Any]:
-    """The smallest of the codings of one plane, as (coding, bytes)."""
-    compressor = _contexts().text if text else _contexts().entropy
-    if not text and size >= 4 * _PROBE_BYTES:
-        # Mantissa planes are noise: a sample says so at a sixty-fourth of the price.
-        middle = size // 2
-        sample = plane[middle : middle + _PROBE_BYTES]
-        if len(compressor.compress(sample)) > 0.98 * _PROBE_BYTES:
-            return _RAW, plane
-    coded = compressor.compress(plane)
-    if len(coded) < 64:
-        first = bytes(plane[:1])
-        if bytes(plane) == first * size:
-            return _REPEATED, first
-    return (_ZSTD, coded) if len(coded) < size else (_RAW, plane)
-
-
-def _decode_plane(coding: int, stored: memoryview, size: int, where: str) -> Any:
-    if coding == _RAW:
-        if len(stored) != size:
-            raise Corrupt(where, f"a raw plane has {len(stored)} bytes, must have {size}")
-        return stored
-    if coding == _REPEATED:
-        if len(stored) != 1:
-            raise Corrupt(where, "a repeated plane has not one byte")
-        return bytes(stored) * size
-    if coding != _ZSTD:
-        raise Unsupported(f"{where}: unknown plane coding {coding}")
-    import zstandard
-
-    try:
-        if zstandard.frame_content_size(stored) != size:
-            raise Corrupt(where, f"a zstd frame does not declare {size} bytes")
-        plane = _contexts().decompressor.decompress(stored, allow_extra_data=False)
-    except zstandard.ZstdError as error:
-        raise Corrupt(where, f"zstd: {error}") from error
-    if len(plane) != size:
-        raise Corrupt(where, f"a zstd frame gave {len(plane)} bytes, not {size}")
-    return plane
-
-
-# ---------------------------------------------------------------- planes
-
-
-def _join(planes: list[tuple[int, Any]], rest: Any) -> bytes:
-    heads = b"".join(_PLANE.pack(coding, len(coded)) for coding, coded in planes)
-    return b"".join([heads, *(coded for _, coded in planes), rest])
-
-
-def _elements(raw: Buffer, width: int) -> NDArray[np.unsignedinteger[Any]]:
-    import numpy as np
-
-    view = memoryview(raw).cast("B")
-    elements: NDArray[np.unsignedinteger[Any]] = np.frombuffer(
-        view, dtype=f"<u{width}", count=len(view) // width
-    )
-    return elements
-
-
-def _split(elements: NDArray[np.unsignedinteger[Any]], width: int) -> list[memoryview]:
-    import numpy as np
-
-    if width == 2:
-        low, high = elements.astype(np.uint8), (elements >> np.uint16(8)).astype(np.uint8)
-        return [low.data, high.data]
-    lanes = elements.view(np.uint8).reshape(-1, width)
-    return [np.ascontiguousarray(lanes[:, j]).data for j in range(width)]
-
-
-def _code_planes(elements: Any, width: int, rest: Any) -> bytes:
-    size = len(elements)
-    return _join([_code_plane(p, size, text=False) for p in _split(elements, width)], rest)
-
-
-def _rotate_left(elements: Any, width: int) -> Any:
-    kind = elements.dtype.type
-    return (elements << kind(1)) | (elements >> kind(8 * width - 1))
-
-
-def _rotate_right(elements: Any, width: int) -> Any:
-    kind = elements.dtype.type
-    return (elements >> kind(1)) | (elements << kind(8 * width - 1))
-
-
-def _decode_planes(stored: memoryview, raw_size: int, width: int, where: str) -> tuple[Any, memoryview]:
-    """Elements (or, for width 1, bytes) and the rest of a block stored as planes."""
-    count, rest_size = divmod(raw_size, width)
-    table_size = _PLANE.size * width
-    if len(stored) < table_size:
-        raise Corrupt(where, "the plane table is cut short")
-    table = list(_PLANE.iter_unpack(stored[:table_size]))
-    if table_size + sum(size for _, size in table) + rest_size != len(stored):
-        raise Corrupt(where, "the planes do not add up to the stored size")
-    position, planes = table_size, []
-    for coding, size in table:
-        planes.append(_decode_plane(coding, stored[position : position + size], count, where))
-        position += size
-    rest = stored[position:]
-    if width == 1:
-        return planes[0], rest
-    import numpy as np
-
-    if width == 2:
-        low, high = (np.frombuffer(p, np.uint8).astype(np.uint16) for p in planes)
-        high <<= np.uint16(8)
-        high |= low
-        return high, rest
-    lanes = np.empty((count, width), np.uint8)
-    for j, plane in enumerate(planes):
-        lanes[:, j] = np.frombuffer(plane, np.uint8)
-    return lanes.view(f"<u{width}").reshape(-1), rest
-
-
-# ---------------------------------------------------------------- difference
-
-
-def _ordered(elements: Any, width: int) -> Any:
-    """Map sign-magnitude bit patterns to unsigned integers in numeric order."""
-    import numpy as np
-
-    bits = 8 * width
-    signed = elements.view(f"<i{width}")
-    # Negative: all bits flipped; positive: the top bit set.
-    mask = (signed >> signed.dtype.type(bits - 1)).view(elements.dtype) | elements.dtype.type(
-        1 << (bits - 1)
-    )
-    return np.bitwise_xor(elements, mask)
-
-
-def _unordered(ordered: Any, width: int) -> Any:
-    import numpy as np
-
-    bits = 8 * width
-    signed = (~ordered).view(f"<i{width}")
-    mask = (signed >> signed.dtype.type(bits - 1)).view(ordered.dtype) | ordered.dtype.type(
-        1 << (bits - 1)
-    )
-    return np.bitwise_xor(ordered, mask)
-
-
-def _zigzag(difference: Any, width: int) -> Any:
-    signed = difference.view(f"<i{width}")
-    kind = signed.dtype.type
-    return ((signed << kind(1)) ^ (signed >> kind(8 * width - 1))).view(difference.dtype)
-
-
-def _unzigzag(coded: Any) -> Any:
-    kind = coded.dtype.type
-    return (coded >> kind(1)) ^ (kind(0) - (coded & kind(1)))
-
-
-def _code_difference(raw: Buffer, base: Buffer, width: int, *, is_float: bool) -> bytes:
-    own, other = _elements(raw, width), _elements(base, width)
+def _by_difference(view: memoryview, base: Buffer, width: int, *, is_float: bool) -> tuple[Mode, bytes]:
+    """The difference as mstore 0.1 reads it."""
     ordered = is_float and width > 1
-    if ordered:
-        own, other = _ordered(own, width), _ordered(other, width)
-    coded = _zigzag(own - other, width)
-    rest = memoryview(raw).cast("B")[len(own) * width :]
-    if width == 1:
-        planes = _join([_code_plane(memoryview(coded), len(coded), text=False)], rest)
+    planes = _split(view, base, width, how=ordered)
+    rest = view[len(view) // width * width :]
+    return Mode.DIFFERENCE, bytes([ordered]) + encode_planes(planes, rest, text=False, plain=True)
+
+
+def _shift_of(width: int, *, is_float: bool, exponent_bits: int | None) -> int:
+    """The shift that makes a key of a base's element: its exponent, or the top byte of an integer."""
+    if not is_float:
+        return 8 * width - 8
+    return 8 * width - min(exponent_bits or {1: 4, 2: 8, 4: 8, 8: 11}[width], 8 * width - 1)
+
+
+def _candidates(
+    view: memoryview,
+    base: Buffer | None,
+    width: int,
+    *,
+    is_float: bool,
+    exponent_bits: int | None,
+    plain: bool,
+) -> Iterator[tuple[Mode, Buffer]]:
+    """The modes worth trying, each with what it stores."""
+    if base is None:
+        yield _by_itself(view, width, is_float=is_float, plain=plain)
+    elif plain:
+        yield _by_itself(view, width, is_float=is_float, plain=True)
+        yield _by_difference(view, base, width, is_float=is_float)
+    elif (sparse := kernel().encode_sparse(view, base, width)) is not None:
+        yield Mode.SPARSE, sparse
+        if len(view) < _SMALL_BYTES:
+            yield _by_itself(view, width, is_float=is_float, plain=False)
     else:
-        planes = _code_planes(coded, width, rest)
-    return bytes([ordered]) + planes
-
-
-def _decode_difference(
-    stored: memoryview, raw_size: int, width: int, base: Buffer, where: str
-) -> bytes:
-    import numpy as np
-
-    if not len(stored) or stored[0] > 1:
-        raise Corrupt(where, "a difference does not say whether it is ordered")
-    coded, rest = _decode_planes(stored[1:], raw_size, width, where)
-    if width == 1:
-        coded = np.frombuffer(coded, np.uint8)
-    other = _elements(base, width)
-    own = _unzigzag(coded)
-    own = _unordered(own + _ordered(other, width), width) if stored[0] else own + other
-    return bytes(own.data) + bytes(rest)
+        # A sample decides on large blocks, so that a base of no use costs no time.
+        own, difference = kernel().estimate(view, base, width, is_float)
+        if len(view) < _SMALL_BYTES or difference >= own:
+            yield _by_itself(view, width, is_float=is_float, plain=False)
+        if len(view) < _SMALL_BYTES or difference < own:
+            shift = _shift_of(width, is_float=is_float, exponent_bits=exponent_bits)
+            grouped = kernel().encode_grouped(view, base, width, is_float, shift)
+            if grouped is not None:
+                yield Mode.GROUPED, grouped
 
 
 # ---------------------------------------------------------------- blocks
 
 
 def encode_block(
-    raw: Buffer, *, width: int, is_float: bool, base: Buffer | None = None, base_offset: int = 0
+    raw: Buffer,
+    *,
+    width: int,
+    is_float: bool,
+    base: Buffer | None = None,
+    base_offset: int = 0,
+    exponent_bits: int | None = None,
+    plain: bool | None = None,
 ) -> Block:
     """Code one block in the smallest of the modes that fit.
 
@@ -337,30 +195,25 @@ def encode_block(
         is_float: the elements are IEEE-like floats (sign bit on top).
         base: the bytes of the delta base at `base_offset`, as many as `raw` has, or None.
         base_offset: stands in the header; 0 without a base.
+        exponent_bits: of a float; None takes bf16's, fp32's, fp64's or e4m3's by width. Only the
+            size depends on it.
+        plain: only modes and codings that mstore 0.1 reads. None: only where the numpy twin
+            runs, which reads the others but writes them at a few MB/s.
     """
     view = memoryview(raw).cast("B")
-    mode: Mode
-    stored: Buffer
+    plain = not kernel_is_native() if plain is None else plain
     raw_sum = xxh3_64_intdigest(view)
-    if base is not None and memoryview(base).cast("B") == view:
+    mode: Mode = Mode.RAW
+    stored: Buffer = view
+    if base is not None and kernel().equal(base, view):
         mode, stored = Mode.SAME, b""
     else:
-        if width == 1:
-            mode = Mode.PLANES
-            stored = _join([_code_plane(view, len(view), text=not is_float)], b"")
-        else:
-            elements = _elements(view, width)
-            rest = view[len(elements) * width :]
-            mode = Mode.ROTATED if is_float else Mode.PLANES
-            rotated = _rotate_left(elements, width) if is_float else elements
-            stored = _code_planes(rotated, width, rest)
-        if base is not None:
-            difference = _code_difference(view, base, width, is_float=is_float)
-            if len(difference) < len(stored):
-                mode, stored = Mode.DIFFERENCE, difference
-        if len(stored) >= len(view):
-            mode, stored = Mode.RAW, view
-    offset = base_offset if mode in (Mode.SAME, Mode.DIFFERENCE) else 0
+        for candidate, coded in _candidates(
+            view, base, width, is_float=is_float, exponent_bits=exponent_bits, plain=plain
+        ):
+            if memoryview(coded).nbytes < memoryview(stored).nbytes:
+                mode, stored = candidate, coded
+    offset = base_offset if mode in _WITH_BASE else 0
     header = BlockHeader(memoryview(stored).nbytes, mode, offset, xxh3_64_intdigest(stored), raw_sum)
     return Block(header, stored)
 
@@ -388,6 +241,7 @@ def decode_block(
     width: int,
     base: Buffer | None,
     where: str,
+    into: Buffer | None = None,
 ) -> Buffer:
     """Raw bytes of a block, checked against the sums of its header.
 
@@ -398,6 +252,8 @@ def decode_block(
         width: bytes an element.
         base: `raw_size` bytes of the delta base, for the modes that need them.
         where: how to call the block in an error.
+        into: writable, `raw_size` bytes, not overlapping `stored` or `base`: filled and given
+            back. None: the bytes stand where it costs least. After an error it holds anything.
 
     Raises:
         Corrupt: a sum or a size is wrong.
@@ -406,30 +262,71 @@ def decode_block(
     view = memoryview(stored).cast("B")
     if len(view) != header.stored_size or xxh3_64_intdigest(view) != header.stored_sum:
         raise Corrupt(where, "its stored bytes do not have their checksum")
+    if into is not None and memoryview(into).nbytes != raw_size:
+        raise ValueError("the buffer to decode into has not the block's size")
     raw: Buffer
     if header.mode == Mode.RAW:
         raw = view
-    elif header.mode in (Mode.SAME, Mode.DIFFERENCE):
+    elif header.mode in _WITH_BASE:
         if base is None or memoryview(base).nbytes != raw_size:
             raise Corrupt(where, "its delta base is too short")
-        if header.mode == Mode.SAME:
-            if len(view):
-                raise Corrupt(where, "a block equal to its base has bytes of its own")
-            raw = base
-        else:
-            raw = _decode_difference(view, raw_size, width, base, where)
+        raw = _decode_with_base(header.mode, view, raw_size, width, base, where, into)
     elif header.mode in (Mode.PLANES, Mode.ROTATED):
-        if header.mode == Mode.ROTATED and width == 1:
+        rotated = header.mode == Mode.ROTATED
+        if rotated and width == 1:
             raise Corrupt(where, "elements of one byte cannot be rotated")
-        elements, rest = _decode_planes(view, raw_size, width, where)
-        if header.mode == Mode.ROTATED:
-            elements = _rotate_right(elements, width)
-        # An array is handed on as it is: nothing is copied on the way to the file.
-        raw = memoryview(elements).cast("B") if not len(rest) else bytes(elements) + bytes(rest)
+        raw = _decode_planes(view, raw_size, width, None, where, into, how=rotated)
     else:
         raise Unsupported(f"{where}: unknown block mode {header.mode}", hint="use a newer mstore")
     if memoryview(raw).nbytes != raw_size:
         raise Corrupt(where, f"it gives {memoryview(raw).nbytes} bytes, not {raw_size}")
     if xxh3_64_intdigest(raw) != header.raw_sum:
         raise Corrupt(where, "its raw bytes do not have their checksum")
+    if into is not None and raw is not into:
+        memoryview(into).cast("B")[:] = memoryview(raw).cast("B")
+        raw = into
     return raw
+
+
+def _decode_planes(
+    stored: memoryview,
+    raw_size: int,
+    width: int,
+    base: Buffer | None,
+    where: str,
+    into: Buffer | None,
+    *,
+    how: bool,
+) -> Buffer:
+    planes, rest = decode_planes(stored, raw_size, width, where)
+    if width == 1 and base is None:
+        return planes[0]
+    out = memoryview(kernel().allocate(raw_size) if into is None else into).cast("B")
+    kernel().join(planes, base, how, out)
+    out[raw_size - len(rest) :] = rest
+    return out if into is None else into
+
+
+def _decode_with_base(
+    mode: int,
+    stored: memoryview,
+    raw_size: int,
+    width: int,
+    base: Buffer,
+    where: str,
+    into: Buffer | None,
+) -> Buffer:
+    if mode == Mode.SAME:
+        if len(stored):
+            raise Corrupt(where, "a block equal to its base has bytes of its own")
+        return base
+    if mode == Mode.DIFFERENCE:
+        if not len(stored) or stored[0] > 1:
+            raise Corrupt(where, "a difference does not say whether it is ordered")
+        ordered = bool(stored[0])
+        return _decode_planes(stored[1:], raw_size, width, base, where, into, how=ordered)
+    out = kernel().allocate(raw_size) if into is None else into
+    decode = kernel().decode_grouped if mode == Mode.GROUPED else kernel().decode_sparse
+    if not decode(stored, base, width, out):
+        raise Corrupt(where, f"a {Mode(mode).name.lower()} difference does not decode")
+    return out

@@ -40,11 +40,13 @@ _FLOATS: Final = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8, "C64": 4, "C128": 8}
 
 
 def codec_element(dtype: str) -> tuple[int, bool]:
-    """Width in bytes (1, 2, 4 or 8) of a dtype's elements, and whether they are floats of IEEE's kind.
+    """Width in bytes (1, 2, 4 or 8) of a dtype's elements, and whether they are floats.
 
-    Formats of a byte or less count as plain bytes, and so do unknown names.
+    Formats of less than a byte count as plain bytes, and so do unknown names.
     """
     if dtype in _FLOATS:
         return _FLOATS[dtype], True
+    if dtype.startswith("F8_"):
+        return 1, True
     width = TORCH_BYTES.get(dtype, 1)
     return (width, False) if width in (1, 2, 4, 8) else (1, False)

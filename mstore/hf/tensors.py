@@ -1,7 +1,7 @@
 """Tensors out of a store as torch tensors, without a checkout.
 
-Hides how safetensors' dtype names map to torch's, and that bytes read from a
-store are not torch's to keep.
+Hides how safetensors' dtype names map to torch's, and that blocks are decoded
+where the tensors' own memory is.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
+    from mstore.ops.show import TensorRef
     from mstore.repository import Repository
 
 # Names by which torch knows them; a version of torch that lacks one cannot load it.
@@ -57,14 +58,13 @@ def torch_dtype(name: str) -> Any:
     return dtype
 
 
-def _torch_tensor(dtype: str, shape: tuple[int, ...], buffer: Any) -> Any:
-    """A tensor that owns its memory, from the bytes of a stored one."""
-    kind = torch_dtype(dtype)
-    view = memoryview(buffer)
-    if view.nbytes == 0:
-        return torch.empty(shape, dtype=kind)
-    # torch writes into what it is given, and a store's bytes may be shared.
-    return torch.frombuffer(bytearray(view), dtype=kind).reshape(shape)
+def _empty(ref: TensorRef) -> tuple[Any, memoryview]:
+    """An empty tensor for a stored one, and the bytes of its memory."""
+    kind = torch_dtype(ref.dtype)
+    if ref.size_bytes == 0:
+        return torch.empty(ref.shape, dtype=kind), memoryview(bytearray())
+    memory = torch.empty(ref.size_bytes, dtype=torch.uint8)
+    return memory.view(kind).reshape(ref.shape), memory.numpy().data
 
 
 def load_state_dict(
@@ -117,10 +117,8 @@ def load_state_dict(
             )
         if len(found[name]) > 1:
             raise Ambiguous(name, tuple(f"path={ref.path!r}" for ref in found[name]))
-    tensors: dict[str, torch.Tensor] = {}
-    for name in wanted:
-        ref = found[name][0]
-        stored = repository.read_tensor(commit, name, path=ref.path)
-        tensor = _torch_tensor(stored.dtype, tuple(stored.shape), stored.buffer)
-        tensors[name] = tensor if place is None else tensor.to(place)
-    return tensors
+    made = {name: (found[name][0], *_empty(found[name][0])) for name in wanted}
+    repository.fill_tensors(commit, [(ref, memory) for ref, _, memory in made.values()])
+    return {
+        name: tensor if place is None else tensor.to(place) for name, (_, tensor, _) in made.items()
+    }

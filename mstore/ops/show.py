@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Corrupt, NotFound, Refused, UsageError
 from mstore.objects import MODEL_ROLES
@@ -14,7 +15,7 @@ from mstore.ops.stored import StoredFile, layouts_of
 from mstore.store import notes_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from typing_extensions import Buffer
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mstore.ops.place import Place
     from mstore.store import Store
 
-MAX_TENSOR_BYTES = 1 << 40
+_STRETCH_BYTES: Final = 8 << 20  # a whole number of blocks
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,14 @@ def tensors(place: Place, revision: str) -> tuple[TensorRef, ...]:
     )
 
 
-def read_tensor(place: Place, revision: str, name: str, *, path: str | None = None) -> Tensor:
+def read_tensor(
+    place: Place,
+    revision: str,
+    name: str,
+    *,
+    path: str | None = None,
+    rows: tuple[int, int] | None = None,
+) -> Tensor:
     """A tensor's content; only the blocks that it lies in are read.
 
     Args:
@@ -154,10 +162,12 @@ def read_tensor(place: Place, revision: str, name: str, *, path: str | None = No
         revision: the version.
         name: its name.
         path: its file, where several have a tensor of this name.
+        rows: only these of its first dimension, `(begin, end)`; of them only the
+            blocks are read.
 
     Raises:
         NotFound: no such tensor; near names are listed.
-        UsageError: several files have it.
+        UsageError: several files have it, or it has no such rows.
         Corrupt: its bytes are damaged.
     """
     manifest = manifest_of(place, revision)
@@ -177,23 +187,68 @@ def read_tensor(place: Place, revision: str, name: str, *, path: str | None = No
         raise NotFound(
             f"no tensor {name!r} in this version", hint="near it: " + ", ".join(near) if near else None
         )
-    models = [f for f in found if f[0].role in MODEL_ROLES]
-    chosen = models or found
+    chosen = [f for f in found if f[0].role in MODEL_ROLES] or found
     if len(chosen) > 1:
         raise UsageError(
             f"{len(chosen)} files have a tensor {name!r}",
             hint="name one: " + ", ".join(f.path for f, _ in chosen),
         )
     file, tensor = chosen[0]
-    return tensor_of(place, file, tensor)
-
-
-def tensor_of(place: Place, file: ManifestFile, tensor: TensorEntry) -> Tensor:
-    """The content of a tensor that a layout names. Raises Corrupt, Refused."""
     if tensor.end > file.size_bytes:
-        raise Refused(file.path, f"tensor {tensor.name!r} ends beyond the file")
-    content = StoredFile(place.store, file).read(tensor.begin, tensor.size_bytes)
-    return Tensor(tensor.dtype, tensor.shape, content)
+        raise Refused(file.path, f"tensor {name!r} ends beyond the file")
+    begin, end, shape = tensor.begin, tensor.end, tensor.shape
+    if rows is not None:
+        if not shape or not 0 <= rows[0] <= rows[1] <= shape[0]:
+            raise UsageError(
+                f"tensor {name!r} of shape {list(shape)} has no rows {rows[0]} to {rows[1]}"
+            )
+        row_bytes = tensor.size_bytes // shape[0] if shape[0] else 0
+        begin, end = begin + rows[0] * row_bytes, begin + rows[1] * row_bytes
+        shape = (rows[1] - rows[0], *shape[1:])
+    content = bytearray(end - begin)
+    StoredFile(place.store, file).read_into(begin, memoryview(content))
+    return Tensor(tensor.dtype, shape, content)
+
+
+def fill_tensors(
+    place: Place,
+    revision: str,
+    wanted: Sequence[tuple[TensorRef, memoryview]],
+    *,
+    threads: int | None = None,
+) -> None:
+    """Decode tensors into memory that the caller has, on all cores.
+
+    Args:
+        place: where.
+        revision: the version.
+        wanted: tensors, each with as many writable bytes as it has.
+        threads: default: as many as there are cores.
+
+    Raises:
+        NotFound, Corrupt.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from mstore.store.memory import keep_freed_memory
+
+    keep_freed_memory()
+    manifest = manifest_of(place, revision)
+    begins: dict[str, dict[str, int]] = {}
+    for path, layout in layouts_of(place.store, manifest).items():
+        begins[path] = {t.name: t.begin for t in layout.tensors}
+    stretches: list[tuple[str, int, memoryview]] = []
+    for ref, out in wanted:
+        begin = begins[ref.path][ref.name]
+        for offset in range(0, len(out), _STRETCH_BYTES):
+            stretches.append((ref.path, begin + offset, out[offset : offset + _STRETCH_BYTES]))
+
+    def fill(stretch: tuple[str, int, memoryview]) -> None:
+        path, begin, out = stretch
+        StoredFile(place.store, manifest.by_path[path]).read_into(begin, out)
+
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1, "mstore") as pool:
+        list(pool.map(fill, stretches))
 
 
 def plain_file(file: ManifestFile) -> dict[str, Any]:

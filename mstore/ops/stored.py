@@ -72,6 +72,28 @@ class StoredFile:
             index += 1
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def read_into(self, offset: int, out: memoryview) -> None:
+        """Fill `out` with the file's bytes from `offset`, decoded where they are to stand.
+
+        Raises:
+            Corrupt, NotFound, Unsupported: as `read`.
+        """
+        end, position = offset + len(out), 0
+        if offset < 0 or end > self.size_bytes:
+            raise Corrupt(self.name, f"has no bytes {offset} to {end}; it ends at {self.size_bytes}")
+        index = bisect_right(self._begins, offset) - 1
+        while position < len(out):
+            segment, begin = self._segments[index], self._begins[index]
+            within = offset + position - begin
+            length = min(len(out) - position, segment.length - within)
+            part = out[position : position + length]
+            if length < _WINDOW_BYTES:
+                part[:] = self._range(segment.blob, segment.offset + within, length)
+            else:
+                self._store.range_into(segment.blob, segment.offset + within, part)
+            position += length
+            index += 1
+
     def _range(self, blob: BlobId, offset: int, length: int) -> bytes:
         index = offset // _WINDOW_BYTES
         begin = index * _WINDOW_BYTES

@@ -339,8 +339,12 @@ class FrameReader:
     def _where(self, index: int) -> str:
         return f"pack {self.pack.hex()[:12]}, object {self.frame.head.id.short}, block {index}"
 
-    def block(self, index: int) -> Buffer:
+    def block(self, index: int, *, into: memoryview | None = None) -> Buffer:
         """Raw bytes of one block, checked against its sums.
+
+        Args:
+            index: which.
+            into: where they are to stand; None: anywhere.
 
         Raises:
             Corrupt, Unsupported, KeyError (the pack is gone).
@@ -358,7 +362,15 @@ class FrameReader:
         base: bytes | None = None
         if header.mode >= 16 and self.base is not None:
             base = self.base(header.base_offset, raw_size)
-        return decode_block(header, stored, raw_size=raw_size, width=head.width, base=base, where=where)
+        return decode_block(
+            header,
+            stored,
+            raw_size=raw_size,
+            width=head.width,
+            base=base,
+            where=where,
+            into=into,
+        )
 
     def check_stored(self, index: int) -> None:
         """Check the stored bytes of a block by their sum, decoding nothing. Raises Corrupt."""
@@ -387,6 +399,29 @@ class FrameReader:
             start = index << log2
             parts.append(raw[max(0, offset - start) : end - start])
         return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
+
+    def read_into(self, offset: int, out: memoryview) -> None:
+        """Fill `out` with raw bytes from `offset`; whole blocks are decoded in place.
+
+        Raises:
+            Corrupt: also where the object ends before.
+        """
+        head, size = self.frame.head, len(out)
+        if offset + size > head.raw_size:
+            raise Corrupt(self._where(0), f"the object is shorter than {offset + size} bytes")
+        position = 0
+        while position < size:
+            index = (offset + position) >> head.block_log2
+            begin = index << head.block_log2
+            block_size = head.block_raw_size(index)
+            if begin == offset + position and block_size <= size - position:
+                self.block(index, into=out[position : position + block_size])
+                position += block_size
+                continue
+            raw = memoryview(self.block(index)).cast("B")[offset + position - begin :]
+            raw = raw[: size - position]
+            out[position : position + len(raw)] = raw
+            position += len(raw)
 
     def check_frame_start(self) -> None:
         """Compare the head and the block headers in the pack with those in the footer.

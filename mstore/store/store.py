@@ -321,10 +321,17 @@ class Store:
         with self._guard:
             return self.catalog.has(id)
 
-    def depth_of(self, id: ObjectId) -> int | None:
-        """The smallest depth that a copy of an object is known to have, or None."""
+    def link_of(self, id: ObjectId) -> tuple[int | None, ObjectId | None]:
+        """Depth and delta base of the shallowest copy that is known of an object.
+
+        The catalog answers for what is stored whole; a footer is read for the rest.
+        """
         locations = self._locations(id)
-        return locations[0].depth if locations else None
+        if not locations or locations[0].depth == 0:
+            return (locations[0].depth if locations else None), None
+        for reader in self.copies(id):
+            return reader.frame.head.depth, reader.frame.head.base
+        return None, None
 
     def size_of(self, id: ObjectId) -> int | None:
         """Raw bytes of an object, as its frame's head says, or None if it is not there."""
@@ -468,6 +475,23 @@ class Store:
         if failure is not None:
             raise failure
         raise self._missing(id)
+
+    def range_into(self, id: BlobId, offset: int, out: memoryview) -> None:
+        """Fill `out` with bytes of a blob from `offset`, checked by the sums of their blocks.
+
+        Raises:
+            NotFound, Corrupt (also where the blob is shorter), Unsupported.
+        """
+        failure: Exception | None = None
+        for reader in self.copies(id):
+            try:
+                reader.read_into(offset, out)
+                return
+            except (Corrupt, Unsupported, NotFound) as error:
+                failure = failure or error
+            except KeyError:
+                continue
+        raise failure if failure is not None else self._missing(id)
 
     # -- structured objects
 

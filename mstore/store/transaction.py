@@ -185,7 +185,7 @@ class Transaction:
         # No pack is deleted while somebody may be about to lean on what is in it.
         self._stack.enter_context(store.backend.hold("packs", shared=True))
         self._again = again
-        self._depths: dict[ObjectId, int] = {}
+        self._links: dict[ObjectId, tuple[int, ObjectId | None]] = {}
         self._pool = ThreadPoolExecutor(self._threads, "mstore")
         self._stack.callback(self._pool.shutdown, cancel_futures=True)
         self._packs: dict[str, list[_OpenPack]] = {}
@@ -279,6 +279,31 @@ class Transaction:
             raw, width=source.width, is_float=source.is_float, base=near, base_offset=offset
         )
 
+    def _chain_start(self, base: BlobId) -> tuple[BlobId, int] | None:
+        """What to take a delta against, given the blob that is nearest: it, or where its chain begins.
+
+        A chain that is as long as it may be is not continued: the next delta is
+        taken against the chain's first blob, which is stored whole.
+
+        Returns:
+            The blob and its depth; None where it is not to be had.
+        """
+        with self._guard:
+            depth, before = self._link(base)
+            if depth is not None and depth >= MAX_CHAIN:
+                for _ in range(MAX_DEPTH):
+                    if not isinstance(before, BlobId):
+                        break
+                    base = before
+                    depth, before = self._link(base)
+        return (base, depth) if depth is not None and depth < MAX_CHAIN else None
+
+    def _link(self, id: BlobId) -> tuple[int | None, ObjectId | None]:
+        """Depth and delta base of a blob, as a reader would meet it."""
+        if self._again:
+            return self._links.get(id, (None, None))
+        return self._store.link_of(id)
+
     def _delta_base(
         self, id: BlobId, source: BlobSource, block: Callable[[int], Buffer]
     ) -> _DeltaBase | None:
@@ -290,12 +315,12 @@ class Transaction:
         """
         if source.base is None or source.base == id or source.size_bytes == 0:
             return None
-        with self._guard:
-            depth = self._depths.get(source.base) if self._again else self._store.depth_of(source.base)
-        if depth is None or depth >= MAX_CHAIN:
+        start = self._chain_start(source.base)
+        if start is None or start[0] == id:
             return None
+        base_id, depth = start
         below = MAX_DEPTH + 1 if self._again else depth + 1
-        base = _DeltaBase(source.base, depth + 1, self._store.base_range(source.base, below))
+        base = _DeltaBase(base_id, depth + 1, self._store.base_range(base_id, below))
         middle = source.block_count // 2
         raw = block(middle)
         try:
@@ -352,7 +377,7 @@ class Transaction:
 
     def _write(self, source: BlobSource, head: FrameHead, blocks: Iterable[Block]) -> None:
         stored = self._pack(source.group).add(head, blocks)
-        self._depths[head.id] = head.depth
+        self._links[head.id] = (head.depth, head.base)
         self.counts = Counts(
             self.counts.raw_bytes,
             self.counts.new_bytes + source.size_bytes,

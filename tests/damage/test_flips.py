@@ -15,7 +15,6 @@ from mstore.errors import MStoreError
 from mstore.ops.fsck import _check_pack, _Findings
 from mstore.repository import Repository
 from mstore.workspace import Head
-
 from tests.conftest import contents, write_model
 
 

@@ -419,7 +419,11 @@ def _last_line(folder: Path, *arguments: str) -> str:
     import sys
 
     done = subprocess.run(
-        [sys.executable, "-m", "mstore", *arguments], cwd=folder, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "mstore", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.rstrip().rpartition("\n")[2]
 
@@ -453,7 +457,9 @@ def test_the_last_line_of_a_checkout_works_where_the_base_is_gone(tmp_path: Path
     repo.close()
     x = torch.arange(12).reshape(1, 12) % 7
     expected = model.eval()(x).logits.detach()
-    assert torch.equal(_pasted(_last_line(tmp_path, "checkout", "lora", "--to", "one"), tmp_path), expected)
+    assert torch.equal(
+        _pasted(_last_line(tmp_path, "checkout", "lora", "--to", "one"), tmp_path), expected
+    )
     shutil.rmtree(here)
     line = _last_line(tmp_path, "checkout", "lora", "--to", "two")
     assert "two-base" in line

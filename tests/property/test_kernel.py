@@ -108,6 +108,32 @@ def test_coded_bytes_are_the_same_and_come_back(pair: tuple[bytes, bytes, int, b
 
 
 @needs_native
+def test_every_vector_width_gives_the_same_bytes() -> None:
+    rng = np.random.default_rng(2)
+    base = _block(rng, "weights", 2, 100_001)
+    raw = (np.frombuffer(base, "<u2") + rng.integers(0, 40, 100_001).astype("<u2")).tobytes()
+    seen = set()
+    try:
+        for most in (0, 1, 2):
+            native.vectors(most)
+            plane, grouped = (
+                native.encode_plane(raw[1::2]),
+                native.encode_grouped(raw, base, 2, True, 8),
+            )
+            seen.add((plane, grouped))
+            out = bytearray(100_001)
+            assert native.decode_plane(plane, out)
+            assert out == raw[1::2]
+            out = bytearray(len(raw))
+            assert native.decode_grouped(grouped, base, 2, out)
+            assert out == raw
+            assert not native.decode_grouped(grouped[:-200], base, 2, out)
+    finally:
+        native.vectors(2)
+    assert len(seen) == 1
+
+
+@needs_native
 @given(pairs(), st.data())
 @settings(max_examples=60, deadline=None)
 def test_damage_is_refused_alike(
@@ -152,10 +178,11 @@ def test_a_store_of_one_kernel_is_read_by_the_other(monkeypatch: pytest.MonkeyPa
     rng = np.random.default_rng(3)
     raw = _block(rng, "weights", 4, 30_000)
     base = (np.frombuffer(raw, "<u4") + rng.integers(0, 9, 30_000).astype("<u4")).tobytes()
-    written = [encode_block(raw, width=4, is_float=True, base=b) for b in (None, base)]
+    written = [encode_block(raw, width=4, is_float=True, base=b, plain=False) for b in (None, base)]
     monkeypatch.setattr(kernel, "native", None)
     for block, other in zip(written, (None, base), strict=True):
-        again = encode_block(raw, width=4, is_float=True, base=other)
+        again = encode_block(raw, width=4, is_float=True, base=other, plain=False)
+        assert encode_block(raw, width=4, is_float=True, base=other).header.mode in (2, 17)
         assert (again.header, bytes(again.stored)) == (block.header, bytes(block.stored))
         back = decode_block(
             block.header, block.stored, raw_size=len(raw), width=4, base=other, where="block"

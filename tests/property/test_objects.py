@@ -39,14 +39,21 @@ raw_ids = st.binary(min_size=32, max_size=32)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 sizes = st.integers(0, 2**40)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**64), 2**64 - 1) | st.floats() | texts | st.binary(max_size=9),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**64), 2**64 - 1)
+    | st.floats()
+    | texts
+    | st.binary(max_size=9),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
 metadata = st.dictionaries(texts, values, max_size=4)
 times = st.builds(Time, st.integers(-(2**62), 2**62), st.integers(-840, 840))
 paths = st.lists(
-    st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=5), min_size=1, max_size=3
+    st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=5),
+    min_size=1,
+    max_size=3,
 ).map("/".join)
 
 
@@ -109,7 +116,10 @@ def test_round_trip(value: Any) -> None:
     assert back.id == value.id
 
 
-@given(st.one_of(layouts, manifests, commits, notes, tags), st.dictionaries(st.text("abc", min_size=1), values))
+@given(
+    st.one_of(layouts, manifests, commits, notes, tags),
+    st.dictionaries(st.text("abc", min_size=1), values),
+)
 def test_unknown_optional_keys_are_kept_and_hashed(value: Any, more: dict[str, Any]) -> None:
     plain = decode(value.encoded, "value")
     encoded = encode({**{f"x{k}": v for k, v in more.items()}, **plain})
@@ -219,6 +229,8 @@ def test_paths_that_no_manifest_may_hold(path: str) -> None:
         check_path(path)
 
 
-@pytest.mark.parametrize("path", ["a", "a/b.c", "-rf", "..a", ".mstoreignore", "mstore", "ü/漢", "a b", "x" * 255])
+@pytest.mark.parametrize(
+    "path", ["a", "a/b.c", "-rf", "..a", ".mstoreignore", "mstore", "ü/漢", "a b", "x" * 255]
+)
 def test_paths_that_a_manifest_may_hold(path: str) -> None:
     assert check_path(path) == path

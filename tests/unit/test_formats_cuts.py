@@ -64,7 +64,7 @@ def test_mixed_blobs_are_closed_past_16_mib():
         ("C128", (8, True)),
         ("I64", (8, False)),
         ("U16", (2, False)),
-        ("F8_E4M3", (1, False)),
+        ("F8_E4M3", (1, True)),
         ("F6_E2M3", (1, False)),
         ("BOOL", (1, False)),
         ("of a later version", (1, False)),

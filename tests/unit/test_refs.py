@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -225,5 +226,5 @@ def test_processes_never_lose_a_move(store: Store) -> None:
     records = store.refs.log("heads/main")
     assert len(records) == 60
     assert len({r.new for r in records}) == 60
-    for later, earlier in zip(records, records[1:], strict=False):
+    for later, earlier in pairwise(records):
         assert later.old == earlier.new and later.number == earlier.number + 1

@@ -13,6 +13,7 @@ from mstore.objects import blob_id
 from mstore.ops.repack import repack
 from mstore.repository import Repository
 from mstore.store.pack import FrameHead, PackWriter, pack_key
+from mstore.store.transaction import MAX_CHAIN
 from tests.conftest import contents, save_tensors
 
 
@@ -60,7 +61,10 @@ def test_commits_are_deltas_of_their_parents(tmp_path: Path) -> None:
 def test_chains_are_bounded(tmp_path: Path) -> None:
     repo, kept = _history(tmp_path, versions=12, size=20_000)
     depths = [f.head.depth for n in repo.store.pack_names() for f in repo.store.footer(n)]
-    assert 1 <= max(depths) <= 8
+    assert 1 <= max(depths) <= MAX_CHAIN
+    # A full chain is followed by a delta against its first blob, not by a blob stored whole.
+    whole = [f for n in repo.store.pack_names() for f in repo.store.footer(n) if f.head.width == 4]
+    assert sum(f.head.depth == 0 for f in whole) == 1
     _check(repo, kept, tmp_path)
 
 
@@ -102,7 +106,7 @@ def test_a_pack_that_somebody_leans_on_stays(tmp_path: Path, monkeypatch: pytest
     tip = max(repo.manifest("HEAD").by_path["model.safetensors"].segments, key=lambda s: s.length).blob
     content = bytearray(store.get(tip))
     content[0] ^= 1
-    depth = store.depth_of(tip)
+    depth, _ = store.link_of(tip)
     assert depth is not None
 
     from mstore.ops import repack as module
