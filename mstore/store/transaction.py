@@ -43,7 +43,7 @@ PACK_CAP_BYTES: Final = 512 << 20
 _WHOLE_BYTES: Final = 32 << 20  # larger blobs are read twice: to hash, then to code
 _IN_FLIGHT_BYTES: Final = 64 << 20
 # A read of the last of a chain decodes all of it; docs/design/005 has the table.
-MAX_CHAIN: Final = 8
+MAX_CHAIN: Final = 3
 _BLOCK_BYTES: Final = 1 << BLOCK_LOG2
 
 Structured = Layout | Manifest | Commit | Note | Tag
