@@ -16,6 +16,7 @@ import fcntl
 import os
 import stat
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -532,9 +533,14 @@ class LocalBackend:
             depth[name] = 0
             os.close(descriptor)
 
-    def sweep(self) -> int:
-        """Remove temporary files that no living process holds; how many went."""
-        gone = 0
+    def sweep(self, *, older_than_s: float = 0) -> int:
+        """Remove temporary files that no living process holds; how many went.
+
+        Args:
+            older_than_s: spare younger ones, in seconds. A file is open for an instant
+                before its owner has locked it.
+        """
+        gone, edge = 0, time.time() - older_than_s
         for entry in list(self.list("tmp")):
             path = self.path(entry.key)
             try:
@@ -542,6 +548,8 @@ class LocalBackend:
             except OSError:
                 continue
             try:
+                if os.fstat(descriptor).st_mtime > edge:
+                    continue
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.unlink(path)
                 gone += 1

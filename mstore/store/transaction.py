@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from mstore.backend import LocalBackend
 from mstore.codec import BLOCK_LOG2, Block, Codec, Mode, encode_block
 from mstore.errors import Corrupt, NotFound, Refused, StorageFailed
 from mstore.objects import (
@@ -44,6 +45,7 @@ _WHOLE_BYTES: Final = 32 << 20  # larger blobs are read twice: to hash, then to 
 _IN_FLIGHT_BYTES: Final = 64 << 20
 # A read of the last of a chain decodes all of it; docs/design/005 has the table.
 MAX_CHAIN: Final = 3
+_SWEPT_AFTER_S: Final = 600
 _BLOCK_BYTES: Final = 1 << BLOCK_LOG2
 
 Structured = Layout | Manifest | Commit | Note | Tag
@@ -193,6 +195,8 @@ class Transaction:
         self._pending: set[ObjectId] = set()
         self._guard = threading.Lock()
         self.counts = Counts()
+        if isinstance(store.backend, LocalBackend):
+            store.backend.sweep(older_than_s=_SWEPT_AFTER_S)
         store.refresh()
 
     def __enter__(self) -> Transaction:

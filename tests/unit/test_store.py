@@ -371,3 +371,12 @@ def test_a_range_is_decoded_where_it_is_to_stand(store: Store) -> None:
         assert out == b"\xaa" + content[offset : offset + size] + b"\xaa"
     with pytest.raises(Corrupt, match="shorter"):
         store.range_into(id, len(content) - 1, memoryview(bytearray(2)))
+
+
+def test_what_a_killed_process_left_is_swept(store: Store) -> None:
+    old, young = store.path / "tmp/old.tmp", store.path / "tmp/young.tmp"
+    old.write_bytes(b"left behind")
+    young.write_bytes(b"being opened at this moment")
+    os.utime(old, (0, 0))
+    put(store, b"x" * 5000)
+    assert not old.exists() and young.exists()
