@@ -136,7 +136,8 @@ the page cache.
 The 2.2 GB model has TinyLlama's shape and random weights in bf16: its times mean something, its
 sizes do not (for those, the real series).
 
-{len(bound)} figures have a target. {missed_text}
+{len(bound)} figures have a target; why some are missed is in
+[design/006](design/006-speed.md). {missed_text}
 ![chart](benchmarks.svg)
 
 {chr(10).join(sections)}"""
