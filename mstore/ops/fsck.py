@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.codec import BLOCK_HEADER_SIZE
 from mstore.errors import Corrupt, MStoreError, NotFound, StorageFailed, Unsupported
-from mstore.objects import BlobId, CommitId, NoteId, ObjectId, TagId, hasher_of_blob, object_id
+from mstore.objects import CommitId, NoteId, ObjectId, TagId
 from mstore.ops.restore import check_paths
 from mstore.store.pack import name_of_key, pack_key, read_footer
 
@@ -159,7 +159,7 @@ def _check_pack(store: Store, name: bytes, size: int, findings: _Findings, quick
                 for block in range(len(frame.blocks)):
                     reader.check_stored(block)
             else:
-                _check_object(reader.blocks(), id)
+                reader.check_id()
             findings.good.add(id)
         except (Corrupt, Unsupported, NotFound) as error:
             rule = error.rule if isinstance(error, Corrupt) else error.message
@@ -170,18 +170,6 @@ def _check_pack(store: Store, name: bytes, size: int, findings: _Findings, quick
             findings.problem(where, "vanished while it was checked")
             return
         findings.bytes_read += frame.stored_size + BLOCK_HEADER_SIZE
-
-
-def _check_object(blocks: Any, id: ObjectId) -> None:
-    if isinstance(id, BlobId):
-        hasher = hasher_of_blob()
-        for block in blocks:
-            hasher.update(block)
-        found = hasher.digest()
-    else:
-        found = object_id(id.kind, b"".join(blocks)).raw
-    if found != id.raw:
-        raise Corrupt(f"{id.kind.name.lower()} {id.hex}", "its content does not hash to its id")
 
 
 # -- from the names down

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.errors import Corrupt, MStoreError
+from mstore.errors import MStoreError
 from mstore.formats.dtypes import codec_element
-from mstore.objects import BlobId, Manifest, ObjectId, hasher_of_blob, object_id
+from mstore.objects import BlobId, Manifest, ObjectId
 from mstore.ops.bases import DeltaBases
 from mstore.ops.log import all_tips, walk
 from mstore.ops.tree import tensor_blobs
@@ -166,20 +166,8 @@ def _manifest_if_there(store: Store, id: CommitId) -> list[Manifest]:
 def _verify(store: Store, name: bytes) -> None:
     """Read a new pack back: every object must hash to its id. Raises Corrupt."""
     frames = store.footer(name)
-    for index, frame in enumerate(frames):
-        blocks = store.reader_of(name, frames, index).blocks()
-        id = frame.head.id
-        if isinstance(id, BlobId):
-            hasher = hasher_of_blob()
-            for block in blocks:
-                hasher.update(block)
-            found = hasher.digest()
-        else:
-            found = object_id(id.kind, b"".join(blocks)).raw
-        if found != id.raw:
-            raise Corrupt(
-                f"new pack {name.hex()[:12]}", f"{id.short} does not read back; nothing was removed"
-            )
+    for index in range(len(frames)):
+        store.reader_of(name, frames, index).check_id()
 
 
 def _remove(store: Store, old: set[bytes], recoded: set[ObjectId]) -> int:

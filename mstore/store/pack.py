@@ -27,7 +27,17 @@ from mstore.codec import (
     encode_block,
 )
 from mstore.errors import BadEncoding, Corrupt, Unsupported
-from mstore.objects import ID_TYPES, Kind, ObjectId, decode, encode, pack_name
+from mstore.objects import (
+    ID_TYPES,
+    BlobId,
+    Kind,
+    ObjectId,
+    decode,
+    encode,
+    hasher_of_blob,
+    object_id,
+    pack_name,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -422,6 +432,23 @@ class FrameReader:
             raw = raw[: size - position]
             out[position : position + len(raw)] = raw
             position += len(raw)
+
+    def check_id(self) -> None:
+        """Decode the whole object and compare its hash with its id, a block at a time.
+
+        Raises:
+            Corrupt, Unsupported, NotFound, KeyError.
+        """
+        id = self.frame.head.id
+        if isinstance(id, BlobId):
+            hasher = hasher_of_blob()
+            for block in self.blocks():
+                hasher.update(block)
+            found = hasher.digest()
+        else:
+            found = object_id(id.kind, b"".join(self.blocks())).raw
+        if found != id.raw:
+            raise Corrupt(f"{id.kind.name.lower()} {id.hex}", "its content does not hash to its id")
 
     def check_frame_start(self) -> None:
         """Compare the head and the block headers in the pack with those in the footer.

@@ -435,23 +435,25 @@ class Store:
             raise Corrupt(f"{id.kind.name.lower()} {id.hex}", "its content does not hash to its id")
         return content
 
+    def _from_any_copy(self, id: ObjectId, read: Callable[[FrameReader], _Value]) -> _Value:
+        """What the first undamaged copy of an object gives; the first failure if none does."""
+        failure: Exception | None = None
+        for reader in self.copies(id):
+            try:
+                return read(reader)
+            except (Corrupt, Unsupported, NotFound) as error:
+                failure = failure or error
+            except KeyError:
+                continue
+        raise failure if failure is not None else self._missing(id)
+
     def get(self, id: ObjectId) -> bytes:
         """All bytes of an object, checked against its id.
 
         Raises:
             NotFound, Corrupt, Unsupported.
         """
-        failure: Exception | None = None
-        for reader in self.copies(id):
-            try:
-                return self._read_whole(reader, id)
-            except (Corrupt, Unsupported, NotFound) as error:
-                failure = failure or error
-            except KeyError:
-                continue
-        if failure is not None:
-            raise failure
-        raise self._missing(id)
+        return self._from_any_copy(id, lambda reader: self._read_whole(reader, id))
 
     def range(self, id: BlobId, offset: int, size: int) -> bytes:
         """Bytes of a blob, checked by the sums of their blocks.
@@ -459,22 +461,14 @@ class Store:
         Raises:
             NotFound, Corrupt (also where the blob is shorter), Unsupported.
         """
-        failure: Exception | None = None
-        for reader in self.copies(id):
-            try:
-                content = reader.range(offset, size)
-                if len(content) == size:
-                    return content
-                failure = failure or Corrupt(
-                    f"blob {id.short}", f"is shorter than {offset + size} bytes"
-                )
-            except (Corrupt, Unsupported, NotFound) as error:
-                failure = failure or error
-            except KeyError:
-                continue
-        if failure is not None:
-            raise failure
-        raise self._missing(id)
+
+        def read(reader: FrameReader) -> bytes:
+            content = reader.range(offset, size)
+            if len(content) != size:
+                raise Corrupt(f"blob {id.short}", f"is shorter than {offset + size} bytes")
+            return content
+
+        return self._from_any_copy(id, read)
 
     def range_into(self, id: BlobId, offset: int, out: memoryview) -> None:
         """Fill `out` with bytes of a blob from `offset`, checked by the sums of their blocks.
@@ -482,16 +476,7 @@ class Store:
         Raises:
             NotFound, Corrupt (also where the blob is shorter), Unsupported.
         """
-        failure: Exception | None = None
-        for reader in self.copies(id):
-            try:
-                reader.read_into(offset, out)
-                return
-            except (Corrupt, Unsupported, NotFound) as error:
-                failure = failure or error
-            except KeyError:
-                continue
-        raise failure if failure is not None else self._missing(id)
+        self._from_any_copy(id, lambda reader: reader.read_into(offset, out))
 
     # -- structured objects
 
