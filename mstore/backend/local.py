@@ -427,13 +427,6 @@ class LocalBackend:
             fsync_folder(new.parent)
         return self.path(key).parent
 
-    def make_folder(self, key: str) -> None:
-        """Make a folder for keys, and its parents."""
-        try:
-            self._folder(f"{key}/x")
-        except OSError as error:
-            raise _failed(error, f"cannot make {self.path(key)}") from error
-
     def put_new(self) -> Upload:
         return _LocalUpload(self)
 

@@ -217,8 +217,9 @@ def commit(
     for name in meta_file:
         metadata.update(read_meta_file(name))
     metadata.update(read_pairs(meta))
+    opened = repo()
     with progress() as told:
-        result = repo().commit(
+        result = opened.commit(
             path,
             message=message,
             metadata=metadata,
@@ -235,7 +236,7 @@ def commit(
     if result.left_out:
         click.echo(f" left out: {left_out_text(result.left_out)}")
     if result.created and result.facts.trainer is None and not result.commit.metrics:
-        paths = {f.path for f in repo().manifest(result.id).files}
+        paths = {f.path for f in opened.manifest(result.id).files}
         if "training_args.bin" in paths:
             hint(
                 "no trainer_state.json here: `trainer.save_state()` beside save_model keeps"

@@ -35,7 +35,7 @@ from mstore.ops.restore import (
 )
 from mstore.ops.revision import resolve
 from mstore.ops.status import changes_between, compare_folder
-from mstore.ops.stored import StoredFolder
+from mstore.ops.stored import StoredFolder, facts_of_manifest
 from mstore.ops.text import escaped
 from mstore.ops.tree import Tree, read_folder
 from mstore.store import check_ref_name
@@ -153,7 +153,8 @@ def _to_paste(
     place: Place, commit: Commit, manifest: Manifest, path: Path, progress: Progress | None
 ) -> tuple[str | None, Path | None, str | None]:
     """The line that loads what was written, the base written beside it for that, and a warning."""
-    source = base_source(place.store, commit, manifest)
+    facts = facts_of_manifest(place.store, manifest)
+    source = base_source(place.store, commit, manifest, facts)
     base: Path | None = None
     warning: str | None = None
     if source is not None and source.commit is not None:
@@ -171,7 +172,7 @@ def _to_paste(
                 f" `mstore checkout {source.commit.short} --to DIR` writes it"
             )
             base = None
-    return line_that_loads(place.store, manifest, path, source, base), base, warning
+    return line_that_loads(facts, path, source, base), base, warning
 
 
 # -- into a folder

@@ -178,7 +178,7 @@ def commit(
     read_at_ns = time.time_ns()
     cache = place.workspace.stat_cache if place.workspace is not None else None
     known = dict(cache.find(found.files)) if cache is not None else {}
-    same = _unchanged(place, known, found, parent_manifest, options)
+    same = _unchanged(known, found, parent_manifest, options)
     if same and parent is not None and parent_id is not None and not options.allow_empty:
         return _noted(place, branch, parent_id, parent, {}, options, found)
     base_given = _given_base(place, options)
@@ -206,7 +206,7 @@ def commit(
             load_layout=store.layout,
             bases=_delta_bases(store, parent_manifest, base_given),
         )
-        facts = _with_trainer(place, tree, found)
+        facts = _with_trainer(tree, found)
         warnings += [*tree.warnings, *facts.warnings, *_token_warning(found, options)]
         metrics = {**(facts.trainer.metrics if facts.trainer else {}), **options.metrics}
         manifest = tree.manifest
@@ -325,7 +325,6 @@ def _scanned(place: Place, folder: Path, options: CommitOptions) -> Found:
 
 
 def _unchanged(
-    place: Place,
     known: Mapping[str, Any],
     found: Found,
     parent: Manifest | None,
@@ -402,7 +401,7 @@ def _equal(one: float | None, other: float) -> bool:
 # -- facts
 
 
-def _with_trainer(place: Place, tree: Tree, found: Found) -> Facts:
+def _with_trainer(tree: Tree, found: Found) -> Facts:
     """Facts; where the folder has no trainer_state.json, those of the equal checkpoint in it."""
     facts = tree.facts()
     if facts.trainer is not None:

@@ -158,10 +158,18 @@ def _already(place: Place, item: PlannedImport) -> CommitResult | None:
     tip = place.branch_tip(item.branch)
     if tip is None:
         return None
+    name = escaped(item.path.name)
+    named = [
+        (id, value)
+        for id, value in walk(place.store, [tip])
+        if value.metadata.get("imported_from") == name
+    ]
+    if not named:
+        return None  # Nothing to compare with, so nothing to hash.
     cache = place.workspace.stat_cache if place.workspace is not None else None
     manifest = read_folder(item.path, cache=cache, load_layout=place.store.layout).manifest
-    for id, value in walk(place.store, [tip]):
-        if value.manifest == manifest.id and value.metadata.get("imported_from") == item.path.name:
+    for id, value in named:
+        if value.manifest == manifest.id:
             return CommitResult(
                 id=id,
                 commit=value,

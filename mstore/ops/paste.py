@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mstore.ops.commit import adapter_of
-from mstore.ops.stored import facts_of_manifest
 
 if TYPE_CHECKING:
     from mstore.formats import Facts
@@ -53,12 +52,11 @@ class BaseSource:
     commit: CommitId | None = None
 
 
-def base_source(store: Store, commit: Commit, manifest: Manifest) -> BaseSource | None:
+def base_source(store: Store, commit: Commit, manifest: Manifest, facts: Facts) -> BaseSource | None:
     """Where an adapter's base is to be had; None where the version is no adapter.
 
     A folder that exists here, else a commit of this store, else a hub's name.
     """
-    facts = facts_of_manifest(store, manifest)
     if not facts.adapters or _has_weights(manifest):
         return None
     adapter = adapter_of(facts)
@@ -73,18 +71,16 @@ def base_source(store: Store, commit: Commit, manifest: Manifest) -> BaseSource 
 
 
 def line_that_loads(
-    store: Store, manifest: Manifest, path: Path, source: BaseSource | None, base: Path | None
+    facts: Facts, path: Path, source: BaseSource | None, base: Path | None
 ) -> str | None:
     """One line of Python that loads a folder.
 
     Args:
-        store: the store.
-        manifest: what the folder holds.
+        facts: what the folder says of itself.
         path: the folder.
         source: from `base_source`.
         base: where the base was checked out, if it was.
     """
-    facts = facts_of_manifest(store, manifest)
     target = repr(str(path))
     if source is None:
         if facts.model is None or not facts.model.architectures:

@@ -321,7 +321,7 @@ def remember(cache: StatCache, tree: Tree, read_at_ns: int) -> None:
     cache.keep([(by_path[p], tree.entries[p]) for p in tree.fresh], read_at_ns=read_at_ns)
 
 
-def folder_weights(folder: Path, *, cache: StatCache | None = None) -> dict[str, WeightsId]:
+def folder_weights(folder: Path) -> dict[str, WeightsId]:
     """Weights ids of a folder, without any store."""
     found = scan(folder)
     return read_tree(found, hash_only, allow_opaque=True).weights()

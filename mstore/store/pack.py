@@ -217,11 +217,6 @@ class PackWriter:
         """Bytes written so far."""
         return self._position
 
-    @property
-    def frame_count(self) -> int:
-        """Frames written so far."""
-        return len(self._frames)
-
     def add(self, head: FrameHead, blocks: Iterable[Block]) -> int:
         """Write a frame; blocks are taken one at a time.
 

@@ -154,3 +154,14 @@ def test_troubles(mstore: Run, run: Path) -> None:
     _, _, err = mstore("import", "out", code=6)
     assert "checkpoint-50" in err
     mstore("fsck")
+
+
+def test_it_is_idempotent_whatever_the_folder_is_called(
+    mstore: Callable[..., Any], workshop: Path
+) -> None:
+    write_model(workshop / "runs" / "checkpoint\x1b-1")
+    mstore("init")
+    mstore("import", "runs", "--branch", "b")
+    before = mstore("log", "b", "--json")[1]
+    assert "nothing changed" in mstore("import", "runs", "--branch", "b")[1]
+    assert mstore("log", "b", "--json")[1] == before
