@@ -164,6 +164,20 @@ def cast(bench: Bench, dtype: str) -> list[Path]:
     return _made(bench, dtype, make)
 
 
+def renamed(bench: Bench) -> list[Path]:
+    """The first two versions of the main run, every tensor of the second under another name."""
+    first, second = main_run(bench)[:2]
+
+    def make(run: Path) -> None:
+        for source, prefix in ((first, ""), (second, "model.")):
+            tensors = load(source / "model.safetensors")
+            save_model(
+                run / source.name, {prefix + n: a for n, a in tensors.items()}, _ARCHITECTURE
+            )
+
+    return _made(bench, "renamed", make)
+
+
 def _to_fp16(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float16)
 

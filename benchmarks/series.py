@@ -201,6 +201,15 @@ def series(bench: Bench) -> Part:
     _variant(part, bench, "lower layers frozen", minilm.frozen_run(bench))
     _variant(part, bench, "100 tokens added", minilm.grown_run(bench))
     _variant(part, bench, "LoRA adapters", minilm.lora_run(bench))
+    again = stored(bench.root / "renamed", minilm.renamed(bench))
+    part.add(
+        "every tensor renamed: delta ÷ the same under the old names",
+        again.frames[1] / fp32.frames[1],
+        "×",
+    )
+    part.add(
+        "every tensor renamed: delta ÷ the first version", again.frames[1] / again.frames[0], "×"
+    )
     adam = stored(bench.root / "adam", minilm.adam_states(bench))
     part.add("Adam states: whole store ÷ raw bytes", adam.whole / adam.raw, "×")
     part.remarks.append(

@@ -9,6 +9,7 @@
     ├── Corrupt                restore or repair: bytes are not what they were  exit 4
     ├── Conflict               look again, then retry                           exit 5
     │   ├── RefMoved           somebody else moved the ref
+    │   ├── Vanished           gc removed what was about to be leant on
     │   └── Dirty              commit, or force: work would be lost
     ├── Refused                mend the input: it breaks a rule                 exit 6
     │   ├── BadPath            … of paths
@@ -40,6 +41,7 @@ __all__ = [
     "StorageFailed",
     "Unsupported",
     "UsageError",
+    "Vanished",
 ]
 
 
@@ -142,6 +144,10 @@ class RefMoved(Conflict):
     def __init__(self, ref: str, *, hint: str | None = None) -> None:
         super().__init__(f"{ref} was moved by somebody else in the meantime", hint=hint)
         self.ref = ref
+
+
+class Vanished(Conflict):
+    """An object that was taken for stored was removed in the meantime."""
 
 
 class Dirty(Conflict):

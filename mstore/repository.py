@@ -11,10 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mstore.errors import NoStore, Refused, UsageError
+from mstore.backend import locks_work
+from mstore.errors import NoStore, Refused, StorageFailed, UsageError
 from mstore.ops.place import Place
 from mstore.store import STORE_FILE, Store
-from mstore.workspace import FOLDER, Workspace
+from mstore.workspace import FOLDER, USER_CACHE, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,20 +23,20 @@ if TYPE_CHECKING:
     from mstore.formats import Facts
     from mstore.objects import CommitId, Manifest, NoteId
     from mstore.ops.checkout import CheckoutResult
-    from mstore.ops.commit import CommitResult, Progress
+    from mstore.ops.commitstart import CommitResult, Progress
     from mstore.ops.diff import DiffResult
     from mstore.ops.du import Usage
     from mstore.ops.fsck import FsckResult
+    from mstore.ops.gc import GcPlan, GcResult
     from mstore.ops.importing import ImportResult
     from mstore.ops.log import LogEntry
     from mstore.ops.names import Branch, TagEntry, Undone
     from mstore.ops.repack import RepackResult
+    from mstore.ops.repair import RepairResult
     from mstore.ops.show import Shown, Tensor, TensorRef
     from mstore.ops.status import Status
     from mstore.store import Record
     from mstore.workspace import Head
-
-_DEFAULT_CACHE = Path("~/.cache/mstore")
 
 
 def init(
@@ -72,6 +73,11 @@ def init(
     where = Path(store).absolute() if store is not None else folder / "store"
     if not (where / STORE_FILE).exists():
         Store.create(where, shared=shared)
+    if not locks_work(where / "tmp"):
+        raise StorageFailed(
+            f"{where} lies where kernel locks do not work: two commands would not see each other",
+            hint="put the store on another disk: `mstore init --store DIR`",
+        )
     Workspace.create(folder, store=where, model_dir=Path(model_dir) if model_dir is not None else None)
     return open(workspace=folder)
 
@@ -112,7 +118,7 @@ def open(
         for inside in (folder / FOLDER / "store", folder / "store"):
             if not (folder / STORE_FILE).exists() and (inside / STORE_FILE).exists():
                 folder = inside
-        keep = Path(cache) if cache is not None else _DEFAULT_CACHE.expanduser()
+        keep = Path(cache) if cache is not None else USER_CACHE.expanduser()
         return Repository(
             Place(Store(folder, catalog_path=lambda id: keep / f"{id}.sqlite"), None, author)
         )
@@ -205,7 +211,7 @@ class Repository:
         author: str | None = None,
         progress: Progress | None = None,
     ) -> CommitResult:
-        """Commit a folder; see `mstore.ops.commit.CommitOptions` for the arguments.
+        """Commit a folder; see `mstore.ops.commitstart.CommitOptions` for the arguments.
 
         Args:
             path: the folder; None: the model directory.
@@ -215,7 +221,7 @@ class Repository:
         Raises:
             UsageError, Refused, RefMoved, NotFound, StorageFailed.
         """
-        from mstore.ops.commit import CommitOptions, commit
+        from mstore.ops.commitstart import CommitOptions, CommitResult, start_commit
 
         options = CommitOptions(
             message=message,
@@ -234,7 +240,12 @@ class Repository:
             by_hand=by_hand,
         )
         place = self._place if author is None else replace(self._place, author_given=author)
-        return commit(place, Path(path) if path is not None else None, options, progress=progress)
+        started = start_commit(place, Path(path) if path is not None else None, options)
+        if isinstance(started, CommitResult):
+            return started
+        from mstore.ops.commit import finish_commit
+
+        return finish_commit(place, started, options, progress=progress)
 
     def note(
         self,
@@ -398,6 +409,48 @@ class Repository:
         from mstore.ops.fsck import fsck
 
         return fsck(self._place, quick=quick, progress=progress)
+
+    def repair(
+        self, *, source: str | Path | None = None, progress: Progress | None = None
+    ) -> RepairResult:
+        """Put right what can be put right.
+
+        Args:
+            source: another store's folder, from which lost objects are taken.
+            progress: told (what, bytes done, bytes in all).
+
+        Raises:
+            NoStore, Conflict, StorageFailed.
+        """
+        from mstore.ops.repair import repair
+
+        if source is None:
+            return repair(self._place, progress=progress)
+        with open(store=source) as other:
+            return repair(self._place, source=other.store, progress=progress)
+
+    def plan_gc(self, *, now: bool = False) -> GcPlan:
+        """Find what no name needs, changing nothing. Raises Corrupt, NotFound."""
+        from mstore.ops.gc import plan_gc
+
+        return plan_gc(self._place, now=now)
+
+    def gc(
+        self, plan: GcPlan | None = None, *, now: bool = False, progress: Progress | None = None
+    ) -> GcResult:
+        """Give back the bytes that no name needs.
+
+        Args:
+            plan: from `plan_gc`; None: one made now.
+            now: where no plan is given: moves in reflogs keep nothing, and the trash is emptied.
+            progress: told (what, bytes done, bytes in all).
+
+        Raises:
+            Conflict, Corrupt, NotFound, StorageFailed.
+        """
+        from mstore.ops.gc import plan_gc, run_gc
+
+        return run_gc(self._place, plan or plan_gc(self._place, now=now), progress=progress)
 
     def repack(self, *, progress: Progress | None = None) -> RepackResult:
         """Code again what was stored in haste. Raises Corrupt, StorageFailed."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import inspect
 import json
 import os
 import pkgutil
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -322,6 +324,21 @@ def test_status_with_rules_needs_no_numpy(somewhere: Path) -> None:
         assert "numpy" not in {n.partition(".")[0] for n in _imports(somewhere, "status")}
     finally:
         (somewhere / "out/.mstoreignore").unlink()
+
+
+def test_a_commit_that_changes_nothing(somewhere: Path) -> None:
+    """It ends before formats, codecs and threads are loaded."""
+    subprocess.run([sys.executable, "-m", "mstore", "commit", "out"], cwd=somewhere, check=True)
+    # As if the files had been older than the clock's grain when they were read.
+    with contextlib.closing(sqlite3.connect(somewhere / ".mstore/cache/stat.sqlite")) as cache:
+        cache.execute("UPDATE files SET read_at = read_at + 3000000000")
+        cache.commit()
+    imported = _imports(somewhere, "commit out")
+    assert "mstore.ops.commitstart" in imported
+    unneeded = ("mstore.formats", "mstore.codec", "mstore.store.pack", "mstore.store.transaction")
+    others = ("mstore.ops.commit", "mstore.ops.tree", "mstore.ops.environment")
+    for name in (*unneeded, *others, "numpy", "zstandard", "pathspec", "rich"):
+        assert name not in imported, f"an unchanged commit imports {name}"
 
 
 def test_importing_mstore_is_cheap() -> None:

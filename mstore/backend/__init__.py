@@ -1,7 +1,9 @@
 """Bytes by key: the interface, and the backends on a local disk and in memory."""
 
-from mstore.backend.base import Backend, Entry, Upload
+from mstore.backend.base import Backend, Entry, Lean, Upload
+from mstore.backend.filesystem import locks_work, network_type
 from mstore.backend.local import (
+    Activity,
     LocalBackend,
     Observer,
     fsync_file,
@@ -13,14 +15,18 @@ from mstore.backend.local import (
 from mstore.backend.memory import MemoryBackend
 
 __all__ = [
+    "Activity",
     "Backend",
     "Entry",
+    "Lean",
     "LocalBackend",
     "MemoryBackend",
     "Observer",
     "Upload",
     "fsync_file",
     "fsync_folder",
+    "locks_work",
+    "network_type",
     "replace_file",
     "start_writing",
     "write_all",

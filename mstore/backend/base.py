@@ -7,11 +7,12 @@ A wrapper (recording, faulty, cached) is itself a backend.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mstore.values import dataclass
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from typing_extensions import Buffer
@@ -50,6 +51,13 @@ class Upload(Protocol):
         """
 
 
+class Lean(Protocol):
+    """What a running writer or reader leans on, told to whoever removes; gone with its owner."""
+
+    def add(self, record: bytes) -> None:
+        """Tell more. Once it has returned, `leans` gives it to everyone."""
+
+
 class Backend(Protocol):
     """Bytes by key."""
 
@@ -82,18 +90,38 @@ class Backend(Protocol):
     def list(self, prefix: str) -> Iterator[Entry]:
         """All keys below a folder `prefix` (no trailing slash), in no order."""
 
-    def delete(self, key: str) -> None:
-        """Remove a key; absent keys are ignored."""
+    def size(self, key: str) -> int | None:
+        """Bytes that a key holds, or None where there is no such key."""
 
-    def hold(self, name: str, *, shared: bool = False) -> AbstractContextManager[None]:
-        """Keep other writers from what `name` stands for while the context lasts.
+    def delete(self, *keys: str) -> None:
+        """Remove keys; absent ones are ignored."""
 
-        Any number may hold it `shared` at once, and nobody else then.
+    def rename(self, moves: Mapping[str, str]) -> set[str]:
+        """Give keys that never change other names, durably.
+
+        Args:
+            moves: old key → new key. A new key that exists holds the same bytes.
+
+        Returns:
+            The old keys that were there.
+        """
+
+    def hold(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Keep others from what `name` stands for while the context lasts.
 
         A kernel lock on local disks. Where only `swap` can decide (object
         storage), a context that does nothing: callers must stay correct then,
         though a reflog may hold a record of a move that lost.
+
+        Raises:
+            Conflict: somebody else has it, and the caller does not `wait`.
         """
+
+    def lean(self) -> AbstractContextManager[Lean]:
+        """Begin to tell what must not be removed; it ends with the context or the process."""
+
+    def leans(self) -> Iterator[bytes]:
+        """What living processes have told, one item for each `lean`."""
 
     def stamp(self, prefix: str) -> int | None:
         """A number that changes when a key directly below `prefix` comes or goes, else None."""

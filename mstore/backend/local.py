@@ -18,12 +18,12 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.backend.base import Entry, Upload
-from mstore.errors import Corrupt, StorageFailed
+from mstore.backend.base import Entry, Lean, Upload
+from mstore.errors import Conflict, Corrupt, StorageFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,9 @@ _OPEN_FILES: Final = 32
 _WRITE_BUFFER_BYTES: Final = 1 << 20
 _BEGIN_BYTES: Final = 8 << 20
 _GONE: Final = (errno.ENOENT, errno.ENOTDIR)
+_NEW: Final = ".new"
+_LEAN: Final = ".lean"
+_NEW_FOR_S: Final = 600
 
 Observer = Callable[[str, str], None]
 """Told of each system call that matters for durability or cost: (call, key or path)."""
@@ -138,6 +141,23 @@ def replace_file(
     fsync_folder(target.parent)
 
 
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What happens in a store at this moment.
+
+    Args:
+        held: locks that somebody holds.
+        running: commands that lean on something.
+        writing_bytes: bytes that they have written and not yet published.
+        left: files of commands that are dead; the next writer sweeps them.
+    """
+
+    held: tuple[str, ...]
+    running: int
+    writing_bytes: int
+    left: tuple[Entry, ...]
+
+
 @dataclass(slots=True)
 class _OpenFile:
     """A descriptor, how many reads are using it, and whether the last one closes it."""
@@ -152,19 +172,13 @@ class _LocalUpload:
 
     def __init__(self, backend: LocalBackend) -> None:
         self._backend = backend
-        self._path = backend.path("tmp/x").parent / f"{os.urandom(12).hex()}.tmp"
         self._poisoned = False
         self._synced = False
         self._parts: list[Buffer] = []
         self._pending_bytes = 0
         self._position = self._begun = 0
         try:
-            self._descriptor = os.open(
-                self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, backend.file_mode
-            )
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if backend.shared:
-                os.fchmod(self._descriptor, backend.file_mode)
+            self._path, self._descriptor = backend.open_own(".tmp")
         except OSError as error:
             raise _failed(error, f"cannot write in {backend.root}") from error
 
@@ -251,6 +265,21 @@ class _LocalUpload:
 
         self._guarded(finish)
         return published
+
+
+class _LocalLean:
+    """A locked file of records; whoever can lock it knows that its owner is gone."""
+
+    def __init__(self, backend: LocalBackend, descriptor: int) -> None:
+        self._backend = backend
+        self._descriptor = descriptor
+
+    def add(self, record: bytes) -> None:
+        try:
+            self._backend.observe("write", "lean")
+            write_all(self._descriptor, record)
+        except OSError as error:
+            raise _failed(error, f"cannot write in {self._backend.root}") from error
 
 
 class LocalBackend:
@@ -451,9 +480,66 @@ class LocalBackend:
                 raise _failed(error, f"cannot replace {self.path(key)}") from error
             return True
 
+    def open_own(self, suffix: str) -> tuple[Path, int]:
+        """A new file in `tmp` that is locked from the instant it has its name; for writing.
+
+        Raises:
+            OSError: the system failed.
+        """
+        name = f"tmp/{os.urandom(12).hex()}"
+        early, path = self.path(f"{name}{_NEW}"), self.path(f"{name}{suffix}")
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(early, flags, self.file_mode)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self.shared:
+                os.fchmod(descriptor, self.file_mode)
+            os.rename(early, path)
+        except BaseException:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.unlink(early)
+            raise
+        return path, descriptor
+
+    @contextlib.contextmanager
+    def lean(self) -> Iterator[Lean]:
+        try:
+            path, descriptor = self.open_own(_LEAN)
+        except OSError as error:
+            raise _failed(error, f"cannot write in {self.root}") from error
+        try:
+            yield _LocalLean(self, descriptor)
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            os.close(descriptor)
+
+    def leans(self) -> Iterator[bytes]:
+        for entry in list(self.list("tmp")):
+            if entry.key.endswith(_LEAN) and not self._is_abandoned(entry.key):
+                with contextlib.suppress(KeyError):
+                    yield self.get(entry.key)
+
+    def _is_abandoned(self, key: str, *, and_remove: bool = False) -> bool:
+        """Whether a locked file's owner is gone; the kernel knows, whatever process ids say."""
+        try:
+            descriptor = os.open(self.path(key), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if and_remove:
+                os.unlink(self.path(key))
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
     def _replace(self, key: str, content: bytes) -> None:
         self._folder(key)
-        temporary = self.path(f"tmp/{os.urandom(12).hex()}.tmp")
+        temporary = self.path(f"tmp/{os.urandom(12).hex()}{_NEW}")
         self._make_way(self.path(key))
         replace_file(
             self.path(key),
@@ -485,18 +571,55 @@ class LocalBackend:
                 with contextlib.suppress(OSError):
                     os.rmdir(folder)
 
-    def delete(self, key: str) -> None:
-        self.observe("unlink", key)
-        self._forget(key)
+    def size(self, key: str) -> int | None:
         try:
-            os.unlink(self.path(key))
-            fsync_folder(self.path(key).parent)
+            status = os.lstat(self.path(key))
         except OSError as error:
-            if error.errno not in _GONE:
-                raise _failed(error, f"cannot delete {self.path(key)}") from error
+            if error.errno in _GONE:
+                return None
+            raise _failed(error, f"cannot read {self.path(key)}") from error
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def delete(self, *keys: str) -> None:
+        folders = set()
+        for key in keys:
+            self.observe("unlink", key)
+            self._forget(key)
+            try:
+                os.unlink(self.path(key))
+                folders.add(self.path(key).parent)
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise _failed(error, f"cannot delete {self.path(key)}") from error
+        self._fsync_folders(folders)
+
+    def _fsync_folders(self, folders: set[Path]) -> None:
+        for folder in sorted(folders):
+            self.observe("fsync-folder", str(folder))
+            try:
+                fsync_folder(folder)
+            except OSError as error:
+                raise _failed(error, f"cannot write in {folder}") from error
+
+    def rename(self, moves: Mapping[str, str]) -> set[str]:
+        moved, folders = set(), set()
+        for old, new in moves.items():
+            self._forget(old)
+            try:
+                target = self._folder(new) / new.rpartition("/")[2]
+                self.observe("rename", old)
+                os.rename(self.path(old), target)
+            except OSError as error:
+                if error.errno in _GONE:
+                    continue
+                raise _failed(error, f"cannot rename {self.path(old)}") from error
+            moved.add(old)
+            folders |= {self.path(old).parent, target.parent}
+        self._fsync_folders(folders)
+        return moved
 
     @contextlib.contextmanager
-    def hold(self, name: str, *, shared: bool = False) -> Iterator[None]:
+    def hold(self, name: str, *, wait: bool = True) -> Iterator[None]:
         depth: dict[str, int] = self._held.__dict__
         if depth.get(name):
             depth[name] += 1
@@ -519,35 +642,52 @@ class LocalBackend:
             raise _failed(error, f"cannot lock {self.root}") from error
         try:
             self.observe("lock", name)
-            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError as error:
+                raise Conflict(
+                    f"another process holds the lock {self.path(f'locks/{name}')}"
+                ) from error
+            except OSError as error:
+                raise _failed(error, f"cannot lock {self.root}") from error
             depth[name] = 1
             yield
         finally:
             depth[name] = 0
             os.close(descriptor)
 
-    def sweep(self, *, older_than_s: float = 0) -> int:
-        """Remove temporary files that no living process holds; how many went.
+    def activity(self) -> Activity:
+        """What other commands are doing here at this moment, and what dead ones left."""
+        held = []
+        for entry in self.list("locks"):
+            try:
+                with self.hold(entry.key.removeprefix("locks/"), wait=False):
+                    pass
+            except Conflict:
+                held.append(entry.key.removeprefix("locks/"))
+        running, writing, left = 0, 0, []
+        for entry in self.list("tmp"):
+            if entry.key.endswith(_NEW) or self._is_abandoned(entry.key):
+                left.append(entry)
+            elif entry.key.endswith(_LEAN):
+                running += 1
+            else:
+                writing += entry.size_bytes
+        return Activity(tuple(held), running, writing, tuple(left))
 
-        Args:
-            older_than_s: spare younger ones, in seconds. A file is open for an instant
-                before its owner has locked it.
+    def sweep(self) -> int:
+        """Remove temporary files whose owner is gone; how many went.
+
+        A file is named `.new` for the instant before its owner has locked it, and
+        for the instant of replacing a small file: those are spared for ten minutes.
         """
-        gone, edge = 0, time.time() - older_than_s
+        gone, edge = 0, time.time() - _NEW_FOR_S
         for entry in list(self.list("tmp")):
-            path = self.path(entry.key)
-            try:
-                descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except OSError:
-                continue
-            try:
-                if os.fstat(descriptor).st_mtime > edge:
+            if entry.key.endswith(_NEW):
+                try:
+                    if os.lstat(self.path(entry.key)).st_mtime > edge:
+                        continue
+                except OSError:
                     continue
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(path)
-                gone += 1
-            except OSError:
-                pass
-            finally:
-                os.close(descriptor)
+            gone += self._is_abandoned(entry.key, and_remove=True)
         return gone

@@ -6,10 +6,11 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
-from mstore.backend.base import Entry, Upload
+from mstore.backend.base import Entry, Lean, Upload
+from mstore.errors import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from typing_extensions import Buffer
 
@@ -40,6 +41,14 @@ class _MemoryUpload:
             return True
 
 
+class _MemoryLean:
+    def __init__(self) -> None:
+        self.told = b""
+
+    def add(self, record: bytes) -> None:
+        self.told += record
+
+
 class MemoryBackend:
     """Bytes by key in a dict."""
 
@@ -48,6 +57,8 @@ class MemoryBackend:
         self.kept: dict[str, bytes] = {}
         self.guard = threading.RLock()
         self.moves = 0
+        self._locks: dict[str, threading.RLock] = {}
+        self._leans: list[_MemoryLean] = []
 
     def get(self, key: str, *, offset: int = 0, size: int | None = None) -> bytes:
         content = self.kept[key]
@@ -73,18 +84,48 @@ class MemoryBackend:
             found = [Entry(k, len(v)) for k, v in self.kept.items() if k.startswith(f"{prefix}/")]
         yield from found
 
-    def delete(self, key: str) -> None:
+    def size(self, key: str) -> int | None:
+        content = self.kept.get(key)
+        return None if content is None else len(content)
+
+    def delete(self, *keys: str) -> None:
         with self.guard:
-            self.kept.pop(key, None)
+            for key in keys:
+                self.kept.pop(key, None)
             self.moves += 1
 
-    def hold(self, name: str, *, shared: bool = False) -> contextlib.AbstractContextManager[None]:
+    def rename(self, moves: Mapping[str, str]) -> set[str]:
+        with self.guard:
+            there = {old for old in moves if old in self.kept}
+            for old in there:
+                self.kept[moves[old]] = self.kept.pop(old)
+            self.moves += 1
+            return there
+
+    def hold(self, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
         @contextlib.contextmanager
         def held() -> Iterator[None]:
-            with self.guard:
+            lock = self._locks.setdefault(name, threading.RLock())
+            if not lock.acquire(blocking=wait):
+                raise Conflict(f"somebody else holds {name!r}")
+            try:
                 yield
+            finally:
+                lock.release()
 
         return held()
+
+    @contextlib.contextmanager
+    def lean(self) -> Iterator[Lean]:
+        lean = _MemoryLean()
+        self._leans.append(lean)
+        try:
+            yield lean
+        finally:
+            self._leans.remove(lean)
+
+    def leans(self) -> Iterator[bytes]:
+        yield from [lean.told for lean in self._leans]
 
     def stamp(self, prefix: str) -> int | None:
         return self.moves

@@ -11,8 +11,12 @@ from mstore.cli.app import REVISION, examples, repo, settings
 from mstore.cli.output import hint, progress, show_json, warn
 
 if TYPE_CHECKING:
-    from mstore.ops.commit import CommitResult
+    from collections.abc import Iterator
+
+    from mstore.backend import Activity
+    from mstore.ops.commitstart import CommitResult
     from mstore.ops.importing import ImportResult, PlannedImport
+    from mstore.ops.status import Status
 
 _FLOAT = re.compile(
     r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE
@@ -88,6 +92,7 @@ mstore init --store /team/models.mstore --shared
 def init(store: str | None, shared: bool, model_dir: str | None, force: bool) -> None:
     """Make a workspace here, and a store in it."""
     from mstore import repository
+    from mstore.backend import network_type
 
     if settings().store or settings().workspace:
         raise click.UsageError(
@@ -99,6 +104,12 @@ def init(store: str | None, shared: bool, model_dir: str | None, force: bool) ->
     click.echo(f"Made {workspace.path}")
     if store is not None:
         click.echo(f"with its store at {made.store.path}")
+    kind = network_type(made.store.path)
+    if kind is not None:
+        warn(
+            f"{made.store.path} lies on a network file system ({kind}): a commit survives what the"
+            " server keeps, and gc and repack must run when nothing else uses the store"
+        )
     click.echo("Next: mstore commit DIR -m MESSAGE   (DIR: what save_model or save_pretrained wrote)")
 
 
@@ -124,6 +135,8 @@ def status(as_json: bool) -> None:
                 "changed": found.changes.changed,
                 "removed": found.changes.removed,
                 "left_out": found.left_out,
+                "activity": _plain_activity(found.activity),
+                "trash_bytes": found.trash_bytes,
             }
         )
         return
@@ -155,12 +168,42 @@ def status(as_json: bool) -> None:
                     click.echo("  " + click.style(f"{mark:8}", fg=colour) + escaped(path))
     if found.left_out:
         click.echo("left out: " + left_out_text(found.left_out))
+    for line in _activity(found):
+        click.echo(line)
     if found.commit is None:
         click.echo(f"Next: mstore commit {'' if found.model_dir else 'DIR '}-m MESSAGE")
     elif found.changes:
         click.echo("Next: mstore commit -m MESSAGE   keeps it;   mstore diff   shows it")
     else:
         click.echo("Next: mstore log   shows the history")
+
+
+def _plain_activity(now: Activity | None) -> dict[str, Any] | None:
+    if now is None:
+        return None
+    left = [{"key": entry.key, "size_bytes": entry.size_bytes} for entry in now.left]
+    return {
+        "held": list(now.held),
+        "running": now.running,
+        "writing_bytes": now.writing_bytes,
+        "left": left,
+    }
+
+
+def _activity(found: Status) -> Iterator[str]:
+    from mstore.ops.text import size
+
+    now = found.activity
+    if now is not None and now.running:
+        written = size(now.writing_bytes)
+        yield f"{now.running} other commands are at work in this store ({written} written so far)"
+    if now is not None and "gc" in now.held:
+        yield "a gc or repack is at work in this store"
+    if now is not None and now.left:
+        count, left = len(now.left), sum(entry.size_bytes for entry in now.left)
+        yield f"{count} files ({size(left)}) of commands that were killed: the next commit sweeps them"
+    if found.trash_bytes:
+        yield f"{size(found.trash_bytes)} in the trash; `mstore gc --now` frees them"
 
 
 def left_out_text(paths: tuple[str, ...]) -> str:
@@ -235,7 +278,7 @@ def commit(
     show_commit(result)
     if result.left_out:
         click.echo(f" left out: {left_out_text(result.left_out)}")
-    if result.created and result.facts.trainer is None and not result.commit.metrics:
+    if result.facts is not None and result.facts.trainer is None and not result.commit.metrics:
         paths = {f.path for f in opened.manifest(result.id).files}
         if "training_args.bin" in paths:
             hint(
@@ -282,6 +325,7 @@ def facts_line(result: CommitResult) -> str:
     from mstore.ops.text import escaped, number, size
 
     facts, parts = result.facts, []
+    assert facts is not None  # a commit that was made has facts
     adapter = adapter_of(facts)
     if adapter is not None:
         text = "LoRA" if adapter.kind in (None, "LORA") else escaped(str(adapter.kind))

@@ -1,8 +1,11 @@
-"""fsck, repack, config, completion."""
+"""fsck, gc, repack, config, completion."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -10,28 +13,57 @@ from mstore.cli.app import app, examples, repo
 from mstore.cli.output import progress, show_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mstore.ops.fsck import Problem
+    from mstore.ops.gc import GcPlan
 
 CORRUPT = 4
+_SHOWN: Final = 20
 
 
 @examples("""
 mstore fsck
 mstore fsck --quick
+mstore fsck --repair
+mstore fsck --from /backup/store
 """)
 @click.command()
 @click.option("--quick", is_flag=True, help="Check the sums of stored bytes only, at memory speed.")
+@click.option("--repair", is_flag=True, help="Put damaged parts aside, keep all that is whole.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(file_okay=False),
+    metavar="STORE",
+    help="Repair, taking what is lost from another store.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def fsck(quick: bool, as_json: bool) -> int:
-    """Check that everything stored is what was stored. Exits 4 if anything is damaged."""
+def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
+    """Check that everything stored is what was stored. Exits 4 if anything is damaged.
+
+    Without --repair nothing is changed. With it, whole objects of damaged packs are stored
+    anew, damaged refs take the value that their reflog has, and what was damaged is kept
+    in the store's folder `quarantine`.
+    """
+    from mstore.errors import UsageError
     from mstore.ops.text import escaped, size
 
+    repair = repair or source is not None
+    if repair and quick:
+        raise UsageError("--repair checks every id, so it cannot be --quick")
+    mended: tuple[str, ...] = ()
     with progress() as told:
-        found = repo().fsck(quick=quick, progress=told)
+        if repair:
+            done = repo().repair(source=source, progress=told)
+            found, mended = done.found, done.done
+        else:
+            found = repo().fsck(quick=quick, progress=told)
     if as_json:
         show_json(
             {
                 "ok": found.ok,
+                "repaired": list(mended),
                 "quick": found.quick,
                 "problems": [_plain_problem(p) for p in found.problems],
                 "warnings": [_plain_problem(p) for p in found.warnings],
@@ -42,6 +74,8 @@ def fsck(quick: bool, as_json: bool) -> int:
             }
         )
         return 0 if found.ok else CORRUPT
+    for line in mended:
+        click.echo(f"{click.style('repaired', fg='green')}: {escaped(line)}")
     for word, colour, problems in (
         ("damaged", "red", found.problems),
         ("note", "yellow", found.warnings),
@@ -72,6 +106,113 @@ def _plain_problem(problem: Problem) -> dict[str, Any]:
 
 
 @examples("""
+mstore gc
+mstore gc --dry-run
+mstore gc --now --yes
+""")
+@click.command()
+@click.option("--now", is_flag=True, help="Keep nothing for the reflogs' sake, and empty the trash.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON; needs --yes or --dry-run.")
+def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Give back the bytes that no branch, tag or reflog needs.
+
+    Reflogs keep what they name for 30 days. What goes lies in the trash for a day,
+    from where it comes back if anything asks for it.
+    """
+    from mstore.errors import UsageError
+    from mstore.ops.text import size
+
+    asks = not (yes or dry_run)
+    if asks and (as_json or not sys.stdin.isatty()):
+        raise UsageError("gc asks before it removes anything", hint="--yes answers, --dry-run looks")
+    plan = repo().plan_gc(now=now)
+    if not as_json:
+        for line in _planned(plan):
+            click.echo(line)
+    if asks and plan and not click.confirm("go on?"):
+        return
+    if dry_run or not plan:
+        if as_json:
+            show_json({"plan": _plain_plan(plan), "done": None})
+        return
+    with progress() as told:
+        done = repo().gc(plan, progress=told)
+    if as_json:
+        show_json({"plan": _plain_plan(plan), "done": asdict(done)})
+        return
+    click.echo(
+        f"freed {size(done.freed_bytes)}: {done.removed} packs went, {done.written} were written"
+    )
+    if done.trash_bytes:
+        click.echo(f"{size(done.trash_bytes)} lie in the trash for a day; `mstore gc --now` empties it")
+    if done.came_back:
+        click.echo(f"{done.came_back} packs stay: a running command leans on them")
+
+
+def _planned(plan: GcPlan) -> Iterator[str]:
+    from mstore.ops.text import escaped, size
+
+    if not plan:
+        yield f"{size(plan.store_bytes)} in packs, all of it needed" + _in_trash(plan)
+        return
+    if plan.commits:
+        yield f"{len(plan.commits)} versions that no name reaches:"
+    for commit in plan.commits[-_SHOWN:]:
+        day = datetime.fromtimestamp(commit.time_ns // 10**9).date()
+        yield (
+            f"  {click.style(commit.id.short, fg='yellow')}  {day}  {size(commit.freed_bytes):>9}"
+            f"  {escaped(commit.message)}" + (f"  (was on {commit.branch})" if commit.branch else "")
+        )
+    if len(plan.commits) > _SHOWN:
+        yield f"  and {len(plan.commits) - _SHOWN} older ones"
+    for branch, freed in sorted(plan.branches().items(), key=lambda item: -item[1]):
+        yield f"  {size(freed):>9}  {escaped(branch)}"
+    for count, what in (
+        (
+            len(plan.rewritten_packs),
+            "packs hold more that is dead than they should, and are written anew",
+        ),
+        (len(plan.merged_packs), "small packs become one"),
+    ):
+        if count:
+            yield f"{count} {what}"
+    yield f"frees {size(plan.freed_bytes + plan.trash_bytes)} of {size(plan.store_bytes)}" + _in_trash(
+        plan
+    )
+
+
+def _in_trash(plan: GcPlan) -> str:
+    from mstore.ops.text import size
+
+    return f"; {size(plan.kept_trash_bytes)} in the trash for a day" if plan.kept_trash_bytes else ""
+
+
+def _plain_plan(plan: GcPlan) -> dict[str, Any]:
+    return {
+        "commits": [
+            {
+                "id": c.id.hex,
+                "message": c.message,
+                "branch": c.branch,
+                "time_ns": c.time_ns,
+                "freed_bytes": c.freed_bytes,
+            }
+            for c in plan.commits
+        ],
+        "branches": dict(plan.branches()),
+        "dead_packs": len(plan.dead_packs),
+        "rewritten_packs": len(plan.rewritten_packs),
+        "merged_packs": len(plan.merged_packs),
+        "freed_bytes": plan.freed_bytes,
+        "trash_bytes": plan.trash_bytes,
+        "kept_trash_bytes": plan.kept_trash_bytes,
+        "store_bytes": plan.store_bytes,
+    }
+
+
+@examples("""
 mstore repack
 """)
 @click.command()
@@ -81,8 +222,6 @@ def repack(as_json: bool) -> None:
 
     New packs are read back and checked before old ones go. It may be interrupted.
     """
-    from dataclasses import asdict
-
     from mstore.ops.text import size
 
     with progress() as told:
@@ -158,4 +297,4 @@ def completion(shell: str) -> None:
     click.echo(found(app, {}, "mstore", "_MSTORE_COMPLETE").source())
 
 
-COMMANDS = (fsck, repack, config, completion)
+COMMANDS = (fsck, gc, repack, config, completion)

@@ -12,16 +12,21 @@ from mstore.codec.blocks import (
     decode_block,
     encode_block,
 )
+from mstore.codec.sketch import SKETCH_SIZE_BYTES, Sketcher, bands_of, most_alike
 
 __all__ = [
     "BLOCK_HEADER_SIZE",
     "BLOCK_LOG2",
+    "SKETCH_SIZE_BYTES",
     "WIDTHS",
     "Block",
     "BlockHeader",
     "Codec",
     "Mode",
+    "Sketcher",
+    "bands_of",
     "check_mode",
     "decode_block",
     "encode_block",
+    "most_alike",
 ]

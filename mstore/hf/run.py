@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mstore.objects import CommitId, Time
-    from mstore.ops.commit import CommitResult
+    from mstore.ops.commitstart import CommitResult
     from mstore.repository import Repository
 
 _log: Final = logging.getLogger("mstore.hf")

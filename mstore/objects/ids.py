@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from blake3 import blake3
 
 from mstore.errors import BadEncoding
+from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

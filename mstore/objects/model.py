@@ -7,7 +7,7 @@ format. Unknown optional keys are kept in `extra` and encoded again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -29,6 +29,7 @@ from mstore.objects.ids import (
     weights_digest,
 )
 from mstore.objects.paths import check_path
+from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -196,6 +197,12 @@ class ManifestFile:
     segments: tuple[Segment, ...]
     layout: LayoutId | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def objects(self) -> frozenset[ObjectId]:
+        """What it takes to write the file: its blobs, and its layout."""
+        blobs: frozenset[ObjectId] = frozenset(segment.blob for segment in self.segments)
+        return blobs | {self.layout} if self.layout is not None else blobs
 
     def plain(self) -> dict[str, Any]:
         """The map that stands in a manifest."""

@@ -13,16 +13,18 @@ import os
 import shutil
 import stat
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from mstore.backend import fsync_folder
 from mstore.errors import BadPath, Conflict, Dirty, MStoreError, StorageFailed, UsageError
 from mstore.formats import check_index
-from mstore.objects import Commit, CommitId, Manifest, ManifestFile
+from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestFile
 from mstore.ops.paste import base_source, line_that_loads
 from mstore.ops.place import Place, ref_move, shown
 from mstore.ops.restore import (
+    HELD_FROM_BYTES,
     Destination,
+    Held,
     bring_back,
     check_paths,
     discard,
@@ -33,19 +35,23 @@ from mstore.ops.restore import (
     set_aside,
     write_staged,
 )
-from mstore.ops.revision import resolve
+from mstore.ops.revision import Resolved, resolve
 from mstore.ops.status import changes_between, compare_folder
 from mstore.ops.stored import StoredFolder, facts_of_manifest
 from mstore.ops.text import escaped
 from mstore.ops.tree import Tree, read_folder
 from mstore.store import check_ref_name
 from mstore.workspace import Head, Operation, RefMove
+from mstore.workspace.folder import OpenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from mstore.ops.commit import Progress
+    from mstore.ops.commitstart import Progress
+
+
+_OLD_FILES_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +130,19 @@ def checkout(
         UsageError, NotFound, Corrupt, StorageFailed.
     """
     resolved = resolve(place, revision)
+    # No name may keep it, and gc run beside.
+    with place.store.leaning_on(resolved.id):
+        return _checkout(place, resolved, to, force, new_branch, progress)
+
+
+def _checkout(
+    place: Place,
+    resolved: Resolved,
+    to: Path | None,
+    force: bool,
+    new_branch: str | None,
+    progress: Progress | None,
+) -> CheckoutResult:
     warnings = [resolved.warning] if resolved.warning else []
     commit = place.store.commit(resolved.id)
     manifest = place.store.manifest(commit.manifest)
@@ -214,7 +233,7 @@ def _checkout_to(
         )
     plan = _plan(tree, manifest, back_up=tuple(tree.entries) if unknown else (), occupied=occupied)
     number = place.workspace.next_operation() if place.workspace is not None else 0
-    backup = _apply(place, plan, manifest, to, number, progress)
+    backup = _apply(place, plan, manifest, to, tree, number, progress)
     if place.workspace is not None and plan.back_up:
         place.workspace.remember(
             Operation(
@@ -300,6 +319,7 @@ def _apply(
     plan: _Plan,
     manifest: Manifest,
     folder: Path,
+    tree: Tree,
     number: int,
     progress: Progress | None,
 ) -> Path | None:
@@ -323,9 +343,14 @@ def _apply(
     moved: list[str] = []
     with Destination(folder) as destination:
         check_paths(manifest.files, destination)
-        staged = write_staged(
-            place.store, plan.write, destination, progress=_counted(plan.write, progress)
-        )
+        with _held(tree, plan.write) as held:
+            staged = write_staged(
+                place.store,
+                plan.write,
+                destination,
+                held=held,
+                progress=_counted(plan.write, progress),
+            )
         try:
             if backup is not None:
                 for path in plan.back_up:
@@ -343,6 +368,34 @@ def _apply(
             raise
         discard(destination, staged)
     return backup
+
+
+@contextlib.contextmanager
+def _held(tree: Tree, files: tuple[ManifestFile, ...]) -> Iterator[dict[BlobId, Held]]:
+    """Blobs of files to be written that lie whole in files of the folder, these being open."""
+    wanted = {s.blob for f in files for s in f.segments if s.length >= HELD_FROM_BYTES and not s.offset}
+    held: dict[BlobId, Held] = {}
+    with contextlib.ExitStack() as stack:
+        opened = 0
+        for file in tree.found.files:
+            entry = tree.entries.get(file.path)
+            if entry is None or opened == _OLD_FILES_AT_ONCE:
+                continue
+            position, found = 0, []
+            for segment in entry.segments:
+                if segment.blob in wanted and segment.blob not in held and not segment.offset:
+                    found.append((segment, position))
+                position += segment.length
+            if not found:
+                continue
+            try:
+                source = stack.enter_context(OpenFile(file))
+            except MStoreError:
+                continue  # It was there a moment ago; the store has what it held.
+            opened += 1
+            for segment, at in found:
+                held[segment.blob] = Held(source.descriptor, at, segment.length)
+        yield held
 
 
 def _counted(
@@ -405,7 +458,7 @@ def _checkout_here(
             f"heads/{new_branch}", id, place.move("branch", f"made at {id.short}"), expected=None
         )
         moves = (ref_move(f"heads/{new_branch}", None, id),)
-    workspace.set_head(after)
+    place.stand(after)
     if before != after or plan is not None:
         workspace.remember(
             Operation(
@@ -466,7 +519,7 @@ def _replace_files(
             hint="`mstore commit` keeps them; --force replaces them and keeps a copy for `mstore undo`",
         )
     plan = _plan(tree, manifest, back_up=lost, occupied=occupied)
-    return plan, _apply(place, plan, manifest, folder, number, progress)
+    return plan, _apply(place, plan, manifest, folder, tree, number, progress)
 
 
 def _some(paths: tuple[str, ...]) -> str:
@@ -512,4 +565,4 @@ def put_back(
         write=tuple(f for f in plan.write if f.path in only),
         remove=tuple(p for p in plan.remove if p in only),
     )
-    _apply(place, plan, target, folder, 0, None)
+    _apply(place, plan, target, folder, tree, 0, None)

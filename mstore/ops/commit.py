@@ -6,21 +6,18 @@ point leaves the branch where it was.
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import (
-    Conflict,
     MStoreError,
     RefMoved,
     Refused,
     UsageError,
+    Vanished,
 )
-from mstore.formats import Facts, holds_token
+from mstore.formats import Facts, holds_token, role_of
 from mstore.objects import (
     MODEL_ROLES,
     ROLES,
@@ -29,15 +26,22 @@ from mstore.objects import (
     CommitId,
     LayoutId,
     Manifest,
-    NoteId,
     Time,
     WeightsId,
 )
 from mstore.ops.bases import DeltaBases
+from mstore.ops.commitstart import (
+    CommitOptions,
+    CommitResult,
+    CommitStart,
+    Progress,
+    start_commit,
+    unchanged,
+)
 from mstore.ops.environment import environment
 from mstore.ops.place import Place, ref_move, shown
 from mstore.ops.revision import resolve
-from mstore.ops.sizes import sizes_of, sizes_of_commit
+from mstore.ops.sizes import sizes_of
 from mstore.ops.text import storable
 from mstore.ops.tree import (
     FindBase,
@@ -48,102 +52,19 @@ from mstore.ops.tree import (
     read_tree,
     remember,
 )
-from mstore.store import FACTS, CommitSizes, add_note, check_ref_name, late_facts
 from mstore.store.transaction import Transaction
 from mstore.workspace import Operation
 from mstore.workspace.folder import Found, OpenFile, checkpoints_in, scan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mstore.formats import AdapterFacts
     from mstore.store import Store
 
-Progress = Callable[[str, int, int], None]
-"""Told (what is being done, bytes done, bytes in all)."""
-
 _TOKEN_SCAN_BYTES: Final = 16 << 20
 _APPEND_TRIES: Final = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommitOptions:
-    """How to commit.
-
-    Args:
-        message: None: made from the facts.
-        branch: append to this one; None: HEAD's.
-        start: where a new branch begins: a revision, "" for a root, None for HEAD.
-        base: revision of the model that this one starts from.
-        without: roles to leave out.
-        metadata: what was trained, how.
-        metrics: numbers by name.
-        append: follow whoever moved the branch meanwhile, instead of a conflict.
-        allow_empty: make a commit even if nothing changed.
-        allow_no_weights: accept a folder without weights.
-        allow_incomplete: accept an index whose shards are missing.
-        allow_opaque: keep a broken .safetensors as bytes.
-        strict: refuse unknown fields of safetensors.
-        by_hand: a user named the folder; the first such becomes the model directory.
-    """
-
-    message: str | None = None
-    branch: str | None = None
-    start: str | None = None
-    base: str | None = None
-    without: frozenset[str] = frozenset()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    append: bool = False
-    allow_empty: bool = False
-    allow_no_weights: bool = False
-    allow_incomplete: bool = False
-    allow_opaque: bool = False
-    strict: bool = False
-    by_hand: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommitResult:
-    """What commit did.
-
-    Args:
-        id: the commit; the parent where nothing had changed.
-        commit: its value.
-        branch: the branch that holds it.
-        created: False where the tree equals its parent's and no commit was made.
-        note: the note that took new metrics where no commit was made.
-        facts: what the directory says of itself.
-        sizes: tensors, bytes, bytes that the parent lacks.
-        new_bytes: raw bytes that the store lacked.
-        stored_bytes: what they take in the store.
-        left_out: ignored paths.
-        warnings: one sentence each.
-    """
-
-    id: CommitId
-    commit: Commit
-    branch: str
-    created: bool
-    note: NoteId | None = None
-    facts: Facts = field(default_factory=Facts, repr=False)
-    sizes: CommitSizes = field(default_factory=lambda: CommitSizes(0, 0, 0))
-    new_bytes: int = 0
-    stored_bytes: int = 0
-    left_out: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the whole version."""
-        return self.sizes.size_bytes
-
-    @property
-    def tensors(self) -> int:
-        """Tensors in weights and adapters."""
-        return self.sizes.tensors
-
-    def __str__(self) -> str:
-        first = self.commit.message.partition("\n")[0]
-        return f"[{self.branch} {self.id.short}] {first}"
+_VANISHED_TRIES: Final = 3
 
 
 def commit(
@@ -163,24 +84,34 @@ def commit(
         RefMoved: somebody else moved the branch meanwhile.
         NotFound, StorageFailed.
     """
-    folder = _folder(place, path)
-    branch, parent_id, is_new = _branch(place, options)
-    unknown = options.without - set(ROLES)
-    if unknown:
-        raise UsageError(
-            f"no such role: {', '.join(sorted(unknown))}", hint="roles: " + ", ".join(ROLES)
-        )
-    found = _scanned(place, folder, options)
-    warnings = list(index_warnings(found, allow_incomplete=options.allow_incomplete))
+    started = start_commit(place, path, options)
+    if isinstance(started, CommitResult):
+        return started
+    return finish_commit(place, started, options, progress=progress)
+
+
+def finish_commit(
+    place: Place, started: CommitStart, options: CommitOptions, *, progress: Progress | None = None
+) -> CommitResult:
+    """Store what changed, and the commit; arguments and errors as those of `commit`."""
+    for _ in range(_VANISHED_TRIES):
+        try:
+            return _finish(place, started, options, progress)
+        except Vanished:
+            place.store.refresh()  # gc took what was thought to be stored: store it anew.
+    return _finish(place, started, options, progress)
+
+
+def _finish(
+    place: Place, started: CommitStart, options: CommitOptions, progress: Progress | None
+) -> CommitResult:
+    found, branch, known = started.found, started.branch, dict(started.known)
     store = place.store
-    parent = store.commit(parent_id) if parent_id is not None else None
+    _check_weights(found, options)
+    warnings = list(index_warnings(found, allow_incomplete=options.allow_incomplete))
+    parent_id, parent = started.parent_id, started.parent
     parent_manifest = store.manifest(parent.manifest) if parent is not None else None
-    read_at_ns = time.time_ns()
     cache = place.workspace.stat_cache if place.workspace is not None else None
-    known = dict(cache.find(found.files)) if cache is not None else {}
-    same = _unchanged(known, found, parent_manifest, options)
-    if same and parent is not None and parent_id is not None and not options.allow_empty:
-        return _noted(place, branch, parent_id, parent, {}, options, found)
     base_given = _given_base(place, options)
 
     with Transaction(store) as transaction:
@@ -217,13 +148,22 @@ def commit(
             and not options.allow_empty
         ):
             if cache is not None:
-                remember(cache, tree, read_at_ns)
-            return _noted(place, branch, parent_id, parent, metrics, options, found, tuple(warnings))
+                remember(cache, tree, started.read_at_ns)
+            return unchanged(
+                place,
+                branch,
+                parent_id,
+                parent,
+                found,
+                metrics=metrics,
+                metadata=options.metadata,
+                warnings=tuple(warnings),
+            )
         weights = tree.weights()
         for layout in tree.layouts.values():
             transaction.put(layout)
         transaction.put(manifest)
-        base = base_given or _base(place, facts, folder)
+        base = base_given or _base(place, facts, found.root)
         made = Commit(
             (parent_id,) if parent_id is not None else (),
             manifest.id,
@@ -236,15 +176,17 @@ def commit(
             base,
         )
         transaction.put(made)
+        transaction.lean_on(made.parents)
+        transaction.lean_on(id for file in manifest.files for id in file.objects)
         transaction.publish()
         counts = transaction.counts
-    made = _moved(place, branch, None if is_new else parent_id, made, options)
+        made = _moved(place, branch, None if started.is_new else parent_id, made, options)
     if cache is not None:
-        remember(cache, tree, read_at_ns)
+        remember(cache, tree, started.read_at_ns)
     sizes = sizes_of(manifest, parent_manifest, tree.tensor_count)
     store.catalog.note_sizes(made.id, sizes)
-    if place.workspace is not None and options.by_hand and path is not None:
-        place.workspace.bind(folder)
+    if place.workspace is not None and options.by_hand and started.named:
+        place.workspace.bind(found.root)
     return CommitResult(
         id=made.id,
         commit=made,
@@ -259,86 +201,20 @@ def commit(
     )
 
 
-def _folder(place: Place, path: Path | None) -> Path:
-    if path is not None:
-        return path
-    workspace = place.need_workspace("a commit that names no folder")
-    folder = workspace.unambiguous_model_dir()
-    if folder is None:
-        raise UsageError(
-            "no folder was named, and this workspace has no model directory yet",
-            hint="`mstore commit DIR`: DIR is what `save_model` or `save_pretrained` wrote",
+def _check_weights(found: Found, options: CommitOptions) -> None:
+    if options.allow_no_weights or any(
+        role_of(p) in MODEL_ROLES and not p.endswith(".json") for p in found.paths()
+    ):
+        return
+    name, checkpoints = shown(found.root), checkpoints_in(found.root)
+    if checkpoints:
+        hint = (
+            f"commit one: `mstore commit {name}/{checkpoints[-1]}`,"
+            f" or all of them: `mstore import {name}`"
         )
-    return folder
-
-
-def _branch(place: Place, options: CommitOptions) -> tuple[str, CommitId | None, bool]:
-    """The branch to append to, the parent, and whether the branch has to be made."""
-    head = place.head
-    branch = options.branch
-    if branch is None:
-        if head is None:
-            raise UsageError(
-                "without a workspace, a commit needs --branch", hint="`--branch main`, say"
-            )
-        if head.branch is None:
-            raise UsageError(
-                "HEAD stands on a commit, not on a branch",
-                hint="`--branch NAME` commits to a branch, a new one if need be",
-            )
-        branch = head.branch
-    check_ref_name(branch)
-    tip = place.branch_tip(branch)
-    if tip is not None:
-        if options.start is not None:
-            raise Conflict(f"branch {branch!r} exists, so it cannot begin at {options.start!r}")
-        return branch, tip, False
-    if options.start is not None:
-        place.store.refs.check_new(f"heads/{branch}")
-        return branch, resolve(place, options.start).id if options.start else None, True
-    place.store.refs.check_new(f"heads/{branch}")
-    return branch, place.head_commit(), True
-
-
-def _scanned(place: Place, folder: Path, options: CommitOptions) -> Found:
-    apart = [place.store.path]
-    if place.workspace is not None:
-        apart.append(place.workspace.path)
-    found = scan(folder, apart=tuple(apart))
-    if options.allow_no_weights:
-        return found
-    from mstore.formats import role_of
-
-    if not any(role_of(f.path) in MODEL_ROLES and not f.path.endswith(".json") for f in found.files):
-        name = shown(folder)
-        checkpoints = checkpoints_in(folder)
-        if checkpoints:
-            hint = (
-                f"commit one: `mstore commit {name}/{checkpoints[-1]}`,"
-                f" or all of them: `mstore import {name}`"
-            )
-        else:
-            hint = "`--allow-no-weights` commits it all the same"
-        what = "holds no weights" if found.files else "is empty"
-        raise Refused(str(folder), what, hint=hint)
-    return found
-
-
-def _unchanged(
-    known: Mapping[str, Any],
-    found: Found,
-    parent: Manifest | None,
-    options: CommitOptions,
-) -> bool:
-    """Whether the stat cache alone shows that the tree is its parent's."""
-    from mstore.formats import role_of
-
-    if parent is None or options.strict:
-        return False
-    paths = [p for p in found.paths() if role_of(p) not in options.without]
-    if any(p not in known for p in paths):
-        return False
-    return Manifest.of([known[p] for p in paths]).id == parent.id
+    else:
+        hint = "`--allow-no-weights` commits it all the same"
+    raise Refused(str(found.root), "holds no weights" if found.files else "is empty", hint=hint)
 
 
 def _is_stored(store: Store, layout: LayoutId | None, blobs: list[Any]) -> bool:
@@ -347,55 +223,11 @@ def _is_stored(store: Store, layout: LayoutId | None, blobs: list[Any]) -> bool:
     return all(store.has(blob) for blob in set(blobs))
 
 
-def _noted(
-    place: Place,
-    branch: str,
-    parent_id: CommitId,
-    parent: Commit,
-    metrics: Mapping[str, float],
-    options: CommitOptions,
-    found: Found,
-    warnings: tuple[str, ...] = (),
-) -> CommitResult:
-    """Nothing changed: no commit, but a note where there is something new to say."""
-    late = late_facts(place.store, parent_id)
-    known = {**parent.metrics, **late.metrics}
-    new = {
-        k: float(v)
-        for k, v in {**metrics, **options.metrics}.items()
-        if not _equal(known.get(k), float(v))
-    }
-    said = {**parent.metadata, **late.metadata}
-    more = {k: v for k, v in options.metadata.items() if k not in said or said[k] != v}
-    note: NoteId | None = None
-    if new or more:
-        payload: dict[str, Any] = {}
-        if new:
-            payload["metrics"] = new
-        if more:
-            payload["metadata"] = storable(more)
-        note = add_note(place.store, parent_id, FACTS, payload, place.move("note", "later facts"))
-    return CommitResult(
-        id=parent_id,
-        commit=parent,
-        branch=branch,
-        created=False,
-        note=note,
-        sizes=sizes_of_commit(place.store, parent_id, parent),
-        left_out=found.left_out,
-        warnings=warnings,
-    )
-
-
 def _delta_bases(store: Store, parent: Manifest | None, base: Base | None) -> FindBase | None:
     manifests = [parent] if parent is not None else []
     if base is not None and base.commit is not None:
         manifests.append(store.manifest(store.commit(base.commit).manifest))
     return DeltaBases(store, manifests).find if manifests else None
-
-
-def _equal(one: float | None, other: float) -> bool:
-    return one is not None and (one == other or (math.isnan(one) and math.isnan(other)))
 
 
 # -- facts
@@ -555,6 +387,7 @@ def _moved(
         except RefMoved:
             tip = place.branch_tip(branch)
             if not options.append:
+                refs.record_refused(f"heads/{branch}", made.id, move)
                 raise RefMoved(
                     branch,
                     hint=f"your version is stored as {made.id.short}; `mstore log {branch}` shows what"

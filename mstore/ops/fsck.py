@@ -14,6 +14,7 @@ from mstore.codec import BLOCK_HEADER_SIZE
 from mstore.errors import Corrupt, MStoreError, NotFound, StorageFailed, Unsupported
 from mstore.objects import CommitId, NoteId, ObjectId, TagId
 from mstore.ops.restore import check_paths
+from mstore.store import forgotten_roles
 from mstore.store.pack import name_of_key, pack_key, read_footer
 
 if TYPE_CHECKING:
@@ -68,15 +69,33 @@ class FsckResult:
 
 
 @dataclass
-class _Findings:
+class Findings:
+    """What a check has found so far.
+
+    Args:
+        problems, warnings: as in `FsckResult`.
+        bad, good: objects of which a copy is damaged, or is whole.
+        lost: objects that something needs and no readable copy is left of.
+        packs: packs that hold damage.
+        refs, logs: refs and reflogs, with their namespaces, that are damaged.
+    """
+
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     bad: dict[ObjectId, str] = field(default_factory=dict)
     good: set[ObjectId] = field(default_factory=set)
+    lost: set[ObjectId] = field(default_factory=set)
+    packs: set[bytes] = field(default_factory=set)
+    refs: set[str] = field(default_factory=set)
+    logs: set[str] = field(default_factory=set)
+    packs_seen: int = 0
+    commits: int = 0
     objects: int = 0
     bytes_read: int = 0
+    quick: bool = False
 
     def problem(self, where: str, what: str, hint: str | None = None) -> None:
+        """Take note of damage."""
         self.problems.append(Problem(where, what, (), hint))
 
 
@@ -91,26 +110,36 @@ def fsck(place: Place, *, quick: bool = False, progress: Progress | None = None)
     Raises:
         StorageFailed: the system failed.
     """
+    return result_of(check(place, quick=quick, progress=progress))
+
+
+def check(place: Place, *, quick: bool, progress: Progress | None) -> Findings:
+    """Check a store; see `fsck`."""
     store = place.store
     store.rebuild()
-    findings = _Findings()
-    packs = _check_packs(store, findings, quick, progress)
-    commits = _check_names(place, findings)
+    findings = Findings(quick=quick)
+    findings.packs_seen = _check_packs(store, findings, quick, progress)
+    findings.commits = _check_names(place, findings)
+    return findings
+
+
+def result_of(findings: Findings) -> FsckResult:
+    """Findings as a value."""
     return FsckResult(
         problems=tuple(findings.problems),
         warnings=tuple(findings.warnings),
-        packs=packs,
+        packs=findings.packs_seen,
         objects=findings.objects,
-        commits=commits,
+        commits=findings.commits,
         bytes_read=findings.bytes_read,
-        quick=quick,
+        quick=findings.quick,
     )
 
 
 # -- from the bytes up
 
 
-def _check_packs(store: Store, findings: _Findings, quick: bool, progress: Progress | None) -> int:
+def _check_packs(store: Store, findings: Findings, quick: bool, progress: Progress | None) -> int:
     entries = []
     try:
         for entry in store.backend.list("packs"):
@@ -123,7 +152,10 @@ def _check_packs(store: Store, findings: _Findings, quick: bool, progress: Progr
         findings.problem(error.where, error.rule)
     total, done = sum(size for _, size in entries), 0
     for name, size in entries:
-        _check_pack(store, name, size, findings, quick)
+        known = len(findings.problems)
+        check_pack_file(store, name, findings, quick=quick)
+        if len(findings.problems) > known:
+            findings.packs.add(name)
         done += size
         if progress is not None:
             progress("checking", done, total)
@@ -132,7 +164,8 @@ def _check_packs(store: Store, findings: _Findings, quick: bool, progress: Progr
     return len(entries)
 
 
-def _check_pack(store: Store, name: bytes, size: int, findings: _Findings, quick: bool) -> None:
+def check_pack_file(store: Store, name: bytes, findings: Findings, *, quick: bool = True) -> None:
+    """Check one pack, byte for byte: by the sums of what is stored, or by the ids of its objects."""
     where = f"pack {name.hex()[:12]}"
     try:
         expected_size, frames = read_footer(store.backend, name)
@@ -141,6 +174,7 @@ def _check_pack(store: Store, name: bytes, size: int, findings: _Findings, quick
         return
     except KeyError:
         return
+    size = store.backend.size(pack_key(name))
     if expected_size != size:
         findings.problem(where, f"has {size} bytes where its footer accounts for {expected_size}")
     if store.backend.get(pack_key(name), size=8) != b"MSTOREP1":
@@ -157,7 +191,7 @@ def _check_pack(store: Store, name: bytes, size: int, findings: _Findings, quick
             reader.check_frame_start()
             if quick:
                 for block in range(len(frame.blocks)):
-                    reader.check_stored(block)
+                    reader.stored_block(block)
             else:
                 reader.check_id()
             findings.good.add(id)
@@ -175,11 +209,11 @@ def _check_pack(store: Store, name: bytes, size: int, findings: _Findings, quick
 # -- from the names down
 
 
-def _check_names(place: Place, findings: _Findings) -> int:
+def _check_names(place: Place, findings: Findings) -> int:
     store = place.store
     refs = store.refs
     tips: list[tuple[CommitId, str]] = []
-    for namespace in ("heads", "tags", "notes"):
+    for namespace in ("heads", "tags", "notes", "pins"):
         try:
             names = list(refs.names(namespace))
         except Corrupt as error:
@@ -189,6 +223,8 @@ def _check_names(place: Place, findings: _Findings) -> int:
             _check_ref(store, namespace, name, findings, tips)
         for name in refs.logged(namespace):
             _check_reflog(store, namespace, name, name in names, findings)
+    for name in refs.logged("refused"):
+        _check_reflog(store, "refused", name, True, findings)
     if place.workspace is not None:
         try:
             head = place.workspace.head
@@ -200,13 +236,14 @@ def _check_names(place: Place, findings: _Findings) -> int:
 
 
 def _check_ref(
-    store: Store, namespace: str, name: str, findings: _Findings, tips: list[tuple[CommitId, str]]
+    store: Store, namespace: str, name: str, findings: Findings, tips: list[tuple[CommitId, str]]
 ) -> None:
     where = f"refs/{namespace}/{name}"
     try:
         value = store.refs.read(f"{namespace}/{name}")
     except (Corrupt, StorageFailed) as error:
         last = _last_logged(store, f"{namespace}/{name}")
+        findings.refs.add(f"{namespace}/{name}")
         hint = None
         if last is not None:
             hint = f"its reflog says {last.hex}"
@@ -225,11 +262,27 @@ def _check_ref(
         if isinstance(target, CommitId):
             tips.append((target, where))
         elif isinstance(target, NoteId):
-            subject = store.note(target).subject
-            if namespace != "notes" or subject.hex != name:
-                findings.problem(where, f"its note is about {subject.short}")
+            _check_notes(store, namespace, name, target, findings)
     except (Corrupt, NotFound, Unsupported) as error:
+        findings.lost.add(value.target)
         findings.problem(where, error.message)
+
+
+def _check_notes(store: Store, namespace: str, name: str, id: NoteId, findings: Findings) -> None:
+    """Check all notes of a chain; they are about the object that their ref is named after."""
+    where, next_id = f"refs/{namespace}/{name}", id
+    while True:
+        try:
+            note = store.note(next_id)
+        except (Corrupt, NotFound, Unsupported) as error:
+            findings.lost.add(next_id)
+            findings.problem(where, error.message)
+            return
+        if namespace != "notes" or note.subject.hex != name:
+            findings.problem(where, f"its note {next_id.short} is about {note.subject.short}")
+        if note.previous is None:
+            return
+        next_id = note.previous
 
 
 def _last_logged(store: Store, name: str) -> ObjectId | None:
@@ -240,11 +293,12 @@ def _last_logged(store: Store, name: str) -> ObjectId | None:
     return records[0].new if records else None
 
 
-def _check_reflog(store: Store, namespace: str, name: str, exists: bool, findings: _Findings) -> None:
+def _check_reflog(store: Store, namespace: str, name: str, exists: bool, findings: Findings) -> None:
     where = f"logs/{namespace}/{name}"
     try:
         records = store.refs.log_even_unfinished(f"{namespace}/{name}")
     except Corrupt as error:
+        findings.logs.add(f"{namespace}/{name}")
         findings.problem(error.where, error.rule)
         return
     if not exists and records and records[0].new is not None:
@@ -260,7 +314,7 @@ def _check_reflog(store: Store, namespace: str, name: str, exists: bool, finding
         )
 
 
-def _check_commits(store: Store, tips: list[tuple[CommitId, str]], findings: _Findings) -> int:
+def _check_commits(store: Store, tips: list[tuple[CommitId, str]], findings: Findings) -> int:
     """Walk all history once; gives the number of commits."""
     seen: set[CommitId] = set()
     manifests: set[Any] = set()
@@ -274,22 +328,29 @@ def _check_commits(store: Store, tips: list[tuple[CommitId, str]], findings: _Fi
         try:
             commit = store.commit(id)
         except (MStoreError, KeyError) as error:
+            findings.lost.add(id)
             findings.problem(f"commit {id.short}", f"{_said(error)} (needed by {needed_by})")
             continue
         waiting += [(parent, f"commit {id.short}") for parent in commit.parents]
-        if commit.manifest in manifests:
+        try:
+            dropped = forgotten_roles(store, id)
+        except MStoreError:  # Named with the notes' ref.
+            dropped = frozenset()
+        if (commit.manifest, dropped) in manifests:
             continue
-        manifests.add(commit.manifest)
+        manifests.add((commit.manifest, dropped))
         try:
             manifest = store.manifest(commit.manifest)
             check_paths(manifest.files)
         except (MStoreError, KeyError) as error:
+            findings.lost.add(commit.manifest)
             findings.problem(
                 f"manifest {commit.manifest.short}", f"{_said(error)} (of commit {id.short})"
             )
             continue
-        _check_manifest(store, id, manifest, findings, affected)
+        _check_manifest(store, id, manifest, dropped, findings, affected)
     # Each damaged or missing object once, with what needs it.
+    findings.lost |= affected.keys()
     for object, uses in affected.items():
         what = findings.bad.get(object) or "is in no readable pack"
         named = tuple(uses[:20]) + ((f"and {len(uses) - 20} more",) if len(uses) > 20 else ())
@@ -305,10 +366,13 @@ def _check_manifest(
     store: Store,
     id: CommitId,
     manifest: Manifest,
-    findings: _Findings,
+    dropped: frozenset[str],
+    findings: Findings,
     affected: dict[ObjectId, list[str]],
 ) -> None:
     for file in manifest.files:
+        if file.role in dropped:
+            continue
         position = 0
         tensors = {}
         if file.layout is not None:
@@ -329,8 +393,12 @@ def _check_manifest(
             position += segment.length
 
 
-def _is_readable(store: Store, findings: _Findings, id: ObjectId) -> bool:
-    return id in findings.good or (id not in findings.bad and store.has(id))
+def _is_readable(store: Store, findings: Findings, id: ObjectId) -> bool:
+    if id in findings.good:
+        return True
+    if id in findings.bad:
+        return False
+    return store.has(id) or store.bring_back(lambda other: other == id)
 
 
-__all__ = ["FsckResult", "Problem", "fsck"]
+__all__ = ["Findings", "FsckResult", "Problem", "check", "fsck", "result_of"]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mstore.errors import NotFound, Refused
 from mstore.formats import read_json_object, role_of
 from mstore.objects import MODEL_ROLES
-from mstore.ops.commit import CommitOptions, CommitResult, Progress, commit
+from mstore.ops.commit import commit
+from mstore.ops.commitstart import CommitOptions, CommitResult, Progress
 from mstore.ops.sizes import sizes_of_commit
 from mstore.ops.text import escaped
 from mstore.store import check_ref_name

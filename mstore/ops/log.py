@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from mstore.ops.revision import resolve
 from mstore.ops.sizes import sizes_of_commit
 from mstore.ops.text import jsonable, number
 from mstore.store import CommitSizes, LateFacts, late_facts
+from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from mstore.ops.place import Place

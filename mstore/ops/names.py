@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from mstore.errors import Conflict, RefMoved, RevisionNotFound, UsageError
 from mstore.objects import ID_TYPES, Commit, CommitId, Kind, ObjectId, Tag, Time
 from mstore.ops.place import Place, peeled, ref_move
+from mstore.ops.reach import check_whole
 from mstore.ops.restore import Destination, move_in, remove
 from mstore.ops.revision import resolve
 from mstore.store import Record, check_ref_name
@@ -86,7 +88,9 @@ def make_branch(
         )
     move = place.move("branch", f"{'moved to' if before else 'made at'} {id.short}")
     expected = before.target if before is not None else None
-    refs.move(f"heads/{name}", id, move, expected=expected, whatever=force)
+    with place.store.leaning_on(id):
+        check_whole(place, id)
+        refs.move(f"heads/{name}", id, move, expected=expected, whatever=force)
     _remember(place, f"branch {name}", (ref_move(f"heads/{name}", expected, id),))
     return id
 
@@ -178,16 +182,18 @@ def make_tag(
     if before is not None and not force:
         raise Conflict(f"tag {name!r} exists", hint="--force moves it")
     target: ObjectId = id
-    if message is not None:
-        tag = Tag(id, name, message, place.author, Time.now())
-        with Transaction(place.store, threads=1) as transaction:
+    expected = before.target if before is not None else None
+    with place.store.leaning_on(id), ExitStack() as stack:
+        check_whole(place, id)
+        if message is not None:
+            tag = Tag(id, name, message, place.author, Time.now())
+            transaction = stack.enter_context(Transaction(place.store, threads=1))
             transaction.put(tag)
             transaction.publish()
-        target = tag.id
-    expected = before.target if before is not None else None
-    place.store.refs.move(
-        f"tags/{name}", target, place.move("tag", f"at {id.short}"), expected=expected
-    )
+            target = tag.id
+        place.store.refs.move(
+            f"tags/{name}", target, place.move("tag", f"at {id.short}"), expected=expected
+        )
     _remember(place, f"tag {name}", (ref_move(f"tags/{name}", expected, target),))
     return id
 
@@ -292,7 +298,10 @@ def _undo_ref(place: Place, name: str) -> Undone:
 
 def _move_back(place: Place, ref: str, new: ObjectId | None, old: ObjectId | None, why: str) -> None:
     move: Move = place.move("undo", why)
-    place.store.refs.move(ref, old, move, expected=new)
+    with place.store.leaning_on(*([old] if old is not None else [])):
+        if old is not None and not ref.startswith("notes/"):
+            check_whole(place, peeled(place.store, old))
+        place.store.refs.move(ref, old, move, expected=new)
 
 
 def _undo_operation(place: Place, workspace: Workspace, operation: Operation) -> Undone:
@@ -305,6 +314,8 @@ def _undo_operation(place: Place, workspace: Workspace, operation: Operation) ->
             raise RefMoved(
                 ref.ref.partition("/")[2], hint="somebody moved it on; `mstore reflog` shows who"
             )
+        if ref.old is not None and not ref.ref.startswith("notes/"):
+            check_whole(place, peeled(place.store, ID_TYPES[Kind[ref.kind.upper()]].parse(ref.old)))
     restored: tuple[str, ...] = ()
     if operation.head is not None or operation.folder is not None:
         restored = _restore_files(place, workspace, operation)
@@ -353,5 +364,5 @@ def _restore_files(place: Place, workspace: Workspace, operation: Operation) -> 
         shutil.rmtree(backup, ignore_errors=True)
     if operation.head is not None:
         plain = {k: v for k, v in operation.head[0].items() if k != "at"}
-        workspace.set_head(Head.from_plain(plain, "operations"))
+        place.stand(Head.from_plain(plain, "operations"))
     return tuple(restored)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mstore.errors import UsageError
 from mstore.objects import CommitId, ObjectId, TagId, Time
 from mstore.store import Move, Store
+from mstore.values import dataclass
 from mstore.workspace import Head, RefMove, Workspace
 
 if TYPE_CHECKING:
@@ -62,6 +62,23 @@ class Place:
         """A move of a ref by this place, now."""
         workspace = self.workspace.id if self.workspace is not None else None
         return Move(action, message, self.author, Time.now(), workspace)
+
+    def stand(self, head: Head) -> None:
+        """Move HEAD. A commit without a branch is pinned in the store, so that gc sees it.
+
+        Raises:
+            UsageError: there is no workspace.
+            StorageFailed: the system failed.
+        """
+        workspace = self.need_workspace("HEAD")
+        pin = f"pins/{workspace.id}"
+        pinned = self.store.refs.read(pin)
+        if head.commit is not None and not self.store.read_only:
+            move = self.move("stand", f"on {head.commit.short}")
+            self.store.refs.move(pin, head.commit, move, whatever=True)
+        workspace.set_head(head)
+        if head.commit is None and pinned is not None and not self.store.read_only:
+            self.store.refs.move(pin, None, self.move("stand", "on a branch"), whatever=True)
 
     def need_workspace(self, what: str) -> Workspace:
         """The workspace.

@@ -17,15 +17,14 @@ from mstore.formats.dtypes import codec_element
 from mstore.objects import BlobId, Manifest, ObjectId
 from mstore.ops.bases import DeltaBases
 from mstore.ops.log import all_tips, walk
+from mstore.ops.removal import check_pack, put_away, removing
 from mstore.ops.tree import tensor_blobs
-from mstore.store.pack import pack_key
-from mstore.store.transaction import BlobSource, Transaction
+from mstore.store.transaction import BlobSource, StoredBlob, Transaction
 
 if TYPE_CHECKING:
     from mstore.objects import CommitId, Layout, LayoutId
     from mstore.ops.place import Place
     from mstore.store import Store
-    from mstore.store.pack import Frame
 
 Progress = Callable[[str, int, int], None]
 _WORTH: Final = 0.995  # a gain of less than half a percent is not worth the writing
@@ -50,18 +49,6 @@ class RepackResult:
     worth: bool = True
 
 
-class _Stored:
-    """A blob of the store as a source of bytes."""
-
-    def __init__(self, store: Store, id: BlobId) -> None:
-        self.name = f"blob {id.short}"
-        self._store = store
-        self._id = id
-
-    def read(self, offset: int, size: int) -> bytes:
-        return self._store.range(self._id, offset, size)
-
-
 def repack(place: Place, *, progress: Progress | None = None) -> RepackResult:
     """Code all objects again and remove the packs that are no longer needed.
 
@@ -70,9 +57,15 @@ def repack(place: Place, *, progress: Progress | None = None) -> RepackResult:
         progress: told of raw bytes done.
 
     Raises:
+        Conflict: a gc or another repack is at work.
         Corrupt: something in the store is damaged; nothing was changed. `fsck` names it.
         StorageFailed: the store is read-only, or the system failed.
     """
+    with removing(place.store):
+        return _repack(place, progress)
+
+
+def _repack(place: Place, progress: Progress | None) -> RepackResult:
     store = place.store
     store.refresh()
     old = store.pack_names()
@@ -98,17 +91,20 @@ def repack(place: Place, *, progress: Progress | None = None) -> RepackResult:
         if written_bytes > _WORTH * before and not small:
             return RepackResult(before_bytes=before, after_bytes=before, worth=False)
         new = transaction.publish()
-    for index, name in enumerate(new):
-        _verify(store, name)
-        if progress is not None:
-            progress("checking", index + 1, len(new))
-    removed = _remove(store, set(old) - set(new), set(heads))
+        for index, name in enumerate(new):
+            check_pack(store, name)
+            if progress is not None:
+                progress("checking", index + 1, len(new))
+        going = {name: store.footer(name) for name in old if name not in new}
+        removed = put_away(store, going, lambda: lambda id: True)
+        trash = store.trash()
+        store.backend.delete(*(trash[name].key for name in removed.away if name in trash))
     return RepackResult(
         before_bytes=before,
         after_bytes=store.stored_bytes(),
-        removed=removed,
+        removed=len(removed.away),
         written=len(new),
-        kept=len(set(old) - set(new)) - removed,
+        kept=len(removed.back),
     )
 
 
@@ -145,13 +141,18 @@ def _code(
                 tensor = tensors.get(blob)
                 width, is_float = codec_element(tensor.dtype) if tensor is not None else (1, False)
                 base = bases.find(file.path, tensor) if tensor is not None else None
+                if base is None:
+                    before = store.link_of(blob)[1]  # found by its sketch, and still the nearest
+                    base = before if isinstance(before, BlobId) else None
                 pieces = ((0, heads[blob]),) if heads.get(blob) else ()
-                sources.append(BlobSource(_Stored(store, blob), pieces, width, is_float, group, base))
+                sources.append(
+                    BlobSource(StoredBlob(store, blob), pieces, width, is_float, group, base)
+                )
         transaction.store_blobs(sources, progress=advance)
     # What no name reaches is kept as it is; forgetting is gc's.
     rest = [id for id in heads if isinstance(id, BlobId) and id not in seen]
     transaction.store_blobs(
-        [BlobSource(_Stored(store, id), ((0, heads[id]),) if heads[id] else ()) for id in rest],
+        [BlobSource(StoredBlob(store, id), ((0, heads[id]),) if heads[id] else ()) for id in rest],
         progress=advance,
     )
 
@@ -161,42 +162,3 @@ def _manifest_if_there(store: Store, id: CommitId) -> list[Manifest]:
         return [store.manifest(store.commit(id).manifest)]
     except MStoreError:
         return []
-
-
-def _verify(store: Store, name: bytes) -> None:
-    """Read a new pack back: every object must hash to its id. Raises Corrupt."""
-    frames = store.footer(name)
-    for index in range(len(frames)):
-        store.reader_of(name, frames, index).check_id()
-
-
-def _remove(store: Store, old: set[bytes], recoded: set[ObjectId]) -> int:
-    """Delete old packs whose objects are all elsewhere, and on which no delta leans; how many went."""
-    with store.backend.hold("packs"):
-        # Alone now: no transaction is under way. What came meanwhile is seen.
-        store.refresh()
-        frames: dict[bytes, tuple[Frame, ...]] = {n: store.footer(n) for n in store.pack_names()}
-        going = {n for n in old if n in frames and all(f.head.id in recoded for f in frames[n])}
-        while True:
-            depths: dict[ObjectId, int] = {}
-            for name, held in frames.items():
-                if name not in going:
-                    for frame in held:
-                        known = depths.get(frame.head.id, frame.head.depth)
-                        depths[frame.head.id] = min(known, frame.head.depth)
-            missing = {
-                f.head.base
-                for name, held in frames.items()
-                if name not in going
-                for f in held
-                if f.head.base is not None and depths.get(f.head.base, 1 << 30) >= f.head.depth
-            }
-            needed = {n for n in going if any(f.head.id in missing for f in frames[n])}
-            lost = {n for n in going if any(f.head.id not in depths for f in frames[n])}
-            if not needed and not lost:
-                break
-            going -= needed | lost
-        for name in going:
-            store.backend.delete(pack_key(name))
-        store.rebuild()
-    return len(going)

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.backend import fsync_file, start_writing, write_all
 from mstore.errors import BadPath, Corrupt, Refused, StorageFailed
-from mstore.objects import BlobId, ManifestFile, check_path, folded
+from mstore.objects import BlobId, ManifestFile, check_path, folded, hasher_of_blob
 from mstore.store.memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mstore.store import Store
@@ -33,6 +33,9 @@ TEMPORARY_PREFIX: Final = ".~mstore-"
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILES_AT_ONCE: Final = 64
 _BEGIN_BYTES: Final = 4 << 20
+_COPY_BYTES: Final = 8 << 20
+_HASH_BYTES: Final = 1 << 20
+HELD_FROM_BYTES: Final = 64 << 10
 
 
 def _translated(error: OSError, path: str) -> Refused | StorageFailed:
@@ -151,6 +154,21 @@ class Staged:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Where a whole blob is believed to lie in a file that is there already.
+
+    Args:
+        descriptor: the file, open for reading.
+        position: the blob's first byte in it.
+        length: bytes of the blob.
+    """
+
+    descriptor: int
+    position: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Target:
     descriptor: int
     lock: threading.Lock
@@ -164,14 +182,19 @@ def write_staged(
     files: Sequence[ManifestFile],
     destination: Destination,
     *,
+    held: Mapping[BlobId, Held] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Staged:
     """Write files into a staging folder, each checked and synced.
+
+    What a file on the disk holds already is copied from there, inside the kernel where the
+    system can do that, read back and hashed; what does not hash to its id is decoded.
 
     Args:
         store: where their blobs are.
         files: what to write.
         destination: where.
+        held: blobs that lie in files already.
         progress: told of bytes written.
 
     Raises:
@@ -187,7 +210,7 @@ def write_staged(
         ):
             for begin in range(0, len(files), _FILES_AT_ONCE):
                 batch = files[begin : begin + _FILES_AT_ONCE]
-                _write_batch(store, batch, folder, begin, pool, progress)
+                _write_batch(store, batch, folder, begin, pool, held or {}, progress)
     except BaseException:
         discard(destination, staged)
         raise
@@ -200,11 +223,18 @@ def _write_batch(
     folder: int,
     first: int,
     pool: ThreadPoolExecutor,
+    held: Mapping[BlobId, Held],
     progress: Callable[[int], None] | None,
 ) -> None:
     descriptors: list[int] = []
     targets: dict[BlobId, list[_Target]] = {}
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+    def write(blob: BlobId) -> int:
+        if blob in held and _copy_blob(blob, held[blob], targets[blob]):
+            return held[blob].length * len(targets[blob])
+        return _write_blob(store, blob, targets[blob])
+
     try:
         for number, file in enumerate(files, first):
             try:
@@ -220,7 +250,7 @@ def _write_batch(
                 position += segment.length
         # The largest first, so that the last one to finish is a small one.
         order = sorted(targets, key=lambda b: -max(t.offset + t.length for t in targets[b]))
-        for written in pool.map(lambda blob: _write_blob(store, blob, targets[blob]), order):
+        for written in pool.map(write, order):
             if progress is not None:
                 progress(written)
         list(pool.map(_sync, descriptors))
@@ -264,6 +294,58 @@ def _write_blob(store: Store, blob: BlobId, targets: list[_Target]) -> int:
     if position < needed:
         raise Corrupt(f"blob {blob.short}", f"has {position} bytes; a manifest needs {needed}")
     return written
+
+
+def _copy_blob(blob: BlobId, held: Held, targets: list[_Target]) -> bool:
+    """Copy a blob out of a file that holds it; False where it turns out not to."""
+    if any(t.offset or t.length != held.length for t in targets):
+        return False
+    for target in targets:
+        hasher = hasher_of_blob()
+        for begin in range(0, held.length, _COPY_BYTES):
+            size = min(_COPY_BYTES, held.length - begin)
+            with target.lock:
+                copied = _copy_range(held, begin, target, size)
+            if not copied:
+                return False
+            # What was written is what is hashed, whatever the old file has become meanwhile.
+            for position in range(begin, begin + size, _HASH_BYTES):
+                at, end = target.position + position, min(position + _HASH_BYTES, begin + size)
+                try:
+                    hasher.update(os.pread(target.descriptor, end - position, at))
+                except OSError:
+                    return False
+        if hasher.digest() != blob.raw:
+            return False
+        if target.length >= _BEGIN_BYTES:
+            start_writing(target.descriptor, target.position, target.length)
+    return True
+
+
+def _copy_range(held: Held, begin: int, target: _Target, size: int) -> bool:
+    source, end = held.position + begin, held.position + begin + size
+    shift = target.position - held.position
+    try:
+        while source < end:
+            copied = os.copy_file_range(
+                held.descriptor, target.descriptor, end - source, source, source + shift
+            )
+            if not copied:
+                return False
+            source += copied
+        return True
+    except (AttributeError, OSError):
+        pass  # Not this system, these two disks, or a full one: plain writing tells which.
+    while source < end:
+        try:
+            part = os.pread(held.descriptor, min(_HASH_BYTES, end - source), source)
+        except OSError:
+            return False
+        if not part:
+            return False
+        _pwrite(target.descriptor, memoryview(part), source + shift)
+        source += len(part)
+    return True
 
 
 def _pwrite(descriptor: int, content: memoryview, position: int) -> None:

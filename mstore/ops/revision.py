@@ -9,12 +9,12 @@ REV~n  REV^  REV^n
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mstore.errors import NotFound, Refused, RevisionNotFound, UsageError
 from mstore.ops.place import peeled
 from mstore.store import ambiguous, check_ref_name
+from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from mstore.objects import CommitId

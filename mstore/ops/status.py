@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mstore.backend import LocalBackend
 from mstore.errors import NotFound, UsageError
 from mstore.formats import role_of
 from mstore.ops.tree import Tree, read_folder
@@ -12,6 +13,7 @@ from mstore.ops.tree import Tree, read_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mstore.backend import Activity
     from mstore.objects import Commit, CommitId, Manifest
     from mstore.ops.place import Place
 
@@ -45,6 +47,8 @@ class Status:
         changes: what differs in it from HEAD.
         left_out: ignored paths in it.
         branches: how many branches the store has.
+        activity: what other commands do in the store, and what dead ones left, or None.
+        trash_bytes: bytes in the trash.
     """
 
     branch: str | None
@@ -55,6 +59,8 @@ class Status:
     changes: Changes = field(default_factory=Changes)
     left_out: tuple[str, ...] = ()
     branches: int = 0
+    activity: Activity | None = None
+    trash_bytes: int = 0
 
 
 def changes_between(tree: Tree, manifest: Manifest | None) -> Changes:
@@ -106,6 +112,7 @@ def status(place: Place) -> Status:
         Refused: the model directory holds what cannot be committed.
     """
     workspace = place.need_workspace("status")
+    backend = place.store.backend
     head, id = workspace.head, place.head_commit()
     message = place.store.commit(id).message if id is not None else None
     branches = sum(1 for _ in place.store.refs.names("heads"))
@@ -129,4 +136,8 @@ def status(place: Place) -> Status:
         changes=changes,
         left_out=left_out,
         branches=branches,
+        activity=(
+            backend.activity() if isinstance(backend, LocalBackend) and not backend.read_only else None
+        ),
+        trash_bytes=sum(entry.size_bytes for entry in backend.list("trash")),
     )

@@ -5,12 +5,21 @@ load codecs and threads. What is exported here is all that reading history takes
 """
 
 from mstore.store.catalog import CommitSizes
-from mstore.store.notes import FACTS, LateFacts, add_note, late_facts, notes_on
+from mstore.store.notes import (
+    FACTS,
+    FORGOTTEN,
+    LateFacts,
+    add_note,
+    forgotten_roles,
+    late_facts,
+    notes_on,
+)
 from mstore.store.refs import Move, Record, Refs, RefValue, check_ref_name
-from mstore.store.store import STORE_FILE, Store, ambiguous
+from mstore.store.store import STORE_FILE, Store, ambiguous, lean_record, leant_on
 
 __all__ = [
     "FACTS",
+    "FORGOTTEN",
     "STORE_FILE",
     "CommitSizes",
     "LateFacts",
@@ -22,6 +31,9 @@ __all__ = [
     "add_note",
     "ambiguous",
     "check_ref_name",
+    "forgotten_roles",
     "late_facts",
+    "lean_record",
+    "leant_on",
     "notes_on",
 ]

@@ -12,22 +12,26 @@ import contextlib
 import os
 import sqlite3
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.objects import Commit, CommitId, Kind, ObjectId, WeightsId
+from mstore.objects import BlobId, Commit, CommitId, Kind, ObjectId, WeightsId
+from mstore.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-VERSION: Final = 4
+VERSION: Final = 5
 _SCHEMA: Final = f"""
 PRAGMA user_version = {VERSION};
 CREATE TABLE packs (number INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, size INTEGER NOT NULL);
 CREATE TABLE objects (
     id BLOB NOT NULL, kind INTEGER NOT NULL, pack INTEGER NOT NULL, frame INTEGER NOT NULL,
     depth INTEGER NOT NULL, raw_size INTEGER NOT NULL, PRIMARY KEY (id, pack, frame)
+) WITHOUT ROWID;
+CREATE TABLE sketches (
+    band BLOB NOT NULL, pack INTEGER NOT NULL, id BLOB NOT NULL, sketch BLOB NOT NULL,
+    PRIMARY KEY (band, pack, id)
 ) WITHOUT ROWID;
 CREATE TABLE commits (id BLOB PRIMARY KEY, time INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE parents (
@@ -39,6 +43,7 @@ CREATE TABLE sizes (
 ) WITHOUT ROWID;
 CREATE TABLE folders (name TEXT PRIMARY KEY, stamp INTEGER NOT NULL) WITHOUT ROWID;
 """
+_ALIKE: Final = 64
 # A folder changed this recently may change again without a new stamp.
 _STAMP_GRAIN_NS: Final = 2_000_000_000
 
@@ -71,12 +76,14 @@ class IndexedPack:
         size_bytes: its size.
         objects: (id, frame index, depth, raw size) of each frame.
         commits: the commits in it, with their encoded bodies.
+        sketches: (id, sketch, keys to find it by) of each blob that has one.
     """
 
     name: bytes
     size_bytes: int
     objects: tuple[tuple[ObjectId, int, int, int], ...]
     commits: tuple[tuple[CommitId, Commit, bytes], ...]
+    sketches: tuple[tuple[BlobId, bytes, tuple[bytes, ...]], ...] = ()
 
 
 class Catalog:
@@ -192,6 +199,14 @@ class Catalog:
                         for id, frame, depth, raw_size in pack.objects
                     ],
                 )
+                connection.executemany(
+                    "INSERT OR REPLACE INTO sketches VALUES (?, ?, ?, ?)",
+                    [
+                        (band, number, blob.raw, sketch)
+                        for blob, sketch, bands in pack.sketches
+                        for band in bands
+                    ],
+                )
                 for commit_id, commit, body in pack.commits:
                     connection.execute(
                         "INSERT OR IGNORE INTO commits VALUES (?, ?, ?)",
@@ -210,10 +225,11 @@ class Catalog:
         """Forget packs that are gone, with the commits that only they held."""
         with self._transaction() as connection:
             for name in names:
-                connection.execute(
-                    "DELETE FROM objects WHERE pack = (SELECT number FROM packs WHERE name = ?)",
-                    (name,),
-                )
+                for table in ("objects", "sketches"):
+                    connection.execute(
+                        f"DELETE FROM {table} WHERE pack = (SELECT number FROM packs WHERE name = ?)",
+                        (name,),
+                    )
                 connection.execute("DELETE FROM packs WHERE name = ?", (name,))
             for table, key in (("commits", "id"), ("weights", "id"), ("parents", "child")):
                 connection.execute(f"DELETE FROM {table} WHERE {key} NOT IN (SELECT id FROM objects)")
@@ -246,6 +262,16 @@ class Catalog:
             (low, high, int(kind)),
         )
         return [raw for (raw,) in rows]
+
+    def sketched(self, bands: Sequence[bytes]) -> dict[BlobId, bytes]:
+        """Sketches that share a key with the given ones, the latest packs' first, a few of them."""
+        marks = ", ".join("?" for _ in bands)
+        rows = self._connection.execute(
+            f"SELECT DISTINCT id, sketch FROM sketches WHERE band IN ({marks})"
+            f" ORDER BY pack DESC, id LIMIT {_ALIKE}",
+            bands,
+        )
+        return {BlobId(id): sketch for id, sketch in rows}
 
     # -- commits
 

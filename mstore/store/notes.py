@@ -6,11 +6,12 @@ Source: docs/format.md section 5.5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Corrupt
 from mstore.objects import CommitId, Note, NoteId, ObjectId
+from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mstore.store.store import Store
 
 FACTS: Final = "facts"
+FORGOTTEN: Final = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,20 @@ def late_facts(store: Store, commit: CommitId) -> LateFacts:
     return LateFacts(metrics, metadata)
 
 
+def forgotten_roles(store: Store, commit: CommitId) -> frozenset[str]:
+    """Roles of which a commit's files were dropped for good, as notes on it say.
+
+    Raises:
+        Corrupt: a note is damaged.
+    """
+    return frozenset(
+        str(role)
+        for note in notes_on(store, commit)
+        if note.note_kind == FORGOTTEN and isinstance(note.payload.get("roles"), list)
+        for role in note.payload["roles"]
+    )
+
+
 def add_note(
     store: Store, subject: ObjectId, kind: str, payload: Mapping[str, Any], move: Move
 ) -> NoteId:
@@ -83,6 +99,7 @@ def add_note(
     note = Note(subject, kind, payload, move.author, move.time, previous)
     with Transaction(store, threads=1) as transaction:
         transaction.put(note)
+        transaction.lean_on([subject, *([previous] if previous is not None else [])])
         transaction.publish()
-    store.refs.move(f"notes/{subject.hex}", note.id, move, expected=previous)
+        store.refs.move(f"notes/{subject.hex}", note.id, move, expected=previous)
     return note.id

@@ -7,6 +7,7 @@ the size of an object.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from xxhash import xxh3_64_intdigest
 from mstore.codec import (
     BLOCK_HEADER_SIZE,
     BLOCK_LOG2,
+    SKETCH_SIZE_BYTES,
     WIDTHS,
     Block,
     BlockHeader,
@@ -26,7 +28,7 @@ from mstore.codec import (
     decode_block,
     encode_block,
 )
-from mstore.errors import BadEncoding, Corrupt, Unsupported
+from mstore.errors import BadEncoding, Corrupt, MStoreError, Unsupported
 from mstore.objects import (
     ID_TYPES,
     BlobId,
@@ -51,6 +53,9 @@ _TRAILER: Final = struct.Struct("<QQ8s")
 _FRAME_START: Final = struct.Struct("<4sI")
 _SUM: Final = struct.Struct("<Q")
 _TAIL_BYTES: Final = 1 << 16
+_TRASH_KEY: Final = re.compile(r"trash/([0-9]{1,12})-([0-9a-f]{64})\.pack")
+_SCAN_BYTES: Final = 1 << 20
+_MAX_HEAD_BYTES: Final = 4096
 MAX_DEPTH: Final = 255
 MAX_FOOTER_BYTES: Final = 256 << 20
 
@@ -151,11 +156,13 @@ class Frame:
         offset: first byte of the frame in its pack.
         head: its head.
         table: the concatenated block headers.
+        sketch: by which the blob is recognised as nearly equal to another, or None.
     """
 
     offset: int
     head: FrameHead
     table: bytes = field(repr=False)
+    sketch: bytes | None = field(default=None, repr=False)
 
     @cached_property
     def _headers(self) -> tuple[BlockHeader, ...]:
@@ -189,7 +196,10 @@ def _checked_frame(plain: Any, where: str) -> Frame:
     offset, head, table = plain[:3]
     if type(offset) is not int or type(table) is not bytes or offset < len(MAGIC):
         raise Corrupt(where, "a footer entry has a field of the wrong type")
-    frame = Frame(offset, FrameHead.from_plain(head, where), table)
+    sketch = plain[3] if len(plain) > 3 else None
+    if type(sketch) is not bytes or len(sketch) != SKETCH_SIZE_BYTES:
+        sketch = None  # A newer writer's, and no more than a hint.
+    frame = Frame(offset, FrameHead.from_plain(head, where), table, sketch)
     if len(table) != frame.head.block_count * BLOCK_HEADER_SIZE:
         raise Corrupt(where, f"{frame.head.id.short}: its block table does not fit its size")
     return frame
@@ -200,10 +210,13 @@ class PackWriter:
 
     Args:
         upload: where the bytes go. The caller leaves its context.
+        replaces: the name of a damaged pack whose frames come again. It stands in the
+            footer, so that the new pack has another name than the old one.
     """
 
-    def __init__(self, upload: Upload) -> None:
+    def __init__(self, upload: Upload, *, replaces: bytes | None = None) -> None:
         self._upload = upload
+        self._replaces = replaces
         self._position = 0
         self._frames: list[list[Any]] = []
         self._write(MAGIC)
@@ -217,8 +230,13 @@ class PackWriter:
         """Bytes written so far."""
         return self._position
 
-    def add(self, head: FrameHead, blocks: Iterable[Block]) -> int:
+    def add(self, head: FrameHead, blocks: Iterable[Block], sketch: bytes | None = None) -> int:
         """Write a frame; blocks are taken one at a time.
+
+        Args:
+            head: its head.
+            blocks: all of its blocks, in order.
+            sketch: by which the blob is recognised as nearly equal to another.
 
         Returns:
             The bytes that it takes.
@@ -236,7 +254,8 @@ class PackWriter:
             self._write(packed)
             if block.header.stored_size:
                 self._write(block.stored)
-        self._frames.append([offset, head.plain(), b"".join(table)])
+        entry = [offset, head.plain(), b"".join(table)]
+        self._frames.append(entry if sketch is None else [*entry, sketch])
         return self._position - offset
 
     def add_bytes(self, id: ObjectId, content: bytes) -> int:
@@ -252,7 +271,10 @@ class PackWriter:
         Returns:
             The pack's name.
         """
-        footer = encode({"frames": self._frames})
+        plain: dict[str, Any] = {"frames": self._frames}
+        if self._replaces is not None:
+            plain["replaces"] = self._replaces
+        footer = encode(plain)
         name = pack_name(footer)
         parse_footer(footer, name, "the footer just made")
         self._write(footer)
@@ -292,14 +314,32 @@ def parse_footer(footer: bytes, name: bytes | None, where: str) -> tuple[Frame, 
     return tuple(_checked_frame(f, where) for f in plain["frames"])
 
 
-def read_footer(backend: Backend, name: bytes) -> tuple[int, tuple[Frame, ...]]:
+def trash_key(name: bytes, seconds: int) -> str:
+    """Where a pack lies that was put away `seconds` after 1970."""
+    return f"trash/{seconds}-{name.hex()}.pack"
+
+
+def name_of_trash_key(key: str) -> tuple[bytes, int] | None:
+    """Name of the pack at a key in the trash, and when it came there; None if it is none."""
+    match = _TRASH_KEY.fullmatch(key)
+    return (bytes.fromhex(match[2]), int(match[1])) if match is not None else None
+
+
+def read_footer(
+    backend: Backend, name: bytes, *, key: str | None = None
+) -> tuple[int, tuple[Frame, ...]]:
     """Size of a pack and its frames, from its tail.
+
+    Args:
+        backend: where it lies.
+        name: its name.
+        key: its key, where that is not `pack_key(name)`.
 
     Raises:
         KeyError: there is no such pack.
         Corrupt: the tail is not that of the pack of this name.
     """
-    key = pack_key(name)
+    key = key or pack_key(name)
     where = f"pack {name.hex()[:12]}"
     tail = backend.get(key, offset=-_TAIL_BYTES)
     if len(tail) < _TRAILER.size:
@@ -319,6 +359,61 @@ def read_footer(backend: Backend, name: bytes) -> tuple[int, tuple[Frame, ...]]:
     frames = parse_footer(footer, name, where)
     end = frames[-1].block_offsets[-1] if frames else len(MAGIC)
     return end + size + _TRAILER.size, frames
+
+
+def scan_frames(backend: Backend, name: bytes) -> Iterator[Frame]:
+    """Frames of a pack whose tail is lost or damaged, found from its front.
+
+    Where a frame cannot be read, the next one is looked for by its magic.
+    """
+    key = pack_key(name)
+    size, position = backend.size(key) or 0, len(MAGIC)
+    while position < size:
+        frame = _frame_at(backend, key, position)
+        if frame is not None:
+            yield frame
+            position = frame.block_offsets[-1]
+            continue
+        position += 1
+        while position < size:
+            window = backend.get(key, offset=position, size=_SCAN_BYTES)
+            found = window.find(FRAME_MAGIC)
+            if found >= 0:
+                position += found
+                break
+            position += max(1, len(window) - len(FRAME_MAGIC) + 1)
+
+
+def _frame_at(backend: Backend, key: str, offset: int) -> Frame | None:
+    """The frame that begins at an offset, or None; its blocks have the sums that they claim."""
+    start = backend.get(key, offset=offset, size=_FRAME_START.size)
+    if len(start) < _FRAME_START.size:
+        return None
+    magic, head_size = _FRAME_START.unpack(start)
+    if magic != FRAME_MAGIC or head_size > _MAX_HEAD_BYTES:
+        return None
+    position = offset + _FRAME_START.size
+    encoded = backend.get(key, offset=position, size=head_size + _SUM.size)
+    if len(encoded) < head_size + _SUM.size:
+        return None
+    encoded, checksum = encoded[:head_size], _SUM.unpack_from(encoded, head_size)[0]
+    if xxh3_64_intdigest(encoded) != checksum:
+        return None
+    position += head_size + _SUM.size
+    try:
+        head = FrameHead.from_plain(decode(encoded, "a frame head"), "a frame head")
+        table = []
+        for _ in range(head.block_count):
+            packed = backend.get(key, offset=position, size=BLOCK_HEADER_SIZE)
+            (header,) = BlockHeader.unpack_all(packed)
+            stored = backend.get(key, offset=position + BLOCK_HEADER_SIZE, size=header.stored_size)
+            if xxh3_64_intdigest(stored) != header.stored_sum:
+                return None
+            table.append(packed)
+            position += BLOCK_HEADER_SIZE + header.stored_size
+    except (MStoreError, ValueError):
+        return None
+    return Frame(offset, head, b"".join(table))
 
 
 BaseRange = Callable[[int, int], bytes]
@@ -377,14 +472,17 @@ class FrameReader:
             into=into,
         )
 
-    def check_stored(self, index: int) -> None:
-        """Check the stored bytes of a block by their sum, decoding nothing. Raises Corrupt."""
+    def stored_block(self, index: int) -> Block:
+        """A block as it is stored, checked by the sum of its stored bytes. Raises Corrupt."""
         header = self.frame.blocks[index]
         check_mode(self.frame.head.codec, header.mode, self._where(index))
-        offset = self.frame.block_offsets[index]
-        stored = self.backend.get(pack_key(self.pack), offset=offset, size=header.stored_size)
+        stored = b""
+        if header.stored_size:
+            offset = self.frame.block_offsets[index]
+            stored = self.backend.get(pack_key(self.pack), offset=offset, size=header.stored_size)
         if len(stored) != header.stored_size or xxh3_64_intdigest(stored) != header.stored_sum:
             raise Corrupt(self._where(index), "its stored bytes do not have their checksum")
+        return Block(header, stored)
 
     def blocks(self, first: int = 0, last: int | None = None) -> Iterator[Buffer]:
         """Raw bytes of blocks `first:last`, in order."""

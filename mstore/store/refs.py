@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from xxhash import xxh3_64_hexdigest
 
 from mstore.errors import Conflict, Corrupt, NotFound, RefMoved, Refused, StorageFailed
 from mstore.objects import ID_TYPES, Kind, ObjectId, Time, folded
+from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -261,6 +261,17 @@ class Refs:
                 raise RefMoved(plain)
             return value
 
+    def record_refused(self, name: str, id: ObjectId, move: Move) -> None:
+        """Note an object that a ref was not pointed to, so that gc leaves it for a while.
+
+        Args:
+            name: the ref that somebody else had moved.
+            id: what it was to point to.
+            move: who and why.
+        """
+        with self._backend.hold("refs"):
+            self._append(f"refused/{name}", None, id, move)
+
     def check_new(self, name: str) -> None:
         """Refuse a name that cannot become a ref beside those that exist.
 
@@ -359,6 +370,35 @@ class Refs:
             for line in self._backend.get(key).splitlines():
                 records.append(Record.parse(line, key))
         return tuple(reversed(records))
+
+    def mend_log(self, name: str) -> tuple[int, int]:
+        """Cut records that cannot be read out of a reflog; how many stay, how many go.
+
+        A segment that is changed is kept whole under `quarantine/`.
+        """
+        kept = cut = 0
+        with self._backend.hold("refs"):
+            for key in self._segments(name):
+                content = self._backend.get(key)
+                good = []
+                for line in content.splitlines(keepends=True):
+                    try:
+                        Record.parse(line.rstrip(b"\n"), key)
+                    except Corrupt:
+                        cut += 1
+                    else:
+                        good.append(line.rstrip(b"\n") + b"\n")
+                kept += len(good)
+                mended = b"".join(good)
+                if mended != content:
+                    self._set_aside(key, content)
+                    self._backend.swap(key, content, mended)
+        return kept, cut
+
+    def _set_aside(self, key: str, content: bytes) -> None:
+        number = 1
+        while not self._backend.swap(f"quarantine/{key}.{number}", None, content):
+            number += 1
 
     def logged(self, namespace: str) -> tuple[str, ...]:
         """Names in a namespace that have a reflog, deleted refs included."""

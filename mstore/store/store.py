@@ -9,11 +9,12 @@ catalog.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
+import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -21,6 +22,7 @@ from mstore.backend import Backend, LocalBackend, Observer, fsync_folder
 from mstore.errors import (
     Ambiguous,
     BadEncoding,
+    Conflict,
     Corrupt,
     NoStore,
     NotFound,
@@ -29,6 +31,7 @@ from mstore.errors import (
     Unsupported,
 )
 from mstore.objects import (
+    ID_TYPES,
     BlobId,
     Commit,
     CommitId,
@@ -47,9 +50,10 @@ from mstore.objects import (
 )
 from mstore.store.catalog import Catalog, DatabaseFailed, IndexedPack, Location
 from mstore.store.refs import Refs
+from mstore.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from typing_extensions import Buffer
@@ -59,11 +63,21 @@ if TYPE_CHECKING:
 _Value = TypeVar("_Value")
 
 READ_FEATURES: Final = frozenset({"pack-1"})
-WRITE_FEATURES: Final = frozenset({"refs-1"})
+WRITE_FEATURES: Final = frozenset({"leans-1", "refs-1"})
 STORE_FILE: Final = "store.json"
 _PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
 _FOOTERS_KEPT: Final = 64
 _BASE_BLOCKS_KEPT: Final = 2
+_LEAN_BYTES: Final = 34
+
+
+@dataclass(frozen=True, slots=True)
+class TrashedPack:
+    """A pack in the trash: its key, its size, and when it came there, in seconds since 1970."""
+
+    key: str
+    size_bytes: int
+    since_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +183,7 @@ class Store:
             if shared:
                 for folder in ("refs", "packs"):
                     (path / folder).chmod(0o2775)
-            for lock in ("refs", "packs"):
+            for lock in ("refs", "gc"):
                 (path / "locks" / lock).touch()
                 if shared:
                     (path / "locks" / lock).chmod(0o664)
@@ -272,7 +286,7 @@ class Store:
                     continue
                 commits.append((frame.head.id, commit, body))
         objects = tuple((f.head.id, i, f.head.depth, f.head.raw_size) for i, f in enumerate(frames))
-        return IndexedPack(name, size, objects, tuple(commits))
+        return IndexedPack(name, size, objects, tuple(commits), _sketches(frames))
 
     def take_in(self, name: bytes) -> None:
         """Index a pack that was just published."""
@@ -338,6 +352,17 @@ class Store:
         locations = self._locations(id)
         return locations[0].raw_size if locations else None
 
+    def alike(self, sketch: bytes, size_bytes: int, width: int) -> BlobId | None:
+        """The blob of this size and element width whose sketch agrees most, if it does enough."""
+        from mstore.codec import bands_of, most_alike
+
+        try:
+            with self._guard:
+                near = self.catalog.sketched(bands_of(sketch, size_bytes, width))
+        except DatabaseFailed:
+            return None  # Whoever needs the catalog itself makes it anew.
+        return most_alike(sketch, near)
+
     def base_range(self, id: ObjectId, depth: int) -> BaseRange:
         """A reader of ranges of a delta base, out of copies of less than `depth`.
 
@@ -369,7 +394,9 @@ class Store:
                     yield self.reader_of(location.pack, frames, location.frame)
             if attempt == 0:
                 self.refresh()
-            elif attempt == 1 and not tried and not self._rebuilt:
+            elif attempt == 1 and not tried and not self.bring_back(lambda i: i == id):
+                if self._rebuilt:
+                    return
                 self._rebuilt = True
                 self.rebuild()
 
@@ -520,6 +547,8 @@ class Store:
         if not found:
             self.refresh()
             found = self.catalog.beginning_with(low, high, Kind.COMMIT)
+        if not found and self.bring_back(lambda id: isinstance(id, CommitId) and low <= id.raw <= high):
+            found = self.catalog.beginning_with(low, high, Kind.COMMIT)
         return [CommitId(raw) for raw in found]
 
     def pack_names(self) -> list[bytes]:
@@ -532,6 +561,141 @@ class Store:
     def stored_bytes(self) -> int:
         """Bytes of all packs on disk."""
         return sum(entry.size_bytes for entry in self.backend.list("packs"))
+
+    # -- what is leant on, and what is put away
+
+    @contextlib.contextmanager
+    def leaning_on(self, *ids: ObjectId) -> Iterator[None]:
+        """Keep objects, and all that commits among them need, from being removed meanwhile.
+
+        Nothing is kept in a store that cannot be written: there, nobody removes anything either.
+        """
+        if self.read_only:
+            yield
+            return
+        with self.backend.lean() as lean:
+            lean.add(b"".join(lean_record(id) for id in ids))
+            yield
+
+    def lacks(self, leans: Iterable[tuple[ObjectId, int]]) -> list[ObjectId]:
+        """Of objects, those without a copy on disk of at most some depth.
+
+        The disk is asked, not the catalog: what was told to `lean` before this
+        call, and is found by it, stays. What lies in the trash is brought back.
+        """
+        missing = self._not_on_disk(leans)
+        if missing:
+            self.refresh()
+            missing = self._not_on_disk(missing)
+        if missing:
+            wanted = {id for id, _ in missing}
+            if self.bring_back(wanted.__contains__):
+                missing = self._not_on_disk(missing)
+        return [id for id, _ in missing]
+
+    def _not_on_disk(self, leans: Iterable[tuple[ObjectId, int]]) -> list[tuple[ObjectId, int]]:
+        there: dict[bytes, bool] = {}
+
+        def is_there(pack: bytes) -> bool:
+            known = there.get(pack)
+            if known is None:
+                known = there[pack] = self.backend.size(_pack_key(pack)) is not None
+            return known
+
+        return [
+            (id, depth)
+            for id, depth in leans
+            if not any(at.depth <= depth and is_there(at.pack) for at in self._locations(id))
+        ]
+
+    def put_away(self, names: Iterable[bytes]) -> None:
+        """Move packs to the trash, from where `bring_back` fetches them."""
+        from mstore.store.pack import trash_key
+
+        now = int(time.time())
+        self.backend.rename({_pack_key(name): trash_key(name, now) for name in names})
+        self.refresh()
+
+    def trash(self) -> dict[bytes, TrashedPack]:
+        """Packs in the trash, by name."""
+        from mstore.store.pack import name_of_trash_key
+
+        found = {}
+        for entry in self.backend.list("trash"):
+            known = name_of_trash_key(entry.key)
+            if known is not None:
+                found[known[0]] = TrashedPack(entry.key, entry.size_bytes, known[1])
+        return found
+
+    def bring_back(self, wanted: Callable[[ObjectId], bool]) -> bool:
+        """Fetch from the trash the packs that hold `wanted` objects; whether there were any."""
+        from mstore.store.pack import read_footer
+
+        if self.read_only:
+            return False
+        moves = {}
+        for name, trashed in self.trash().items():
+            try:
+                _, frames = read_footer(self.backend, name, key=trashed.key)
+            except (KeyError, Corrupt, Unsupported):
+                continue
+            if any(wanted(frame.head.id) for frame in frames):
+                moves[trashed.key] = _pack_key(name)
+        if not moves or not self.backend.rename(moves):
+            return False
+        self.refresh()
+        return True
+
+    def bring_back_packs(self, names: Iterable[bytes]) -> None:
+        """Fetch packs from the trash."""
+        trash = self.trash()
+        self.backend.rename({trash[n].key: _pack_key(n) for n in names if n in trash})
+        self.refresh()
+
+    def require(self, feature: str) -> None:
+        """Have writers that lack a feature open this store for reading only, from now on."""
+        if feature in self.identity.write:
+            return
+        content = self.backend.get(STORE_FILE)
+        plain = json.loads(content)
+        plain["features"]["write"] = sorted({*plain["features"]["write"], feature})
+        changed = (json.dumps(plain, indent=1) + "\n").encode()
+        if not self.backend.swap(STORE_FILE, content, changed):
+            raise Conflict(f"{self.path / STORE_FILE} was changed by somebody else", hint="try again")
+        self.identity = _parse_identity(changed, str(self.path / STORE_FILE))
+
+
+def _sketches(frames: tuple[Frame, ...]) -> tuple[tuple[BlobId, bytes, tuple[bytes, ...]], ...]:
+    sketched = [(f.head, f.head.id, f.sketch) for f in frames if f.sketch is not None]
+    if not sketched:
+        return ()
+    from mstore.codec import bands_of
+
+    return tuple(
+        (id, sketch, bands_of(sketch, head.raw_size, head.width))
+        for head, id, sketch in sketched
+        if isinstance(id, BlobId)
+    )
+
+
+def lean_record(id: ObjectId, depth: int = 255) -> bytes:
+    """What `lean` is told: an object is needed, in a copy of at most this depth."""
+    return bytes((int(id.kind), depth)) + id.raw
+
+
+def leant_on(backend: Backend) -> Iterator[tuple[ObjectId, int]]:
+    """What running writers and readers lean on: objects, and the depth that a copy may have."""
+    for told in backend.leans():
+        for begin in range(0, len(told) - _LEAN_BYTES + 1, _LEAN_BYTES):
+            kind, depth = told[begin], told[begin + 1]
+            if kind in ID_TYPES:
+                yield ID_TYPES[Kind(kind)](told[begin + 2 : begin + _LEAN_BYTES]), depth
+
+
+def _pack_key(name: bytes) -> str:
+    from mstore.store.pack import pack_key
+
+    return pack_key(name)
 
 
 class _BaseReader:
@@ -590,4 +754,12 @@ def ambiguous(store: Store, digits: str, found: list[CommitId]) -> Ambiguous:
     return Ambiguous(digits, tuple(lines))
 
 
-__all__ = ["STORE_FILE", "Store", "StoreIdentity", "ambiguous"]
+__all__ = [
+    "STORE_FILE",
+    "Store",
+    "StoreIdentity",
+    "TrashedPack",
+    "ambiguous",
+    "lean_record",
+    "leant_on",
+]

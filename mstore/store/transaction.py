@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from mstore.backend import LocalBackend
-from mstore.codec import BLOCK_LOG2, Block, Codec, Mode, encode_block
-from mstore.errors import Corrupt, NotFound, Refused, StorageFailed
+from mstore.codec import BLOCK_LOG2, Block, Codec, Mode, Sketcher, encode_block
+from mstore.errors import Corrupt, NotFound, Refused, StorageFailed, Vanished
 from mstore.objects import (
     BlobId,
     Commit,
@@ -33,11 +33,13 @@ from mstore.objects import (
 )
 from mstore.store.memory import keep_freed_memory
 from mstore.store.pack import MAX_DEPTH, BaseRange, FrameHead, PackWriter, pack_key
+from mstore.store.store import lean_record
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from mstore.backend import Upload
+    from mstore.store.pack import FrameReader
     from mstore.store.store import Store
 
 PACK_CAP_BYTES: Final = 512 << 20
@@ -45,7 +47,6 @@ _WHOLE_BYTES: Final = 32 << 20  # larger blobs are read twice: to hash, then to 
 _IN_FLIGHT_BYTES: Final = 64 << 20
 # A read of the last of a chain decodes all of it; docs/design/005 has the table.
 MAX_CHAIN: Final = 3
-_SWEPT_AFTER_S: Final = 600
 _BLOCK_BYTES: Final = 1 << BLOCK_LOG2
 
 Structured = Layout | Manifest | Commit | Note | Tag
@@ -114,6 +115,29 @@ class BlobSource:
         return -(-self.size_bytes >> BLOCK_LOG2)
 
 
+class StoredBlob:
+    """A blob of a store as a source of bytes."""
+
+    def __init__(self, store: Store, id: BlobId) -> None:
+        self.name = f"blob {id.short}"
+        self._store = store
+        self._id = id
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Exactly `size` bytes. Raises Corrupt, NotFound."""
+        return self._store.range(self._id, offset, size)
+
+
+def again(store: Store, head: FrameHead, group: str = "") -> BlobSource:
+    """A blob of a store, to be stored once more without a delta base.
+
+    Its dtype is not known here: what is as wide as a float is taken for one.
+    """
+    assert isinstance(head.id, BlobId)
+    pieces = ((0, head.raw_size),) if head.raw_size else ()
+    return BlobSource(StoredBlob(store, head.id), pieces, head.width, head.width in (2, 4, 8), group)
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What a transaction has taken in so far: raw bytes of blobs, and of those that were new."""
@@ -143,6 +167,7 @@ class _Coded:
     id: BlobId
     head: FrameHead | None
     blocks: list[Block] = field(repr=False)
+    sketch: bytes | None = None
 
 
 def _in_order(
@@ -184,8 +209,9 @@ class Transaction:
             os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0, 1]
         )
         self._stack = ExitStack()
-        # No pack is deleted while somebody may be about to lean on what is in it.
-        self._stack.enter_context(store.backend.hold("packs", shared=True))
+        self._leaning = ExitStack()
+        self._lean = self._leaning.enter_context(store.backend.lean())
+        self._leant: dict[ObjectId, int] = {}
         self._again = again
         self._links: dict[ObjectId, tuple[int, ObjectId | None]] = {}
         self._pool = ThreadPoolExecutor(self._threads, "mstore")
@@ -196,7 +222,7 @@ class Transaction:
         self._guard = threading.Lock()
         self.counts = Counts()
         if isinstance(store.backend, LocalBackend):
-            store.backend.sweep(older_than_s=_SWEPT_AFTER_S)
+            store.backend.sweep()
         store.refresh()
 
     def __enter__(self) -> Transaction:
@@ -204,6 +230,7 @@ class Transaction:
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
+        self._leaning.close()
 
     # -- blobs
 
@@ -248,7 +275,7 @@ class Transaction:
                 in_flight -= source.size_bytes
                 ids.append(coded.id)
                 if coded.head is not None:
-                    self._write(source, coded.head, coded.blocks)
+                    self._write(source, coded.head, coded.blocks, coded.sketch)
             self.counts = Counts(
                 self.counts.raw_bytes + source.size_bytes,
                 self.counts.new_bytes,
@@ -261,10 +288,23 @@ class Transaction:
     def _claim(self, id: ObjectId) -> bool:
         """Whether an object must be stored; asked once, it is taken for stored."""
         with self._guard:
-            if id in self._pending or (not self._again and self._store.has(id)):
+            if id in self._pending:
+                return False
+            if not self._again and self._store.has(id):
+                self._leant.setdefault(id, MAX_DEPTH)
                 return False
             self._pending.add(id)
             return True
+
+    def lean_on(self, ids: Iterable[ObjectId]) -> None:
+        """Take objects that the store has for part of what is stored here.
+
+        `publish` makes sure that they are there, and gc leaves them until this context ends.
+        """
+        with self._guard:
+            for id in ids:
+                if id not in self._pending:
+                    self._leant.setdefault(id, MAX_DEPTH)
 
     def _head(self, id: BlobId, source: BlobSource, base: _DeltaBase | None) -> FrameHead:
         if base is None:
@@ -309,17 +349,22 @@ class Transaction:
         return self._store.link_of(id)
 
     def _delta_base(
-        self, id: BlobId, source: BlobSource, block: Callable[[int], Buffer]
+        self, id: BlobId, source: BlobSource, block: Callable[[int], Buffer], sketch: bytes | None
     ) -> _DeltaBase | None:
         """The delta base of a blob, if it earns its place.
 
-        A block from the middle is coded both ways. What a delta would not make
-        smaller by a thirtieth (optimizer state, a model trained from scratch)
-        is stored without, so that nobody pays for reading its base.
+        What has none by name (a tensor that was renamed, a model that is imported a
+        second time) asks for the blob whose sketch agrees most. A block from the
+        middle is coded both ways. What a delta would not make smaller by a thirtieth
+        (optimizer state, a model trained from scratch) is stored without, so that
+        nobody pays for reading its base.
         """
-        if source.base is None or source.base == id or source.size_bytes == 0:
+        wanted = source.base
+        if wanted is None and sketch is not None and not self._again:
+            wanted = self._store.alike(sketch, source.size_bytes, source.width)
+        if wanted is None or wanted == id or source.size_bytes == 0:
             return None
-        start = self._chain_start(source.base)
+        start = self._chain_start(wanted)
         if start is None or start[0] == id:
             return None
         base_id, depth = start
@@ -334,7 +379,12 @@ class Transaction:
         if near.header.mode < Mode.SAME:
             return None
         plain = encode_block(raw, width=source.width, is_float=source.is_float)
-        return base if near.header.stored_size <= 0.97 * plain.header.stored_size else None
+        if near.header.stored_size > 0.97 * plain.header.stored_size:
+            return None
+        with self._guard:
+            if base_id not in self._pending:
+                self._leant[base_id] = min(self._leant.get(base_id, MAX_DEPTH), depth)
+        return base
 
     def _code_whole(self, source: BlobSource) -> _Coded:
         blocks = [source.block(i) for i in range(source.block_count)]
@@ -347,23 +397,30 @@ class Transaction:
             id = BlobId(hasher.digest())
         if not self._claim(id):
             return _Coded(id, None, [])
-        base = self._delta_base(id, source, blocks.__getitem__)
+        sketcher = Sketcher(source.size_bytes, width=source.width, is_float=source.is_float)
+        for block in blocks:
+            sketcher.update(block)
+        sketch = sketcher.digest()
+        base = self._delta_base(id, source, blocks.__getitem__, sketch)
         coded = []
         for i, block in enumerate(blocks):
             coded.append(self._code(block, i, source, base))
             blocks[i] = b""  # raw bytes go as soon as they are coded
-        return _Coded(id, self._head(id, source, base), coded)
+        return _Coded(id, self._head(id, source, base), coded, sketch)
 
     def _store_large(self, source: BlobSource) -> BlobId:
         ahead = 2 * self._threads + 2
         hasher = hasher_of_blob()
+        sketcher = Sketcher(source.size_bytes, width=source.width, is_float=source.is_float)
         for block in _in_order(self._pool, source.block, range(source.block_count), ahead):
             hasher.update(block)
+            sketcher.update(block)
         id = BlobId(hasher.digest())
         if not self._claim(id):
             return id
         again = hasher_of_blob()
-        base = self._delta_base(id, source, source.block)
+        sketch = sketcher.digest()
+        base = self._delta_base(id, source, source.block, sketch)
 
         def read_and_code(index: int) -> tuple[Buffer, Block]:
             raw = source.block(index)
@@ -374,13 +431,16 @@ class Transaction:
                 again.update(raw)
                 yield block
 
-        self._write(source, self._head(id, source, base), blocks())
+        self._write(source, self._head(id, source, base), blocks(), sketch)
         if again.digest() != id.raw:
             raise Refused(source.source.name, "changed while it was being committed")
         return id
 
-    def _write(self, source: BlobSource, head: FrameHead, blocks: Iterable[Block]) -> None:
-        stored = self._pack(source.group).add(head, blocks)
+    def _write(
+        self, source: BlobSource, head: FrameHead, blocks: Iterable[Block], sketch: bytes | None
+    ) -> None:
+        # Deltas are found by name, or through the whole blob that they come from.
+        stored = self._pack(source.group).add(head, blocks, None if head.depth else sketch)
         self._links[head.id] = (head.depth, head.base)
         self.counts = Counts(
             self.counts.raw_bytes,
@@ -418,6 +478,22 @@ class Transaction:
         """Bytes of packs written so far, structured objects not yet counted."""
         return sum(p.writer.size_bytes for packs in self._packs.values() for p in packs)
 
+    def copy(self, reader: FrameReader, group: str) -> None:
+        """Take a frame of another pack as it stands, its delta base included.
+
+        Args:
+            reader: the frame. Its blocks are checked by the sums of their stored bytes.
+            group: blobs of one group share packs.
+
+        Raises:
+            Corrupt: a block does not have its sum.
+        """
+        frame = reader.frame
+        if self._claim(frame.head.id):
+            blocks = (reader.stored_block(i) for i in range(len(frame.blocks)))
+            self._pack(group).add(frame.head, blocks, frame.sketch)
+            self._links[frame.head.id] = (frame.head.depth, frame.head.base)
+
     def put_bytes(self, content: bytes) -> BlobId:
         """Store a small blob that lies in memory."""
         id = blob_id(content)
@@ -428,8 +504,16 @@ class Transaction:
     def publish(self) -> tuple[bytes, ...]:
         """Make everything durable and visible.
 
+        What was taken for stored is told first and then looked for, so that whoever
+        removes packs meanwhile either sees it or is seen. All of it stays until the
+        context ends: move the ref before.
+
         Returns:
             The names of the packs; none if there was nothing new.
+
+        Raises:
+            Vanished: something that was taken for stored was removed meanwhile; begin again.
+            StorageFailed: the system failed.
         """
         # Packs of other groups first: the one with the commit must come last.
         last = self._packs.pop("", [])
@@ -443,6 +527,17 @@ class Transaction:
                 order.append(last[-1])
             for id, encoded in self._structured.items():
                 writer.add_bytes(id, encoded)
+        self._lean.add(
+            b"".join(lean_record(id, depth) for id, depth in self._leant.items())
+            + b"".join(lean_record(id) for id in self._pending)
+        )
+        gone = self._store.lacks(self._leant.items())
+        if gone:
+            raise Vanished(
+                f"{gone[0].kind.name.lower()} {gone[0].short} was removed from the store while it was"
+                " being leant on",
+                hint="the same command again stores it anew",
+            )
         names = []
         for pack in order:
             if pack.sealed is None:

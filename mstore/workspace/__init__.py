@@ -7,10 +7,11 @@ finding a workspace and its HEAD takes.
 from mstore.workspace.workspace import (
     CONFIG_KEYS,
     FOLDER,
+    USER_CACHE,
     Head,
     Operation,
     RefMove,
     Workspace,
 )
 
-__all__ = ["CONFIG_KEYS", "FOLDER", "Head", "Operation", "RefMove", "Workspace"]
+__all__ = ["CONFIG_KEYS", "FOLDER", "USER_CACHE", "Head", "Operation", "RefMove", "Workspace"]

@@ -12,12 +12,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mstore.errors import BadPath, NotFound, Refused
 from mstore.objects import check_path
+from mstore.values import dataclass
 from mstore.workspace.ignore import Rules, rules_for
 
 if TYPE_CHECKING:
@@ -198,6 +198,11 @@ class OpenFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    @property
+    def descriptor(self) -> int:
+        """The open file, for whoever copies inside the kernel."""
+        return self._descriptor
 
     def read(self, offset: int, size: int, /) -> bytes:
         """Exactly `size` bytes from `offset`.

@@ -10,15 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.backend import replace_file
+from mstore.backend import network_type, replace_file
 from mstore.errors import Corrupt, Refused, StorageFailed, UsageError
 from mstore.objects import CommitId
 from mstore.store import STORE_FILE, check_ref_name
+from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = ".mstore"
 WORKSPACE_FILE: Final = "workspace.json"
+USER_CACHE: Final = Path("~/.cache/mstore")
 _OPERATIONS_KEPT: Final = 50
 CONFIG_KEYS: Final = {
     "author": "who commits: `Name <address>`",
@@ -196,10 +198,16 @@ class Workspace:
         """Where the store is."""
         return self.path / self._settings.store
 
-    @property
+    @cached_property
     def cache_path(self) -> Path:
-        """A folder that may be deleted at any time."""
-        return self.path / "cache"
+        """A folder that may be deleted at any time.
+
+        In the user's home where the workspace lies on a network disk: sqlite's files do
+        not belong there.
+        """
+        if network_type(self.path) is None:
+            return self.path / "cache"
+        return USER_CACHE.expanduser() / self.id
 
     @cached_property
     def stat_cache(self) -> StatCache:

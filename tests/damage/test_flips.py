@@ -12,7 +12,7 @@ import pytest
 
 import mstore
 from mstore.errors import MStoreError
-from mstore.ops.fsck import _check_pack, _Findings
+from mstore.ops.fsck import Findings, check_pack_file
 from mstore.repository import Repository
 from mstore.workspace import Head
 from tests.conftest import contents, write_model
@@ -50,8 +50,8 @@ def test_every_flipped_byte_of_every_pack_is_found(repository: Repository, tmp_p
             damaged = bytearray(original)
             damaged[place] ^= 0x10
             pack.write_bytes(damaged)
-            findings = _Findings()
-            _check_pack(store, name, len(damaged), findings, False)
+            findings = Findings()
+            check_pack_file(store, name, findings, quick=False)
             assert findings.problems, f"byte {place} of {pack.name}"
             if total % 50 == 0:
                 repo = _fresh(tmp_path)

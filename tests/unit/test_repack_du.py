@@ -12,6 +12,7 @@ from mstore.codec import BLOCK_LOG2, Codec, encode_block
 from mstore.objects import blob_id
 from mstore.ops.repack import repack
 from mstore.repository import Repository
+from mstore.store import Store
 from mstore.store.pack import FrameHead, PackWriter, pack_key
 from mstore.store.transaction import MAX_CHAIN
 from tests.conftest import contents, save_tensors
@@ -89,6 +90,7 @@ def test_repack_gives_bases_to_what_was_stored_without(
     from mstore.ops import commit as module
 
     monkeypatch.setattr(module, "_delta_bases", lambda *arguments: None)
+    monkeypatch.setattr(Store, "alike", lambda *arguments: None)
     repo, kept = _history(tmp_path)
     done = repo.repack()
     assert done.after_bytes < 0.9 * done.before_bytes
@@ -101,6 +103,7 @@ def test_a_pack_that_somebody_leans_on_stays(tmp_path: Path, monkeypatch: pytest
 
     # Stored without bases, so that repack gives the tip a larger depth than it had.
     monkeypatch.setattr(commit, "_delta_bases", lambda *arguments: None)
+    monkeypatch.setattr(Store, "alike", lambda *arguments: None)
     repo, kept = _history(tmp_path, versions=3)
     store = repo.store
     tip = max(repo.manifest("HEAD").by_path["model.safetensors"].segments, key=lambda s: s.length).blob
@@ -111,7 +114,7 @@ def test_a_pack_that_somebody_leans_on_stays(tmp_path: Path, monkeypatch: pytest
 
     from mstore.ops import repack as module
 
-    original = module._verify
+    original = module.check_pack
 
     def meanwhile(opened, name):  # type: ignore[no-untyped-def]
         original(opened, name)
@@ -123,7 +126,7 @@ def test_a_pack_that_somebody_leans_on_stays(tmp_path: Path, monkeypatch: pytest
             writer.add(head, [block])
             upload.publish(pack_key(writer.seal()))
 
-    monkeypatch.setattr(module, "_verify", meanwhile)
+    monkeypatch.setattr(module, "check_pack", meanwhile)
     assert repack(repo.place).kept
     assert store.get(blob_id(content)) == bytes(content)
     _check(repo, kept, tmp_path)

@@ -374,9 +374,10 @@ def test_a_range_is_decoded_where_it_is_to_stand(store: Store) -> None:
 
 
 def test_what_a_killed_process_left_is_swept(store: Store) -> None:
-    old, young = store.path / "tmp/old.tmp", store.path / "tmp/young.tmp"
-    old.write_bytes(b"left behind")
+    dead, old, young = (store.path / "tmp" / n for n in ("dead.tmp", "old.new", "young.new"))
+    for path in (dead, old):
+        path.write_bytes(b"left behind")
     young.write_bytes(b"being opened at this moment")
     os.utime(old, (0, 0))
     put(store, b"x" * 5000)
-    assert not old.exists() and young.exists()
+    assert not dead.exists() and not old.exists() and young.exists()

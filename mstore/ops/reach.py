@@ -1,0 +1,185 @@
+"""What is needed: from names down to the last blob, for whoever removes anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mstore.errors import Corrupt, MStoreError, NotFound
+from mstore.objects import BlobId, CommitId, ManifestId, NoteId, ObjectId, TagId
+from mstore.store import forgotten_roles, leant_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mstore.ops.place import Place
+    from mstore.store import Store
+
+REF_NAMESPACES: Final = ("heads", "tags", "pins")
+LOG_NAMESPACES: Final = ("heads", "tags", "refused")
+_FSCK: Final = "`mstore fsck` names what is damaged; nothing was changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Where reachability begins.
+
+    Args:
+        id: an object that is needed, with all that it needs.
+        why: the name that needs it.
+        firm: it must be there; what a reflog remembers may be gone already.
+    """
+
+    id: ObjectId
+    why: str
+    firm: bool
+
+
+def roots(place: Place, *, logged_since_ns: int | None) -> Iterator[Root]:
+    """Refs, HEAD, what running commands lean on, and what reflogs remember.
+
+    Args:
+        place: where.
+        logged_since_ns: moves before this instant (since 1970) keep nothing; None: no move does.
+
+    Raises:
+        Corrupt: a ref is damaged, so that nobody can say what it keeps.
+    """
+    store = place.store
+    # What a command leans on first: when it has ended, the ref it moved is read after.
+    for id, _ in leant_on(store.backend):
+        yield Root(id, "a running command", firm=False)
+    for namespace in REF_NAMESPACES:
+        for name in store.refs.names(namespace):
+            value = store.refs.read(f"{namespace}/{name}")
+            if value is not None:
+                yield Root(value.target, name, firm=True)
+    if place.workspace is not None:
+        head = place.workspace.head
+        if head.commit is not None:
+            yield Root(head.commit, "HEAD", firm=True)
+    if logged_since_ns is None:
+        return
+    for namespace in LOG_NAMESPACES:
+        for name in store.refs.logged(namespace):
+            for record in store.refs.log_even_unfinished(f"{namespace}/{name}"):
+                if record.move.time.ns >= logged_since_ns:
+                    for target in (record.new, record.old):
+                        if target is not None:
+                            yield Root(target, f"the reflog of {name}", firm=False)
+
+
+class Reach:
+    """All objects that some roots need; grows with each root.
+
+    Args:
+        store: where they lie.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.commits: set[CommitId] = set()
+        self.objects: set[ObjectId] = set()
+        self.training_state: set[BlobId] = set()
+        self._store = store
+        self._manifests: set[tuple[ManifestId, frozenset[str]]] = set()
+        self._noted = {name for name in store.refs.names("notes") if len(name) == 64}
+
+    def add(self, root: Root) -> None:
+        """Take in a root and all that it needs.
+
+        Raises:
+            NotFound, Corrupt: something that it needs is missing or damaged.
+        """
+        waiting, found = [root.id], []
+        while waiting:
+            id = waiting.pop()
+            if id in self.objects:
+                continue
+            try:
+                found.append((id, self._needs(id, waiting)))
+            except (NotFound, Corrupt) as error:
+                if root.firm:
+                    error.hint = error.hint or f"needed by {root.why}; {_FSCK}"
+                    raise
+                if isinstance(error, Corrupt):
+                    raise
+                continue  # Removed before, when no name kept it.
+            self.objects.add(id)
+        for _, needs in found:
+            self.objects |= needs
+
+    def _needs(self, id: ObjectId, waiting: list[ObjectId]) -> set[ObjectId]:
+        """Objects that one needs directly; those to be asked in turn go to `waiting`."""
+        store = self._store
+        if isinstance(id, CommitId):
+            commit = store.commit(id)
+            waiting.extend(commit.parents)
+            dropped = forgotten_roles(store, id) if id.hex in self._noted else frozenset()
+            needs = self._of_manifest(commit.manifest, dropped)
+            if id.hex in self._noted:
+                value = store.refs.read(f"notes/{id.hex}")
+                if value is not None:
+                    waiting.append(value.target)
+            self.commits.add(id)
+            return needs
+        if isinstance(id, TagId):
+            waiting.append(store.tag(id).target)
+        elif isinstance(id, NoteId):
+            previous = store.note(id).previous
+            if previous is not None:
+                waiting.append(previous)
+        elif isinstance(id, ManifestId):
+            return self._of_manifest(id, frozenset())
+        elif not store.has(id):
+            raise NotFound(f"{id.kind.name.lower()} {id.short} is not in the store")
+        return set()
+
+    def _of_manifest(self, id: ManifestId, dropped: frozenset[str]) -> set[ObjectId]:
+        if (id, dropped) in self._manifests:
+            return set()
+        needs: set[ObjectId] = {id}
+        for file in self._store.manifest(id).files:
+            if file.role in dropped:
+                continue
+            needs |= file.objects
+            if file.role == "training-state":
+                self.training_state |= {segment.blob for segment in file.segments}
+        self._manifests.add((id, dropped))
+        return needs
+
+
+def reach_of(place: Place, *, logged_since_ns: int | None) -> Reach:
+    """Everything that is needed. See `roots`.
+
+    Raises:
+        NotFound, Corrupt: the store lacks what a name needs: nobody may remove anything.
+    """
+    reach = Reach(place.store)
+    for root in roots(place, logged_since_ns=logged_since_ns):
+        reach.add(root)
+    return reach
+
+
+def check_whole(place: Place, id: CommitId) -> None:
+    """Refuse a commit of which gc has removed parts: it is named by its id alone.
+
+    Raises:
+        NotFound: something is gone.
+    """
+    tips = {value.target for space in REF_NAMESPACES for value in place.store.refs.all(space).values()}
+    if id in tips or id == place.head_commit():
+        return
+    reach = Reach(place.store)
+    try:
+        reach.add(Root(id, "this version", firm=True))
+        gone = place.store.lacks((needed, 255) for needed in reach.objects)
+    except MStoreError as error:
+        if isinstance(error, NotFound):
+            raise NotFound(f"commit {id.short} is no longer whole: {error.message}") from error
+        raise
+    if gone:
+        raise NotFound(
+            f"commit {id.short} is no longer whole: gc removed {gone[0].kind.name.lower()}"
+            f" {gone[0].short}",
+            hint="no branch or tag kept it",
+        )

@@ -1,0 +1,134 @@
+"""Taking packs away from under running commands, so that nobody loses what they lean on.
+
+A writer tells what it leans on and then looks whether it is there; whoever
+removes puts packs away and then looks what is leant on. In any order of these
+four, one of the two sees the other: the pack comes back, or the writer stores
+the object anew. (Dekker's exclusion, without a lock that anybody waits for.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mstore.errors import Conflict, StorageFailed
+from mstore.store import leant_on
+from mstore.store.pack import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mstore.objects import ObjectId
+    from mstore.store import Store
+    from mstore.store.pack import Frame
+
+Frames = dict[bytes, tuple["Frame", ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Packs that lie in the trash now, and those that came back because something needs them."""
+
+    away: frozenset[bytes]
+    back: frozenset[bytes]
+
+
+@contextlib.contextmanager
+def removing(store: Store) -> Iterator[None]:
+    """Be the only one who removes packs of a store.
+
+    Raises:
+        Conflict: another gc or repack is at work.
+        StorageFailed: the store is read-only.
+    """
+    if store.read_only:
+        raise StorageFailed(f"{store.path} is read-only: nothing can be removed")
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(store.backend.hold("gc", wait=False))
+        except Conflict as error:
+            what = "another gc or repack is at work in this store"
+            raise Conflict(what, hint="wait for it to end") from error
+        store.require("leans-1")
+        yield
+
+
+def footers(store: Store) -> Frames:
+    """Frames of all packs in their place.
+
+    Raises:
+        Corrupt, Unsupported: one cannot be read; what it needs is unknown.
+    """
+    found: Frames = {}
+    for name in store.pack_names():
+        with contextlib.suppress(KeyError):
+            found[name] = store.footer(name)
+    return found
+
+
+def check_pack(store: Store, name: bytes) -> None:
+    """Read a pack that was just written back: every object must hash to its id. Raises Corrupt."""
+    frames = store.footer(name)
+    for index in range(len(frames)):
+        store.reader_of(name, frames, index).check_id()
+
+
+def put_away(
+    store: Store,
+    going: Frames,
+    needed: Callable[[], Callable[[ObjectId], bool]],
+) -> Removed:
+    """Put packs into the trash, and bring back those that something needs after all.
+
+    Args:
+        store: where.
+        going: the packs, and what is in them; some may be in the trash already.
+        needed: called when they are away; gives what tells whether an object must stay.
+
+    Returns:
+        What lies in the trash now.
+    """
+    store.put_away([name for name in going if name not in store.trash()])
+    must_stay = needed()
+    leans = list(leant_on(store.backend))
+    staying = footers(store)
+    back: set[bytes] = set()
+    away = {name: frames for name, frames in going.items() if name not in staying}
+    while away:
+        returning = _wanted(away, staying, must_stay, leans)
+        if not returning:
+            break
+        back |= returning
+        for name in returning:
+            staying[name] = away.pop(name)
+    if back:
+        store.bring_back_packs(back)
+    return Removed(frozenset(away), frozenset(back | (going.keys() & staying.keys())))
+
+
+def _wanted(
+    away: Frames,
+    staying: Frames,
+    must_stay: Callable[[ObjectId], bool],
+    leans: list[tuple[ObjectId, int]],
+) -> set[bytes]:
+    """Packs among those away that hold what the staying ones lack: the shallowest copy of each."""
+    depths: dict[ObjectId, int] = {}
+    most: dict[ObjectId, int] = dict(leans)
+    for frames in staying.values():
+        for frame in frames:
+            head = frame.head
+            depths[head.id] = min(depths.get(head.id, head.depth), head.depth)
+            if head.base is not None:
+                most[head.base] = min(most.get(head.base, MAX_DEPTH), head.depth - 1)
+    best: dict[ObjectId, tuple[int, bytes]] = {}
+    for name, frames in away.items():
+        for frame in frames:
+            id, depth = frame.head.id, frame.head.depth
+            allowed = most.get(id, MAX_DEPTH if must_stay(id) else None)
+            if allowed is None or depths.get(id, MAX_DEPTH + 1) <= allowed:
+                continue
+            if depth <= allowed:
+                best[id] = min(best.get(id, (depth, name)), (depth, name))
+    return {name for _, name in best.values()}
