@@ -24,6 +24,8 @@ json, zstd, sqlite3) are translated once, by the module that meets them.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "Ambiguous",
     "BadEncoding",
@@ -45,6 +47,13 @@ __all__ = [
 ]
 
 
+def _remade(kind: type[MStoreError], args: tuple[Any, ...], fields: dict[str, Any]) -> MStoreError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
+
+
 class MStoreError(Exception):
     """Base of all errors of mstore.
 
@@ -59,6 +68,10 @@ class MStoreError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What a worker process raises must reach the process that asked.
+        return _remade, (type(self), self.args, self.__dict__)
 
 
 class UsageError(MStoreError):

@@ -10,6 +10,7 @@ from mstore.backend.local import (
     fsync_folder,
     replace_file,
     start_writing,
+    sweep_folder,
     write_all,
 )
 from mstore.backend.memory import MemoryBackend
@@ -29,5 +30,6 @@ __all__ = [
     "network_type",
     "replace_file",
     "start_writing",
+    "sweep_folder",
     "write_all",
 ]

@@ -35,6 +35,7 @@ _WRITE_BUFFER_BYTES: Final = 1 << 20
 _BEGIN_BYTES: Final = 8 << 20
 _GONE: Final = (errno.ENOENT, errno.ENOTDIR)
 _NEW: Final = ".new"
+_TMP: Final = ".tmp"
 _LEAN: Final = ".lean"
 _NEW_FOR_S: Final = 600
 
@@ -98,13 +99,82 @@ def write_all(descriptor: int, content: Buffer) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def open_locked(folder: Path, name: str, mode: int, *, exact_mode: bool = False) -> tuple[Path, int]:
+    """A new file that is locked from the instant it has its name, which ends in `.tmp` or `.lean`.
+
+    Whoever can lock such a file knows that its owner is dead, and may remove it.
+
+    Args:
+        folder: where.
+        name: a free name.
+        mode: permissions, less the umask unless `exact_mode`.
+
+    Returns:
+        Its path, and a descriptor that appends.
+
+    Raises:
+        OSError: the system failed; nothing is left.
+    """
+    early, path = folder / f"{name}{_NEW}", folder / name
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+    descriptor = os.open(early, flags, mode)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if exact_mode:
+            os.fchmod(descriptor, mode)
+        os.rename(early, path)
+    except BaseException:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(early)
+        raise
+    return path, descriptor
+
+
+def sweep_folder(folder: Path) -> int:
+    """Remove temporary files whose owner is dead from a folder; how many went.
+
+    A file is named `.new` for the instant before its owner has locked it: those are
+    spared for ten minutes.
+    """
+    gone, edge = 0, time.time() - _NEW_FOR_S
+    try:
+        names = [n for n in os.listdir(folder) if n.endswith((_NEW, _TMP, _LEAN))]
+    except OSError:
+        return 0
+    for name in names:
+        with contextlib.suppress(OSError):
+            if name.endswith(_NEW) and os.lstat(folder / name).st_mtime > edge:
+                continue
+            gone += is_abandoned(folder / name, and_remove=True)
+    return gone
+
+
+def is_abandoned(path: Path, *, and_remove: bool = False) -> bool:
+    """Whether a locked file's owner is dead; the kernel knows, whatever process ids say."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if and_remove:
+            os.unlink(path)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
 def replace_file(
     target: Path,
     content: bytes,
     *,
-    temporary: Path,
+    folder: Path | None = None,
     mode: int = 0o666,
     exact_mode: bool = False,
+    durable: bool = True,
     observe: Callable[[str], None] = lambda call: None,
 ) -> None:
     """Replace a small file so that a crash leaves the old bytes or the new, durably.
@@ -112,23 +182,22 @@ def replace_file(
     Args:
         target: the file.
         content: its new bytes.
-        temporary: a free name on the same file system.
+        folder: where the temporary file lies, on the same file system; None: beside it.
         mode: permissions, less the umask unless `exact_mode`.
+        durable: wait for the disk; without it a power cut may leave an empty file.
         observe: told of each system call that matters.
 
     Raises:
         OSError: the system failed; the target is as it was.
     """
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    name = f".{target.name}-{os.urandom(6).hex()}{_TMP}"
+    temporary, descriptor = open_locked(folder or target.parent, name, mode, exact_mode=exact_mode)
     try:
-        # Locked while it is written, so that a sweep leaves it alone.
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         observe("write")
         write_all(descriptor, content)
-        if exact_mode:
-            os.fchmod(descriptor, mode)
-        observe("fsync")
-        fsync_file(descriptor)
+        if durable:
+            observe("fsync")
+            fsync_file(descriptor)
         observe("rename")
         os.rename(temporary, target)
     except BaseException:
@@ -137,8 +206,9 @@ def replace_file(
         raise
     finally:
         os.close(descriptor)
-    observe("fsync-folder")
-    fsync_folder(target.parent)
+    if durable:
+        observe("fsync-folder")
+        fsync_folder(target.parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +248,7 @@ class _LocalUpload:
         self._pending_bytes = 0
         self._position = self._begun = 0
         try:
-            self._path, self._descriptor = backend.open_own(".tmp")
+            self._path, self._descriptor = backend.open_own(_TMP)
         except OSError as error:
             raise _failed(error, f"cannot write in {backend.root}") from error
 
@@ -477,30 +547,21 @@ class LocalBackend:
                 else:
                     self._replace(key, content)
             except OSError as error:
-                raise _failed(error, f"cannot replace {self.path(key)}") from error
+                what = f"cannot replace {self.path(key)}"
+                with contextlib.suppress(StorageFailed, KeyError):
+                    if content is not None and self.get(key) == content:
+                        what = f"{key} was replaced, but the disk did not confirm that this would last"
+                raise _failed(error, what) from error
             return True
 
     def open_own(self, suffix: str) -> tuple[Path, int]:
-        """A new file in `tmp` that is locked from the instant it has its name; for writing.
-
-        Raises:
-            OSError: the system failed.
-        """
-        name = f"tmp/{os.urandom(12).hex()}"
-        early, path = self.path(f"{name}{_NEW}"), self.path(f"{name}{suffix}")
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(early, flags, self.file_mode)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self.shared:
-                os.fchmod(descriptor, self.file_mode)
-            os.rename(early, path)
-        except BaseException:
-            os.close(descriptor)
-            with contextlib.suppress(OSError):
-                os.unlink(early)
-            raise
-        return path, descriptor
+        """A new file in `tmp`, locked; see `open_locked`. Raises OSError."""
+        return open_locked(
+            self.path("tmp/x").parent,
+            f"{os.urandom(12).hex()}{suffix}",
+            self.file_mode,
+            exact_mode=self.shared,
+        )
 
     @contextlib.contextmanager
     def lean(self) -> Iterator[Lean]:
@@ -517,34 +578,17 @@ class LocalBackend:
 
     def leans(self) -> Iterator[bytes]:
         for entry in list(self.list("tmp")):
-            if entry.key.endswith(_LEAN) and not self._is_abandoned(entry.key):
+            if entry.key.endswith(_LEAN) and not is_abandoned(self.path(entry.key)):
                 with contextlib.suppress(KeyError):
                     yield self.get(entry.key)
 
-    def _is_abandoned(self, key: str, *, and_remove: bool = False) -> bool:
-        """Whether a locked file's owner is gone; the kernel knows, whatever process ids say."""
-        try:
-            descriptor = os.open(self.path(key), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if and_remove:
-                os.unlink(self.path(key))
-        except OSError:
-            return False
-        finally:
-            os.close(descriptor)
-        return True
-
     def _replace(self, key: str, content: bytes) -> None:
         self._folder(key)
-        temporary = self.path(f"tmp/{os.urandom(12).hex()}{_NEW}")
         self._make_way(self.path(key))
         replace_file(
             self.path(key),
             content,
-            temporary=temporary,
+            folder=self.path("tmp/x").parent,
             mode=self.file_mode,
             exact_mode=self.shared,
             observe=lambda call: self.observe(call, key),
@@ -667,7 +711,7 @@ class LocalBackend:
                 held.append(entry.key.removeprefix("locks/"))
         running, writing, left = 0, 0, []
         for entry in self.list("tmp"):
-            if entry.key.endswith(_NEW) or self._is_abandoned(entry.key):
+            if entry.key.endswith(_NEW) or is_abandoned(self.path(entry.key)):
                 left.append(entry)
             elif entry.key.endswith(_LEAN):
                 running += 1
@@ -676,18 +720,5 @@ class LocalBackend:
         return Activity(tuple(held), running, writing, tuple(left))
 
     def sweep(self) -> int:
-        """Remove temporary files whose owner is gone; how many went.
-
-        A file is named `.new` for the instant before its owner has locked it, and
-        for the instant of replacing a small file: those are spared for ten minutes.
-        """
-        gone, edge = 0, time.time() - _NEW_FOR_S
-        for entry in list(self.list("tmp")):
-            if entry.key.endswith(_NEW):
-                try:
-                    if os.lstat(self.path(entry.key)).st_mtime > edge:
-                        continue
-                except OSError:
-                    continue
-            gone += self._is_abandoned(entry.key, and_remove=True)
-        return gone
+        """Remove temporary files whose owner is dead; how many went."""
+        return sweep_folder(self.path("tmp/x").parent)

@@ -15,6 +15,15 @@ from typing import TYPE_CHECKING, Final
 
 from xxhash import xxh3_64_intdigest
 
+from mstore.codec.casts import (
+    HALVES,
+    base_size,
+    cast_for,
+    check_cast,
+    converted,
+    lower_zeros,
+    upper_halves,
+)
 from mstore.codec.kernel import kernel, kernel_is_native
 from mstore.codec.planes import decode_planes, encode_planes
 from mstore.errors import Corrupt, Unsupported
@@ -46,6 +55,7 @@ class Mode(IntEnum):
     DIFFERENCE = 17
     GROUPED = 18
     SPARSE = 19
+    CAST = 20
 
 
 MODES_OF: Final = {
@@ -54,7 +64,8 @@ MODES_OF: Final = {
     Codec.DELTA: frozenset(Mode),
 }
 
-_WITH_BASE: Final = frozenset({Mode.SAME, Mode.DIFFERENCE, Mode.GROUPED, Mode.SPARSE})
+_OF_EQUAL_WIDTH: Final = frozenset({Mode.SAME, Mode.DIFFERENCE, Mode.GROUPED, Mode.SPARSE})
+_WITH_BASE: Final = _OF_EQUAL_WIDTH | {Mode.CAST}
 _SMALL_BYTES: Final = 64 << 10
 
 _HEADER: Final = struct.Struct("<IB3xQQQ")
@@ -174,6 +185,46 @@ def _candidates(
                 yield Mode.GROUPED, grouped
 
 
+def _smallest(
+    view: memoryview,
+    base: Buffer | None,
+    width: int,
+    *,
+    is_float: bool,
+    exponent_bits: int | None,
+    plain: bool,
+) -> tuple[Mode, Buffer]:
+    """The mode that takes least, and what it stores."""
+    if base is not None and kernel().equal(base, view):
+        return Mode.SAME, b""
+    mode: Mode = Mode.RAW
+    stored: Buffer = view
+    for candidate, coded in _candidates(
+        view, base, width, is_float=is_float, exponent_bits=exponent_bits, plain=plain
+    ):
+        if memoryview(coded).nbytes < memoryview(stored).nbytes:
+            mode, stored = candidate, coded
+    return mode, stored
+
+
+def _by_cast(
+    view: memoryview, base: Buffer, cast: int, width: int, *, exponent_bits: int | None
+) -> tuple[Mode, Buffer]:
+    """The block against its base in another dtype, or both as what they really are."""
+    near = converted(base, cast)
+    inner, stored = _smallest(
+        memoryview(upper_halves(view)) if cast & HALVES else view,
+        near,
+        2 if cast & HALVES else width,
+        is_float=True,
+        exponent_bits=exponent_bits,
+        plain=False,
+    )
+    if inner in _OF_EQUAL_WIDTH:
+        return Mode.CAST, b"".join((bytes([cast, inner]), stored))
+    return _smallest(view, None, width, is_float=True, exponent_bits=exponent_bits, plain=False)
+
+
 # ---------------------------------------------------------------- blocks
 
 
@@ -184,6 +235,7 @@ def encode_block(
     is_float: bool,
     base: Buffer | None = None,
     base_offset: int = 0,
+    base_width: int | None = None,
     exponent_bits: int | None = None,
     plain: bool | None = None,
 ) -> Block:
@@ -193,8 +245,10 @@ def encode_block(
         raw: the block's bytes.
         width: bytes an element: 1, 2, 4 or 8.
         is_float: the elements are IEEE-like floats (sign bit on top).
-        base: the bytes of the delta base at `base_offset`, as many as `raw` has, or None.
+        base: the bytes of the delta base at `base_offset`, for as many elements as `raw` has,
+            or None.
         base_offset: stands in the header; 0 without a base.
+        base_width: bytes an element of the base, bf16 or fp32, where that is not `width`.
         exponent_bits: of a float; None takes bf16's, fp32's, fp64's or e4m3's by width. Only the
             size depends on it.
         plain: only modes and codings that mstore 0.1 reads. None: only where the numpy twin
@@ -203,16 +257,22 @@ def encode_block(
     view = memoryview(raw).cast("B")
     plain = not kernel_is_native() if plain is None else plain
     raw_sum = xxh3_64_intdigest(view)
-    mode: Mode = Mode.RAW
-    stored: Buffer = view
-    if base is not None and kernel().equal(base, view):
-        mode, stored = Mode.SAME, b""
+    cast: int | None = 0
+    if base is not None and is_float:
+        cast = cast_for(view, base, width, base_width or width)
+    if plain and base_width not in (None, width):
+        cast = None
+    if base is not None and cast and not plain:
+        mode, stored = _by_cast(view, base, cast, width, exponent_bits=exponent_bits)
     else:
-        for candidate, coded in _candidates(
-            view, base, width, is_float=is_float, exponent_bits=exponent_bits, plain=plain
-        ):
-            if memoryview(coded).nbytes < memoryview(stored).nbytes:
-                mode, stored = candidate, coded
+        mode, stored = _smallest(
+            view,
+            None if cast is None else base,
+            width,
+            is_float=is_float,
+            exponent_bits=exponent_bits,
+            plain=plain,
+        )
     offset = base_offset if mode in _WITH_BASE else 0
     header = BlockHeader(memoryview(stored).nbytes, mode, offset, xxh3_64_intdigest(stored), raw_sum)
     return Block(header, stored)
@@ -233,6 +293,12 @@ def check_mode(codec: int, mode: int, where: str) -> None:
         raise Corrupt(where, f"block mode {mode} does not belong to codec {codec}")
 
 
+def base_size_of(mode: int, stored: Buffer, raw_size: int) -> int:
+    """Bytes of the delta base, from the header's offset on, that a block's mode asks for."""
+    view = memoryview(stored)
+    return base_size(view[0], raw_size) if mode == Mode.CAST and view else raw_size
+
+
 def decode_block(
     header: BlockHeader,
     stored: Buffer,
@@ -250,7 +316,7 @@ def decode_block(
         stored: exactly `header.stored_size` bytes.
         raw_size: bytes that must come out.
         width: bytes an element.
-        base: `raw_size` bytes of the delta base, for the modes that need them.
+        base: `base_size_of` bytes of the delta base, for the modes that need them.
         where: how to call the block in an error.
         into: writable, `raw_size` bytes, not overlapping `stored` or `base`: filled and given
             back. None: the bytes stand where it costs least. After an error it holds anything.
@@ -268,7 +334,7 @@ def decode_block(
     if header.mode == Mode.RAW:
         raw = view
     elif header.mode in _WITH_BASE:
-        if base is None or memoryview(base).nbytes != raw_size:
+        if base is None or memoryview(base).nbytes != base_size_of(header.mode, view, raw_size):
             raise Corrupt(where, "its delta base is too short")
         raw = _decode_with_base(header.mode, view, raw_size, width, base, where, into)
     elif header.mode in (Mode.PLANES, Mode.ROTATED):
@@ -316,6 +382,16 @@ def _decode_with_base(
     where: str,
     into: Buffer | None,
 ) -> Buffer:
+    if mode == Mode.CAST:
+        if len(stored) < 2 or stored[1] not in _OF_EQUAL_WIDTH:
+            raise Corrupt(where, "a cast does not say what it is and what follows")
+        cast, inner = stored[0], stored[1]
+        check_cast(cast, raw_size, width, where)
+        near = converted(base, cast)
+        if not cast & HALVES:
+            return _decode_with_base(inner, stored[2:], raw_size, width, near, where, into)
+        halves = _decode_with_base(inner, stored[2:], raw_size // 2, 2, near, where, None)
+        return lower_zeros(halves, into)
     if mode == Mode.SAME:
         if len(stored):
             raise Corrupt(where, "a block equal to its base has bytes of its own")

@@ -2,13 +2,14 @@
 
 The tensor of the same name in the same file of the parent; else of the same
 name anywhere in the parent; else in the commit's base model. A tensor that
-gained or lost rows (a resized embedding) still has a base: its first rows.
+gained or lost rows (a resized embedding) still has a base: its first rows. What was
+saved in bf16 is a base of what is saved in fp32, and the reverse.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mstore.ops.tree import tensor_blobs
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from mstore.store import Store
 
 
+_CAST: Final = {"BF16", "F32"}
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     blob: BlobId
@@ -26,8 +30,9 @@ class _Known:
     shape: tuple[int, ...]
 
     def suits(self, tensor: TensorEntry) -> bool:
-        """Whether bytes at equal offsets are the same elements of both."""
-        if self.dtype != tensor.dtype or len(self.shape) != len(tensor.shape):
+        """Whether elements at equal positions are the same of both, of one dtype or cast."""
+        same = self.dtype == tensor.dtype or {self.dtype, tensor.dtype} == _CAST
+        if not same or len(self.shape) != len(tensor.shape):
             return False
         return self.shape == tensor.shape or (bool(self.shape) and self.shape[1:] == tensor.shape[1:])
 

@@ -14,6 +14,7 @@ from mstore.errors import (
     MStoreError,
     RefMoved,
     Refused,
+    StorageFailed,
     UsageError,
     Vanished,
 )
@@ -186,7 +187,10 @@ def _finish(
     sizes = sizes_of(manifest, parent_manifest, tree.tensor_count)
     store.catalog.note_sizes(made.id, sizes)
     if place.workspace is not None and options.by_hand and started.named:
-        place.workspace.bind(found.root)
+        try:
+            place.workspace.bind(found.root)
+        except StorageFailed as error:  # What is committed is committed.
+            warnings.append(f"{found.root} was not noted as the model directory: {error.message}")
     return CommitResult(
         id=made.id,
         commit=made,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mstore.errors import Conflict, RefMoved, RevisionNotFound, UsageError
+from mstore.errors import Conflict, MStoreError, RefMoved, RevisionNotFound, UsageError
 from mstore.objects import ID_TYPES, Commit, CommitId, Kind, ObjectId, Tag, Time
 from mstore.ops.place import Place, peeled, ref_move
 from mstore.ops.reach import check_whole
@@ -143,7 +143,14 @@ def _rename(place: Place, namespace: str, old: str, new: str) -> None:
     kind = "branch" if namespace == "heads" else "tag"
     # The new name first: a crash in between leaves both, never neither.
     refs.move(f"{namespace}/{new}", value.target, place.move("rename", f"was {old}"), expected=None)
-    refs.move(f"{namespace}/{old}", None, place.move("rename", f"is now {new}"), expected=value.target)
+    gone = place.move("rename", f"is now {new}")
+    try:
+        refs.move(f"{namespace}/{old}", None, gone, expected=value.target)
+    except MStoreError:
+        back = place.move("rename", f"of {old} failed")
+        with suppress(MStoreError):
+            refs.move(f"{namespace}/{new}", None, back, expected=value.target)
+        raise
     _remember(
         place,
         f"rename {kind} {old} to {new}",

@@ -107,7 +107,8 @@ def _mend_pack(store: Store, name: bytes) -> list[str]:
             writer = PackWriter(upload, replaces=name)
             for frame in whole:
                 reader = FrameReader(backend, name, frame)
-                writer.add(frame.head, (reader.stored_block(i) for i in range(len(frame.blocks))))
+                blocks = (reader.stored_block(i) for i in range(len(frame.blocks)))
+                writer.add(frame.head, blocks, frame.sketch)
             new = writer.seal()
             upload.publish(pack_key(new))
         read_footer(backend, new)

@@ -138,12 +138,18 @@ class Catalog:
         connection.execute("SELECT number FROM packs LIMIT 1")
         return connection
 
-    def reset(self) -> None:
-        """Forget everything; the next refresh reads the store anew."""
+    def reset(self, *, in_memory: bool = False) -> None:
+        """Forget everything; the next refresh reads the store anew.
+
+        Args:
+            in_memory: from now on do without a file.
+        """
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
         if self._path is not None:
             self._discard(self._path)
+        if in_memory:
+            self._path = None
         self._connection = self._open()
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ from mstore.codec import (
     Block,
     BlockHeader,
     Codec,
+    base_size_of,
     check_mode,
     decode_block,
     encode_block,
@@ -461,7 +462,7 @@ class FrameReader:
         raw_size = head.block_raw_size(index)
         base: bytes | None = None
         if header.mode >= 16 and self.base is not None:
-            base = self.base(header.base_offset, raw_size)
+            base = self.base(header.base_offset, base_size_of(header.mode, stored, raw_size))
         return decode_block(
             header,
             stored,

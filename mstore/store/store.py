@@ -62,12 +62,16 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 
-READ_FEATURES: Final = frozenset({"pack-1"})
+CASTS: Final = "casts-1"
+READ_FEATURES: Final = frozenset({CASTS, "pack-1"})
 WRITE_FEATURES: Final = frozenset({"leans-1", "refs-1"})
 STORE_FILE: Final = "store.json"
+_FOLDERS: Final = ("tmp", "locks", "refs", "logs", "packs", "trash", "quarantine")
+_REF_FOLDERS: Final = ("refs/heads", "refs/tags", "refs/notes")
 _PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
 _FOOTERS_KEPT: Final = 64
 _BASE_BLOCKS_KEPT: Final = 2
+_REFRESH_TRIES: Final = 10
 _LEAN_BYTES: Final = 34
 
 
@@ -89,6 +93,17 @@ class StoreIdentity:
     write: tuple[str, ...]
     optional: tuple[str, ...]
     shared: bool
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether a folder holds nothing but what an `init` makes that was interrupted."""
+    for found in path.rglob("*"):
+        first, *below = found.relative_to(path).parts
+        if first not in _FOLDERS or found.is_symlink():
+            return False
+        if not found.is_dir() and (first not in ("locks", "tmp") or len(below) != 1):
+            return False
+    return True
 
 
 def _parse_identity(content: bytes, where: str) -> StoreIdentity:
@@ -163,19 +178,11 @@ class Store:
             raise Refused(str(path), "is a store already")
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
+            if not _is_unfinished(path):
                 raise Refused(str(path), "is not empty")
             if shared:
                 path.chmod(0o2775)
-            for folder in (
-                "tmp",
-                "locks",
-                "refs/heads",
-                "refs/tags",
-                "refs/notes",
-                "logs",
-                *_PACK_FOLDERS,
-            ):
+            for folder in (*_FOLDERS, *_REF_FOLDERS, *_PACK_FOLDERS):
                 target = path / folder
                 target.mkdir(parents=True, exist_ok=True)
                 if shared:
@@ -195,7 +202,7 @@ class Store:
         plain = {
             "id": os.urandom(16).hex(),
             "features": {
-                "read": sorted(READ_FEATURES),
+                "read": sorted(READ_FEATURES - {CASTS}),  # until a pack needs it
                 "write": sorted(WRITE_FEATURES),
                 "optional": [],
             },
@@ -231,7 +238,12 @@ class Store:
                 self._refresh()
             except DatabaseFailed:
                 self.catalog.reset()
-                self._refresh()
+                try:
+                    self._refresh()
+                except DatabaseFailed:
+                    # A full disk, most likely: gc must work there.
+                    self.catalog.reset(in_memory=True)
+                    self._refresh()
 
     def rebuild(self) -> None:
         """Make the catalog anew."""
@@ -241,10 +253,17 @@ class Store:
             self._refresh()
 
     def _refresh(self) -> None:
+        # A pack that goes while it is being read went because what it held is elsewhere by now.
+        for _ in range(_REFRESH_TRIES):
+            if self._look_again():
+                return
+
+    def _look_again(self) -> bool:
+        """Bring the catalog up to date; False where a pack went meanwhile."""
         stamps = [(folder, self.backend.stamp(folder)) for folder in _PACK_FOLDERS]
         stale = self.catalog.stale_folders(stamps)
         if not stale:
-            return
+            return True
         from mstore.store.pack import name_of_key
 
         known = self.catalog.packs()
@@ -258,22 +277,25 @@ class Store:
         gone = [name for name in known if name[:1] in prefixes and name not in there]
         if gone:
             self.catalog.drop(gone)
-        new = [self._indexed(name) for name in sorted(there) if name not in known]
-        self.catalog.add(pack for pack in new if pack is not None)
+        new = {name: self._indexed(name) for name in sorted(there) if name not in known}
+        self.catalog.add(pack for pack in new.values() if pack is not None)
+        if any(pack is None and name not in self.damaged for name, pack in new.items()):
+            return False
         if not self.damaged:
             self.catalog.note_folders(stale)
+        return True
 
     def _indexed(self, name: bytes) -> IndexedPack | None:
         from mstore.store.pack import read_footer
 
         try:
             size, frames = read_footer(self.backend, name)
+            return self._index_of(name, size, frames)
         except KeyError:
-            return None
+            return None  # It went while it was being read.
         except (Corrupt, Unsupported) as error:
             self.damaged[name] = error
             return None
-        return self._index_of(name, size, frames)
 
     def _index_of(self, name: bytes, size: int, frames: tuple[Frame, ...]) -> IndexedPack:
         commits = []
@@ -293,7 +315,10 @@ class Store:
         with self._guard:
             pack = self._indexed(name)
             if pack is None:
-                raise self.damaged.get(name, Corrupt(f"pack {name.hex()[:12]}", "vanished"))
+                if name in self.damaged:
+                    raise self.damaged[name]
+                self.refresh()  # Whoever took it away already has put what it holds elsewhere.
+                return
             try:
                 self.catalog.add([pack])
             except DatabaseFailed:
@@ -594,18 +619,26 @@ class Store:
         return [id for id, _ in missing]
 
     def _not_on_disk(self, leans: Iterable[tuple[ObjectId, int]]) -> list[tuple[ObjectId, int]]:
-        there: dict[bytes, bool] = {}
+        there: dict[bytes, tuple[Frame, ...]] = {}
 
-        def is_there(pack: bytes) -> bool:
-            known = there.get(pack)
-            if known is None:
-                known = there[pack] = self.backend.size(_pack_key(pack)) is not None
-            return known
+        def frames(pack: bytes) -> tuple[Frame, ...]:
+            if pack not in there:
+                try:
+                    found = self.backend.size(_pack_key(pack)) is not None
+                    there[pack] = self.footer(pack) if found else ()
+                except (KeyError, Corrupt, Unsupported):
+                    there[pack] = ()
+            return there[pack]
+
+        def is_at(id: ObjectId, at: Location) -> bool:
+            # The catalog is not the truth: after a power cut it may hold anything.
+            held = frames(at.pack)
+            return at.frame < len(held) and held[at.frame].head.id == id
 
         return [
             (id, depth)
             for id, depth in leans
-            if not any(at.depth <= depth and is_there(at.pack) for at in self._locations(id))
+            if not any(at.depth <= depth and is_at(id, at) for at in self._locations(id))
         ]
 
     def put_away(self, names: Iterable[bytes]) -> None:
@@ -652,13 +685,19 @@ class Store:
         self.backend.rename({trash[n].key: _pack_key(n) for n in names if n in trash})
         self.refresh()
 
-    def require(self, feature: str) -> None:
-        """Have writers that lack a feature open this store for reading only, from now on."""
-        if feature in self.identity.write:
+    def require(self, feature: str, *, reading: bool = False) -> None:
+        """Have writers that lack a feature open this store for reading only, from now on.
+
+        Args:
+            feature: its name.
+            reading: whoever lacks it is to refuse the store altogether.
+        """
+        if feature in (self.identity.read if reading else self.identity.write):
             return
+        side = "read" if reading else "write"
         content = self.backend.get(STORE_FILE)
         plain = json.loads(content)
-        plain["features"]["write"] = sorted({*plain["features"]["write"], feature})
+        plain["features"][side] = sorted({*plain["features"][side], feature})
         changed = (json.dumps(plain, indent=1) + "\n").encode()
         if not self.backend.swap(STORE_FILE, content, changed):
             raise Conflict(f"{self.path / STORE_FILE} was changed by somebody else", hint="try again")
@@ -755,6 +794,7 @@ def ambiguous(store: Store, digits: str, found: list[CommitId]) -> Ambiguous:
 
 
 __all__ = [
+    "CASTS",
     "STORE_FILE",
     "Store",
     "StoreIdentity",

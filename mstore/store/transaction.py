@@ -33,7 +33,7 @@ from mstore.objects import (
 )
 from mstore.store.memory import keep_freed_memory
 from mstore.store.pack import MAX_DEPTH, BaseRange, FrameHead, PackWriter, pack_key
-from mstore.store.store import lean_record
+from mstore.store.store import CASTS, lean_record
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -159,6 +159,7 @@ class _OpenPack:
 class _DeltaBase:
     id: BlobId
     depth: int
+    width: int
     range: BaseRange
 
 
@@ -220,6 +221,7 @@ class Transaction:
         self._structured: dict[ObjectId, bytes] = {}
         self._pending: set[ObjectId] = set()
         self._guard = threading.Lock()
+        self._has_casts = False
         self.counts = Counts()
         if isinstance(store.backend, LocalBackend):
             store.backend.sweep()
@@ -314,14 +316,23 @@ class Transaction:
         )
 
     def _code(self, raw: Buffer, index: int, source: BlobSource, base: _DeltaBase | None) -> Block:
-        offset, near = index << BLOCK_LOG2, None
-        if base is not None:
-            size = memoryview(raw).nbytes
-            found = base.range(offset, size)
-            near = found if len(found) == size else None
-        return encode_block(
-            raw, width=source.width, is_float=source.is_float, base=near, base_offset=offset
+        if base is None:
+            return encode_block(raw, width=source.width, is_float=source.is_float)
+        offset, size = index << BLOCK_LOG2, memoryview(raw).nbytes
+        if base.width != source.width:
+            offset, size = (n // source.width * base.width for n in (offset, size))
+        near = base.range(offset, size)
+        coded = encode_block(
+            raw,
+            width=source.width,
+            is_float=source.is_float,
+            base=near if len(near) == size else None,
+            base_offset=offset,
+            base_width=base.width,
         )
+        if coded.header.mode == Mode.CAST:
+            self._has_casts = True
+        return coded
 
     def _chain_start(self, base: BlobId) -> tuple[BlobId, int] | None:
         """What to take a delta against, given the blob that is nearest: it, or where its chain begins.
@@ -369,7 +380,10 @@ class Transaction:
             return None
         base_id, depth = start
         below = MAX_DEPTH + 1 if self._again else depth + 1
-        base = _DeltaBase(base_id, depth + 1, self._store.base_range(base_id, below))
+        width = next((r.frame.head.width for r in self._store.copies(base_id)), source.width)
+        if not source.is_float or {width, source.width} != {2, 4}:
+            width = source.width
+        base = _DeltaBase(base_id, depth + 1, width, self._store.base_range(base_id, below))
         middle = source.block_count // 2
         raw = block(middle)
         try:
@@ -538,6 +552,8 @@ class Transaction:
                 " being leant on",
                 hint="the same command again stores it anew",
             )
+        if self._has_casts:
+            self._store.require(CASTS, reading=True)
         names = []
         for pack in order:
             if pack.sealed is None:

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.backend import network_type, replace_file
+from mstore.backend import network_type, replace_file, sweep_folder
 from mstore.errors import Corrupt, Refused, StorageFailed, UsageError
 from mstore.objects import CommitId
 from mstore.store import STORE_FILE, check_ref_name
@@ -349,9 +349,14 @@ class Workspace:
         return known[-1].number + 1 if known else 1
 
     def remember(self, operation: Operation) -> None:
-        """Add an operation that was done. Losing this record costs an `undo`, nothing else."""
+        """Add an operation that was done.
+
+        Losing this record costs an `undo`, and that is all that a failure to write it does:
+        what was done is done.
+        """
         kept = [*self.operations(), operation][-_OPERATIONS_KEPT:]
         self._write_operations(kept)
+        sweep_folder(self.path)
 
     def forget_last_operation(self) -> None:
         """Drop the latest operation: it was undone."""
@@ -359,12 +364,8 @@ class Workspace:
 
     def _write_operations(self, operations: list[Operation]) -> None:
         text = "".join(json.dumps(asdict(o)) + "\n" for o in operations)
-        temporary = self.path / f".operations-{os.urandom(6).hex()}.tmp"
-        try:
-            temporary.write_text(text, "utf-8")
-            os.replace(temporary, self.path / "operations")
-        except OSError as error:
-            raise StorageFailed(f"cannot write in {self.path}: {error.strerror}") from error
+        with contextlib.suppress(OSError):
+            replace_file(self.path / "operations", text.encode(), durable=False)
 
 
 def _json(plain: object) -> bytes:
@@ -372,4 +373,4 @@ def _json(plain: object) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    replace_file(path, content, temporary=path.with_name(f".{path.name}-{os.urandom(6).hex()}.tmp"))
+    replace_file(path, content)
