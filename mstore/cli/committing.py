@@ -137,6 +137,7 @@ def status(as_json: bool) -> None:
                 "left_out": found.left_out,
                 "activity": _plain_activity(found.activity),
                 "trash_bytes": found.trash_bytes,
+                "copies": [str(folder) for folder in found.copies],
             }
         )
         return
@@ -202,6 +203,8 @@ def _activity(found: Status) -> Iterator[str]:
     if now is not None and now.left:
         count, left = len(now.left), sum(entry.size_bytes for entry in now.left)
         yield f"{count} files ({size(left)}) of commands that were killed: the next commit sweeps them"
+    for folder in found.copies:
+        yield f"files that a killed checkout had replaced lie in {folder}"
     if found.trash_bytes:
         yield f"{size(found.trash_bytes)} in the trash; `mstore gc --now` frees them"
 

@@ -23,16 +23,19 @@ from mstore.ops.paste import base_source, line_that_loads
 from mstore.ops.place import Place, ref_move, shown
 from mstore.ops.restore import (
     HELD_FROM_BYTES,
+    TEMPORARY_PREFIX,
     Destination,
     Held,
     bring_back,
     check_paths,
     discard,
     in_the_way,
+    make_staging,
     move_in,
     move_out,
     put_in_place,
     set_aside,
+    sweep_staging,
     write_staged,
 )
 from mstore.ops.revision import Resolved, resolve
@@ -41,7 +44,7 @@ from mstore.ops.stored import StoredFolder, facts_of_manifest
 from mstore.ops.text import escaped
 from mstore.ops.tree import Tree, read_folder
 from mstore.store import check_ref_name
-from mstore.workspace import Head, Operation, RefMove
+from mstore.workspace import Head, Operation
 from mstore.workspace.folder import OpenFile
 
 if TYPE_CHECKING:
@@ -268,10 +271,15 @@ def _store_has(place: Place, entry: ManifestFile) -> bool:
 def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress | None) -> None:
     """Write a new folder next to where it goes, then rename it there."""
     parent = to.absolute().parent
-    beside = parent / f".~mstore-{os.urandom(8).hex()}"
+    beside = parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        beside.mkdir()
+        above = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            sweep_staging(above)
+            held = make_staging(beside.name, above)
+        finally:
+            os.close(above)
     except OSError as error:
         raise StorageFailed(f"cannot write in {parent}: {error.strerror}", errno=error.errno) from error
     try:
@@ -290,6 +298,8 @@ def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+    finally:
+        os.close(held)
 
 
 def _occupied(folder: Path, tree: Tree, manifest: Manifest) -> tuple[str, ...]:
@@ -322,11 +332,11 @@ def _apply(
     tree: Tree,
     number: int,
     progress: Progress | None,
+    then: Callable[[], None] = lambda: None,
 ) -> Path | None:
-    """Carry a plan out; gives the folder of the copies kept, if any.
+    """Carry a plan out, and `then` what belongs to it; gives the folder of the copies kept, if any.
 
-    What fails before the first rename leaves everything as it was; what fails
-    later brings the copies back, and nothing that only the user had is lost.
+    What fails, at whatever step, leaves everything as it was.
     """
     backup: Path | None = None
     if plan.back_up:
@@ -340,7 +350,10 @@ def _apply(
             else f"{folder.name}.replaced-{os.urandom(4).hex()}"
         )
         backup = root / name
+        if os.path.lexists(backup):  # Of a checkout that was killed: what it saved stays.
+            backup = root / f"{name}-{os.urandom(4).hex()}"
     moved: list[str] = []
+    new: frozenset[int] = frozenset()
     with Destination(folder) as destination:
         check_paths(manifest.files, destination)
         with _held(tree, plan.write) as held:
@@ -357,10 +370,11 @@ def _apply(
                     move_out(destination, path, backup / path)
                     moved.append(path)
             # Out of the way first: where a file was, the version may have a folder.
-            set_aside(destination, staged, plan.remove)
+            new = set_aside(destination, staged, plan.remove)
             put_in_place(destination, staged)
+            then()
         except BaseException:
-            bring_back(destination, staged, plan.remove)
+            bring_back(destination, staged, plan.remove, new)
             discard(destination, staged)
             for path in moved:
                 with contextlib.suppress(MStoreError, OSError):
@@ -449,16 +463,27 @@ def _checkout_here(
             "this workspace has no model directory yet, so there is nowhere to write",
             hint="`mstore checkout REV --to DIR`, or `mstore config model-dir DIR` first",
         )
+
+    def then() -> None:
+        refs = place.store.refs
+        if new_branch is not None:
+            move = place.move("branch", f"made at {id.short}")
+            refs.move(f"heads/{new_branch}", id, move, expected=None)
+        try:
+            place.stand(after)
+        except BaseException:
+            if new_branch is not None:
+                move = place.move("branch", "HEAD could not follow")
+                with contextlib.suppress(MStoreError):
+                    refs.move(f"heads/{new_branch}", None, move, expected=id)
+            raise
+
     if folder is not None and (id != at or force):
         check_paths(manifest.files)
-        plan, backup = _replace_files(place, folder, manifest, at, number, force, progress)
-    moves: tuple[RefMove, ...] = ()
-    if new_branch is not None:
-        place.store.refs.move(
-            f"heads/{new_branch}", id, place.move("branch", f"made at {id.short}"), expected=None
-        )
-        moves = (ref_move(f"heads/{new_branch}", None, id),)
-    place.stand(after)
+        plan, backup = _replace_files(place, folder, manifest, at, number, force, progress, then)
+    else:
+        then()
+    moves = (ref_move(f"heads/{new_branch}", None, id),) if new_branch is not None else ()
     if before != after or plan is not None:
         workspace.remember(
             Operation(
@@ -496,11 +521,17 @@ def _replace_files(
     number: int,
     force: bool,
     progress: Progress | None,
+    then: Callable[[], None],
 ) -> tuple[_Plan, Path | None]:
     if folder.is_symlink():
         raise BadPath(str(folder), "is a symbolic link; checkout writes into folders only")
     if not folder.exists():
         _write_beside(place, manifest, folder, progress)
+        try:
+            then()
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return _Plan(manifest.files, (), 0, ()), None
     tree, changes = compare_folder(place, folder, at)
     # A file that already is what the version wants is no loss.
@@ -511,15 +542,16 @@ def _replace_files(
         if p not in target or tree.entries[p].segments != target[p].segments
     )
     occupied = _occupied(folder, tree, manifest)
-    if (lost or occupied or changes.removed) and not force:
-        paths = (*lost, *occupied, *changes.removed)
+    removed = tuple(p for p in changes.removed if p in target)
+    if (lost or occupied or removed) and not force:
+        paths = (*lost, *occupied, *removed)
         raise Dirty(
             f"{shown(folder)} has changes that no commit holds: {_some(paths)}",
             paths,
             hint="`mstore commit` keeps them; --force replaces them and keeps a copy for `mstore undo`",
         )
     plan = _plan(tree, manifest, back_up=lost, occupied=occupied)
-    return plan, _apply(place, plan, manifest, folder, tree, number, progress)
+    return plan, _apply(place, plan, manifest, folder, tree, number, progress, then)
 
 
 def _some(paths: tuple[str, ...]) -> str:
@@ -549,15 +581,21 @@ def put_back(
     if not folder.is_dir():
         raise Conflict(f"{folder} is gone")
     tree, changes = compare_folder(place, folder, after)
-    since = tuple(p for p in changes.paths() if p in set(touched))
+    commit = place.store.commit(before) if before is not None else None
+    target = place.store.manifest(commit.manifest) if commit is not None else Manifest(())
+
+    def is_back(path: str) -> bool:
+        """An undo that was killed had brought this one back."""
+        entry, wanted = tree.entries.get(path), target.by_path.get(path)
+        return (entry.segments if entry else None) == (wanted.segments if wanted else None)
+
+    since = tuple(p for p in changes.paths() if p in set(touched) and not is_back(p))
     if since:
         raise Dirty(
             f"{shown(folder)} was changed since: {_some(since)}",
             since,
             hint="`mstore commit` keeps that; then `mstore checkout` goes where you want",
         )
-    commit = place.store.commit(before) if before is not None else None
-    target = place.store.manifest(commit.manifest) if commit is not None else Manifest(())
     plan = _plan(tree, target, back_up=())
     only = set(touched)
     plan = replace(

@@ -317,7 +317,7 @@ def _undo_operation(place: Place, workspace: Workspace, operation: Operation) ->
     # Compare all before moving any.
     for ref in operation.moves:
         value = refs.read(ref.ref)
-        if (value.target.hex if value is not None else None) != ref.new:
+        if (value.target.hex if value is not None else None) not in (ref.new, ref.old):
             raise RefMoved(
                 ref.ref.partition("/")[2], hint="somebody moved it on; `mstore reflog` shows who"
             )
@@ -329,7 +329,9 @@ def _undo_operation(place: Place, workspace: Workspace, operation: Operation) ->
     for ref in reversed(operation.moves):
         make = ID_TYPES[Kind[ref.kind.upper()]]
         new, old = (make.parse(t) if t else None for t in (ref.new, ref.old))
-        _move_back(place, ref.ref, new, old, f"undo: {operation.action}")
+        value = refs.read(ref.ref)
+        if (value.target if value is not None else None) != old:
+            _move_back(place, ref.ref, new, old, f"undo: {operation.action}")
         moved[ref.ref.partition("/")[2]] = old
         if place.head is not None and operation.action.startswith("rename branch") and old is not None:
             renamed = next((m.ref.partition("/")[2] for m in operation.moves if m.new), None)
@@ -347,7 +349,8 @@ def _restore_files(place: Place, workspace: Workspace, operation: Operation) -> 
     if operation.head is not None:
         before, after = operation.head
         current = dict(workspace.head.plain().items())
-        if current != {k: v for k, v in after.items() if k != "at"}:
+        # An undo that was killed may have moved HEAD already.
+        if not any(current == {k: v for k, v in s.items() if k != "at"} for s in (after, before)):
             raise Conflict("HEAD has moved since", hint="`mstore checkout` to where you want to be")
     folder = Path(operation.folder) if operation.folder is not None else None
     if folder is not None and operation.head is not None:

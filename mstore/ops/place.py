@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mstore.errors import UsageError
+from mstore.errors import MStoreError, UsageError
 from mstore.objects import CommitId, ObjectId, TagId, Time
 from mstore.store import Move, Store
 from mstore.values import dataclass
@@ -78,7 +79,9 @@ class Place:
             self.store.refs.move(pin, head.commit, move, whatever=True)
         workspace.set_head(head)
         if head.commit is None and pinned is not None and not self.store.read_only:
-            self.store.refs.move(pin, None, self.move("stand", "on a branch"), whatever=True)
+            # HEAD has moved; a pin that is left keeps a commit longer than needed, no more.
+            with contextlib.suppress(MStoreError):
+                self.store.refs.move(pin, None, self.move("stand", "on a branch"), whatever=True)
 
     def need_workspace(self, what: str) -> Workspace:
         """The workspace.

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import shutil
 import stat
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -35,6 +38,7 @@ _FILES_AT_ONCE: Final = 64
 _BEGIN_BYTES: Final = 4 << 20
 _COPY_BYTES: Final = 8 << 20
 _HASH_BYTES: Final = 1 << 20
+_SPARED_FOR_S: Final = 600
 HELD_FROM_BYTES: Final = 64 << 10
 
 
@@ -147,10 +151,12 @@ class Staged:
     Args:
         folder: the staging folder's name.
         paths: where they go; the n-th file's name in the staging folder is n.
+        descriptor: the staging folder, locked for as long as it is in use.
     """
 
     folder: str
     paths: tuple[str, ...]
+    descriptor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +208,16 @@ def write_staged(
         BadPath, StorageFailed: likewise.
     """
     keep_freed_memory()
-    staged = Staged(f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}", tuple(f.path for f in files))
+    with destination.folder([]) as root:
+        sweep_staging(root)
+        name = f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
+        try:
+            folder = make_staging(name, root)
+        except OSError as error:
+            raise _translated(error, str(destination.path)) from error
+    staged = Staged(name, tuple(f.path for f in files), folder)
     try:
-        with (
-            destination.folder([staged.folder], create=True) as folder,
-            ThreadPoolExecutor(os.cpu_count() or 1, "mstore") as pool,
-        ):
+        with ThreadPoolExecutor(os.cpu_count() or 1, "mstore") as pool:
             for begin in range(0, len(files), _FILES_AT_ONCE):
                 batch = files[begin : begin + _FILES_AT_ONCE]
                 _write_batch(store, batch, folder, begin, pool, held or {}, progress)
@@ -357,6 +367,50 @@ def _pwrite(descriptor: int, content: memoryview, position: int) -> None:
         raise StorageFailed(f"cannot write: {error.strerror}", errno=error.errno) from error
 
 
+def make_staging(name: str, folder: int) -> int:
+    """Make a staging folder that `sweep_staging` leaves alone until its descriptor is closed.
+
+    Args:
+        name: its name.
+        folder: a descriptor of the folder that it lies in.
+
+    Raises:
+        OSError: the system failed.
+    """
+    os.mkdir(name, dir_fd=folder)
+    descriptor = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+    with contextlib.suppress(OSError):  # Without locks (some network disks) nothing is swept.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def sweep_staging(folder: int) -> None:
+    """Remove what killed checkouts left in a folder: the kernel knows whose owner is dead.
+
+    All that was staged is in the store, or among the copies that `undo` brings back.
+    """
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith(TEMPORARY_PREFIX)]
+    except OSError:
+        return
+    for name in names:
+        with contextlib.suppress(OSError):
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            is_old = status.st_mtime < time.time() - _SPARED_FOR_S
+            if not stat.S_ISDIR(status.st_mode):
+                if is_old:
+                    os.unlink(name, dir_fd=folder)
+                continue
+            descriptor = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # An empty one may be about to be locked by who made it.
+                if is_old or os.listdir(descriptor):
+                    shutil.rmtree(name, dir_fd=folder)
+            finally:
+                os.close(descriptor)
+
+
 def put_in_place(destination: Destination, staged: Staged) -> None:
     """Rename staged files to their names, replacing what is there, and sync the folders.
 
@@ -365,64 +419,100 @@ def put_in_place(destination: Destination, staged: Staged) -> None:
         StorageFailed: the system failed.
     """
     folders: dict[tuple[str, ...], None] = {(): None}
-    with destination.folder([staged.folder]) as source:
-        for number, path in enumerate(staged.paths):
-            *parts, name = path.split("/")
-            try:
-                with destination.folder(parts, create=True) as folder:
-                    os.rename(str(number), name, src_dir_fd=source, dst_dir_fd=folder)
-            except OSError as error:
-                raise _translated(error, str(destination.path / path)) from error
-            folders.update(dict.fromkeys(tuple(parts[:depth]) for depth in range(1, len(parts) + 1)))
+    for number, path in enumerate(staged.paths):
+        *parts, name = path.split("/")
+        try:
+            with destination.folder(parts, create=True) as folder:
+                os.rename(str(number), name, src_dir_fd=staged.descriptor, dst_dir_fd=folder)
+        except OSError as error:
+            raise _translated(error, str(destination.path / path)) from error
+        folders.update(dict.fromkeys(tuple(parts[:depth]) for depth in range(1, len(parts) + 1)))
     for inner in folders:
-        with destination.folder(inner) as folder:
-            fsync_file(folder)
+        try:
+            with destination.folder(inner) as folder:
+                fsync_file(folder)
+        except OSError as error:
+            raise _translated(error, str(destination.path.joinpath(*inner))) from error
 
 
 def discard(destination: Destination, staged: Staged) -> None:
     """Remove a staging folder and what is left in it."""
-    with contextlib.suppress(OSError, Refused, StorageFailed):
-        with destination.folder([staged.folder]) as folder:
-            for name in os.listdir(folder):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=folder)
-        with destination.folder([]) as root:
-            os.rmdir(staged.folder, dir_fd=root)
+    with contextlib.suppress(OSError):
+        for name in os.listdir(staged.descriptor):
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=staged.descriptor)
+    with contextlib.suppress(OSError, Refused, StorageFailed), destination.folder([]) as root:
+        os.rmdir(staged.folder, dir_fd=root)
+    os.close(staged.descriptor)
 
 
-def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) -> None:
-    """Move files that are to go into the staging folder, from where `bring_back` can fetch them.
+def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) -> frozenset[int]:
+    """Move files that are to go into the staging folder, and link there those to be replaced.
+
+    From there `bring_back` fetches them.
+
+    Args:
+        destination: the folder.
+        staged: what is about to be put in place.
+        paths: files to go.
+
+    Returns:
+        Numbers of the staged files of which there is no older one.
 
     Raises:
         BadPath: a folder on the way is a link.
         StorageFailed: the system failed.
     """
-    with destination.folder([staged.folder]) as aside:
-        for number, path in enumerate(paths):
-            *parts, name = path.split("/")
-            try:
-                with destination.folder(parts) as folder:
-                    os.rename(name, f"gone-{number}", src_dir_fd=folder, dst_dir_fd=aside)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise _translated(error, str(destination.path / path)) from error
+    aside = staged.descriptor
+    for number, path in enumerate(paths):
+        *parts, name = path.split("/")
+        try:
+            with destination.folder(parts) as folder:
+                os.rename(name, f"gone-{number}", src_dir_fd=folder, dst_dir_fd=aside)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise _translated(error, str(destination.path / path)) from error
+        remove_empty_folders(destination, path)
+    new = []
+    for number, path in enumerate(staged.paths):
+        *parts, name = path.split("/")
+        was = f"was-{number}"
+        try:
+            with destination.folder(parts) as folder:
+                os.link(name, was, src_dir_fd=folder, dst_dir_fd=aside, follow_symlinks=False)
+        except FileNotFoundError:
+            new.append(number)
+        except (OSError, BadPath):
+            continue  # Where there are no hard links, a replaced file has no way back.
+    return frozenset(new)
+
+
+def bring_back(
+    destination: Destination, staged: Staged, paths: Sequence[str], new: frozenset[int]
+) -> None:
+    """Undo `put_in_place` and `set_aside` as far as they came.
+
+    Args:
+        destination, staged, paths: as given to `set_aside`.
+        new: what it returned.
+    """
+    failures = (OSError, Refused, StorageFailed)
+    aside = staged.descriptor
+    left = set(os.listdir(aside))
+    for number, path in enumerate(staged.paths):
+        *parts, name = path.split("/")
+        with contextlib.suppress(*failures), destination.folder(parts) as folder:
+            if f"was-{number}" in left:
+                os.rename(f"was-{number}", name, src_dir_fd=aside, dst_dir_fd=folder)
+            elif number in new and str(number) not in left:
+                os.unlink(name, dir_fd=folder)
+        if number in new:
             remove_empty_folders(destination, path)
-
-
-def bring_back(destination: Destination, staged: Staged, paths: Sequence[str]) -> None:
-    """Undo `set_aside`, as far as nothing else lies there now."""
-    with (
-        contextlib.suppress(OSError, Refused, StorageFailed),
-        destination.folder([staged.folder]) as aside,
-    ):
-        for number, path in enumerate(paths):
-            *parts, name = path.split("/")
-            with (
-                contextlib.suppress(OSError, Refused, StorageFailed),
-                destination.folder(parts, create=True) as folder,
-            ):
-                os.rename(f"gone-{number}", name, src_dir_fd=aside, dst_dir_fd=folder)
+    for number, path in enumerate(paths):
+        *parts, name = path.split("/")
+        with contextlib.suppress(*failures), destination.folder(parts, create=True) as folder:
+            os.rename(f"gone-{number}", name, src_dir_fd=aside, dst_dir_fd=folder)
 
 
 def in_the_way(

@@ -49,6 +49,7 @@ class Status:
         branches: how many branches the store has.
         activity: what other commands do in the store, and what dead ones left, or None.
         trash_bytes: bytes in the trash.
+        copies: folders of files that a killed `checkout --force` had replaced.
     """
 
     branch: str | None
@@ -61,6 +62,7 @@ class Status:
     branches: int = 0
     activity: Activity | None = None
     trash_bytes: int = 0
+    copies: tuple[Path, ...] = ()
 
 
 def changes_between(tree: Tree, manifest: Manifest | None) -> Changes:
@@ -139,5 +141,6 @@ def status(place: Place) -> Status:
         activity=(
             backend.activity() if isinstance(backend, LocalBackend) and not backend.read_only else None
         ),
+        copies=workspace.unclaimed_copies(),
         trash_bytes=sum(entry.size_bytes for entry in backend.list("trash")),
     )

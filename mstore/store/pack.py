@@ -195,7 +195,7 @@ def _checked_frame(plain: Any, where: str) -> Frame:
     if type(plain) is not list or len(plain) < 3:
         raise Corrupt(where, "a footer entry has fewer than three fields")
     offset, head, table = plain[:3]
-    if type(offset) is not int or type(table) is not bytes or offset < len(MAGIC):
+    if type(offset) is not int or type(table) is not bytes or not len(MAGIC) <= offset < 1 << 62:
         raise Corrupt(where, "a footer entry has a field of the wrong type")
     sketch = plain[3] if len(plain) > 3 else None
     if type(sketch) is not bytes or len(sketch) != SKETCH_SIZE_BYTES:

@@ -417,9 +417,9 @@ class Store:
                 tried.add((location.pack, location.frame))
                 if location.frame < len(frames) and frames[location.frame].head.id == id:
                     yield self.reader_of(location.pack, frames, location.frame)
-            if attempt == 0:
-                self.refresh()
-            elif attempt == 1 and not tried and not self.bring_back(lambda i: i == id):
+            if attempt < 2:
+                self.refresh()  # The second time, what was found may have gone while it was read.
+            if attempt == 1 and not tried and not self.bring_back(lambda i: i == id):
                 if self._rebuilt:
                     return
                 self._rebuilt = True

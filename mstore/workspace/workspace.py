@@ -343,6 +343,15 @@ class Workspace:
                 found.append(Operation.from_plain(json.loads(line)))
         return tuple(found)
 
+    def unclaimed_copies(self) -> tuple[Path, ...]:
+        """Folders of files that a killed `checkout --force` saved, and of which no operation tells."""
+        known = {operation.backup for operation in self.operations()}
+        try:
+            found = sorted(os.listdir(self.path / "undo"))
+        except OSError:
+            return ()
+        return tuple(self.path / "undo" / name for name in found if name not in known)
+
     def next_operation(self) -> int:
         """The number that the next operation will have."""
         known = self.operations()

@@ -167,7 +167,8 @@ def test_a_commit_in_another_dtype_costs_a_delta(tmp_path: Path, way: str) -> No
         for id, files in ((a.id, first), (b.id, second)):
             for path, content in files.items():
                 assert again.read_file(id.hex, path) == content
-        assert again.read_tensor("HEAD", "w", rows=(60, 61)).data == _row(second, 60)
+        row = again.read_tensor("HEAD", "w", rows=(60, 61)).buffer
+        assert bytes(row) == _row(second, 60)
         assert again.fsck().ok
         again.repack()
         assert again.read_file("HEAD", "model.safetensors") == second["model.safetensors"]
