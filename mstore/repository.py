@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mstore.ops.commitstart import CommitResult, Progress
     from mstore.ops.diff import DiffResult
     from mstore.ops.du import Usage
+    from mstore.ops.forget import ForgetPlan, ForgetResult
     from mstore.ops.fsck import FsckResult
     from mstore.ops.gc import GcPlan, GcResult
     from mstore.ops.importing import ImportResult
@@ -451,6 +452,40 @@ class Repository:
         from mstore.ops.gc import plan_gc, run_gc
 
         return run_gc(self._place, plan or plan_gc(self._place, now=now), progress=progress)
+
+    def plan_forget(
+        self,
+        *roles: str,
+        keep_last: int = 1,
+        keep_best: str | None = None,
+        branch: str | None = None,
+    ) -> ForgetPlan:
+        """Find what `forget` would drop; see `mstore.ops.forget.plan_forget`."""
+        from mstore.ops.forget import plan_forget
+
+        return plan_forget(self._place, roles, keep_last=keep_last, keep_best=keep_best, branch=branch)
+
+    def forget(
+        self,
+        *roles: str,
+        keep_last: int = 1,
+        keep_best: str | None = None,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> ForgetResult:
+        """Drop files of some roles from old versions for good; see `mstore.ops.forget.plan_forget`.
+
+        Raises:
+            UsageError, RevisionNotFound, Conflict, Corrupt, StorageFailed.
+        """
+        plan = self.plan_forget(*roles, keep_last=keep_last, keep_best=keep_best, branch=branch)
+        return self.run_forget(plan, progress=progress)
+
+    def run_forget(self, plan: ForgetPlan, *, progress: Progress | None = None) -> ForgetResult:
+        """Do what `plan_forget` found. Raises Conflict, Corrupt, StorageFailed."""
+        from mstore.ops.forget import run_forget
+
+        return run_forget(self._place, plan, progress=progress)
 
     def repack(self, *, progress: Progress | None = None) -> RepackResult:
         """Code again what was stored in haste. Raises Corrupt, StorageFailed."""

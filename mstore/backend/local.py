@@ -79,6 +79,32 @@ def fsync_folder(path: str | Path, dir_fd: int | None = None) -> None:
         os.close(descriptor)
 
 
+def make_folder(
+    path: Path, *, shared: bool = False, observe: Callable[[], None] = lambda: None
+) -> None:
+    """Make a folder, and those above it that are not there, durably.
+
+    Args:
+        path: the folder; nothing happens where it exists.
+        shared: new ones are group-writable.
+        observe: told of each fsync.
+
+    Raises:
+        OSError: the system failed.
+    """
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for new in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(new, 0o2775 if shared else 0o777)
+            if shared:
+                os.chmod(new, 0o2775)
+        observe()
+        fsync_folder(new.parent)
+
+
 def start_writing(descriptor: int, offset: int, size: int) -> None:
     """Have the kernel begin to write a range that was just filled, and return at once.
 
@@ -512,18 +538,11 @@ class LocalBackend:
 
     def _folder(self, key: str) -> Path:
         """The folder of a key, made durable if it was not there."""
-        folder = self.path(key).parent
-        missing = []
-        while not folder.is_dir():
-            missing.append(folder)
-            folder = folder.parent
-        for new in reversed(missing):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(new, 0o2775 if self.shared else 0o777)
-                if self.shared:
-                    os.chmod(new, 0o2775)
-            self.observe("fsync-folder", key)
-            fsync_folder(new.parent)
+        make_folder(
+            self.path(key).parent,
+            shared=self.shared,
+            observe=lambda: self.observe("fsync-folder", key),
+        )
         return self.path(key).parent
 
     def put_new(self) -> Upload:

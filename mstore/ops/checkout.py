@@ -15,12 +15,13 @@ import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, cast
 
-from mstore.backend import fsync_folder
+from mstore.backend import fsync_folder, make_folder
 from mstore.errors import BadPath, Conflict, Dirty, MStoreError, StorageFailed, UsageError
 from mstore.formats import check_index
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestFile
 from mstore.ops.paste import base_source, line_that_loads
 from mstore.ops.place import Place, ref_move, shown
+from mstore.ops.present import present_manifest, what_is_forgotten
 from mstore.ops.restore import (
     HELD_FROM_BYTES,
     TEMPORARY_PREFIX,
@@ -148,7 +149,8 @@ def _checkout(
 ) -> CheckoutResult:
     warnings = [resolved.warning] if resolved.warning else []
     commit = place.store.commit(resolved.id)
-    manifest = place.store.manifest(commit.manifest)
+    manifest = present_manifest(place.store, resolved.id, commit)
+    warnings += what_is_forgotten(place.store, resolved.id, commit)
     if any(f.path.endswith(".index.json") for f in manifest.files):
         # An index is input: one that leads out of its folder is not written anywhere.
         check_index(StoredFolder(place.store, manifest), allow_incomplete=True)
@@ -181,7 +183,7 @@ def _to_paste(
     warning: str | None = None
     if source is not None and source.commit is not None:
         base = path.with_name(f"{path.name}-base")
-        wanted = place.store.manifest(place.store.commit(source.commit).manifest)
+        wanted = present_manifest(place.store, source.commit, place.store.commit(source.commit))
         try:
             if not os.path.lexists(base):
                 _write_beside(place, wanted, base, progress)
@@ -273,7 +275,7 @@ def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress
     parent = to.absolute().parent
     beside = parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         above = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             sweep_staging(above)
@@ -581,8 +583,9 @@ def put_back(
     if not folder.is_dir():
         raise Conflict(f"{folder} is gone")
     tree, changes = compare_folder(place, folder, after)
-    commit = place.store.commit(before) if before is not None else None
-    target = place.store.manifest(commit.manifest) if commit is not None else Manifest(())
+    target = Manifest(())
+    if before is not None:
+        target = present_manifest(place.store, before, place.store.commit(before))
 
     def is_back(path: str) -> bool:
         """An undo that was killed had brought this one back."""

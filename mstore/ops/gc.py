@@ -70,6 +70,7 @@ class GcPlan:
         kept_trash_bytes: bytes in the trash that have not.
         store_bytes: bytes of all packs.
         now: what reflogs remember is not kept, and the trash is emptied.
+        let_go: objects that go for good, without a day in the trash.
     """
 
     commits: tuple[DeadCommit, ...] = ()
@@ -82,6 +83,7 @@ class GcPlan:
     kept_trash_bytes: int = 0
     store_bytes: int = 0
     now: bool = False
+    let_go: frozenset[ObjectId] = field(default=frozenset(), repr=False)
     _layout: _Layout | None = field(default=None, repr=False, compare=False)
 
     def __bool__(self) -> bool:
@@ -123,29 +125,43 @@ class _Layout:
     Args:
         frames: all packs.
         kept: (pack, frame) of the copies that are needed.
-        recoded: blobs to be stored without their delta base, which nothing else needs.
+        recoded: blobs to be stored anew, because their delta bases go: where each lies,
+            and its new base among them.
+        late: packs that are read for that, and cannot go before it is done.
         training_state: blobs that are nothing but training state.
     """
 
     frames: Frames
     kept: set[tuple[bytes, int]]
-    recoded: dict[BlobId, tuple[bytes, int]]
+    recoded: dict[BlobId, tuple[tuple[bytes, int], BlobId | None]]
+    late: set[bytes]
     training_state: set[BlobId]
 
 
-def plan_gc(place: Place, *, now: bool = False) -> GcPlan:
+def plan_gc(
+    place: Place,
+    *,
+    now: bool = False,
+    forgetting: Mapping[CommitId, frozenset[str]] | None = None,
+) -> GcPlan:
     """Find what no name needs; changes nothing.
 
     Args:
         place: where.
         now: moves in reflogs keep nothing, and the trash has had its time.
+        forgetting: roles of versions that are about to be dropped: what only they need goes
+            for good, and nothing else does.
 
     Raises:
         Corrupt, NotFound: the store is damaged, so that nobody can say what is needed.
     """
     store = place.store
     store.refresh()
-    reach = reach_of(place, logged_since_ns=_logged_since(now))
+    since = _logged_since(now)
+    reach = reach_of(place, logged_since_ns=since, forgetting=forgetting)
+    let_go: frozenset[ObjectId] = frozenset()
+    if forgetting is not None:
+        let_go = frozenset(reach_of(place, logged_since_ns=since).objects - reach.objects)
     missing = store.lacks((id, 255) for id in reach.objects)
     if missing:
         raise Corrupt(
@@ -153,13 +169,19 @@ def plan_gc(place: Place, *, now: bool = False) -> GcPlan:
             "is in no readable pack, and is needed",
             hint="`mstore fsck` says by what; gc leaves a damaged store as it is",
         )
-    layout = _keep(store, reach, footers(store))
-    dead, rewritten, merged = _sorted_packs(layout)
+    layout = _keep(store, reach, footers(store), let_go)
+    dead, rewritten, merged = _sorted_packs(layout, let_go)
+    if forgetting is not None:
+        # Whatever else is dead has its time in the reflogs and in the trash.
+        concerned = {n for n, held in layout.frames.items() if any(f.head.id in let_go for f in held)}
+        concerned |= layout.late
+        dead, rewritten = (tuple(n for n in ns if n in concerned) for ns in (dead, rewritten))
+        merged = ()
     dead_sizes = _dead_sizes(layout)
     commits, unfinished = _dead_commits(place, reach, dead_sizes)
     edge = time.time() - TRASH_DAYS * _DAY_S
     trash = store.trash().values()
-    due = sum(t.size_bytes for t in trash if now or t.since_s <= edge)
+    due = sum(t.size_bytes for t in trash if now or t.since_s <= edge) if forgetting is None else 0
     return GcPlan(
         commits=commits,
         unfinished_bytes=unfinished,
@@ -177,6 +199,7 @@ def plan_gc(place: Place, *, now: bool = False) -> GcPlan:
         kept_trash_bytes=sum(t.size_bytes for t in trash) - due,
         store_bytes=store.stored_bytes(),
         now=now,
+        let_go=let_go,
         _layout=layout,
     )
 
@@ -208,15 +231,20 @@ def run_gc(place: Place, plan: GcPlan, *, progress: Progress | None = None) -> G
         before = _disk_bytes(store)
         if isinstance(store.backend, LocalBackend):
             store.backend.sweep()
-        dead = {name: layout.frames[name] for name in plan.dead_packs}
-        going, came_back = _remove(store, dead, needed, plan.now)
-        old = {name: layout.frames[name] for name in (*plan.rewritten_packs, *plan.merged_packs)}
-        new = _written(store, layout, old, progress) if old else ()
-        if old:
-            more, back = _remove(store, old, needed, plan.now)
+        dead = {n: layout.frames[n] for n in plan.dead_packs if n not in layout.late}
+        going, came_back = _remove(store, dead, needed, plan)
+        later = dict.fromkeys(
+            n for n in (*plan.rewritten_packs, *plan.merged_packs, *plan.dead_packs) if n not in dead
+        )
+        new: tuple[bytes, ...] = ()
+        if later:
+            old = {name: layout.frames[name] for name in later}
+            new = _written(store, layout, old, progress)
+            more, back = _remove(store, old, needed, plan)
             going, came_back = going + more, came_back + back
-        _empty_trash(store, needed, plan.now)
-        _drop_notes(place, plan)
+        if not plan.let_go:
+            _empty_trash(store, needed, plan.now)
+            _drop_notes(place, plan)
         after = _disk_bytes(store)
         return GcResult(
             freed_bytes=max(0, before - after),
@@ -234,7 +262,7 @@ def _logged_since(now: bool) -> int | None:
 # -- the plan
 
 
-def _keep(store: Store, reach: Reach, frames: Frames) -> _Layout:
+def _keep(store: Store, reach: Reach, frames: Frames, let_go: frozenset[ObjectId]) -> _Layout:
     """Choose a copy of each needed object, and of each delta base that those lean on."""
     copies: dict[ObjectId, list[tuple[int, int, bytes, int]]] = {}
     for name, held in frames.items():
@@ -242,62 +270,71 @@ def _keep(store: Store, reach: Reach, frames: Frames) -> _Layout:
         for index, frame in enumerate(held):
             # The shallowest copy, and of those the one in the largest pack.
             copies.setdefault(frame.head.id, []).append((frame.head.depth, -size, name, index))
+    best = {id: min(found)[2:] for id, found in copies.items()}
+
+    def base_of(id: ObjectId) -> ObjectId | None:
+        if id not in best:
+            raise Corrupt(f"{id.kind.name.lower()} {id.short}", "is in no readable pack, and is needed")
+        name, index = best[id]
+        return frames[name][index].head.base
+
+    leaning: dict[ObjectId, int] = {}
+    waiting, seen = list(reach.objects), set(reach.objects)
+    while waiting:
+        base = base_of(waiting.pop())
+        if base is not None:
+            leaning[base] = leaning.get(base, 0) + 1
+            if base not in seen:
+                seen.add(base)
+                waiting.append(base)
+    recoded: dict[BlobId, BlobId | None] = {}
+    released: set[ObjectId] = set()
+    first: dict[ObjectId, BlobId] = {}
+    for id in sorted(reach.objects & best.keys(), key=lambda i: (best[i], i.raw)):
+        chain, base = [], base_of(id)
+        while base is not None and base not in reach.objects:
+            chain.append(base)
+            base = base_of(base)
+        # Dead bases that only one delta needs cost more than storing that one whole.
+        alone = all(leaning[link] == 1 for link in chain)
+        if isinstance(id, BlobId) and chain and (alone or not let_go.isdisjoint(chain)):
+            recoded[id] = first.get(chain[-1])
+            first.setdefault(chain[-1], id)
+            released.update(chain)
     kept: set[tuple[bytes, int]] = set()
-    leaning: dict[ObjectId, list[ObjectId]] = {}
-    waiting: list[ObjectId] = list(reach.objects)
-    seen: set[ObjectId] = set()
+    waiting = [id for id in reach.objects if id not in recoded]
+    seen = set(waiting)
     while waiting:
         id = waiting.pop()
-        if id in seen:
-            continue
-        seen.add(id)
-        if id not in copies:
-            raise Corrupt(f"{id.kind.name.lower()} {id.short}", "is in no readable pack, and is needed")
-        _, _, name, index = min(copies[id])
-        kept.add((name, index))
-        base = frames[name][index].head.base
-        if base is not None:
-            leaning.setdefault(base, []).append(id)
+        kept.add(best[id])
+        base = base_of(id)
+        if base is not None and base not in seen and base not in recoded:
+            seen.add(base)
             waiting.append(base)
-    recoded: dict[BlobId, tuple[bytes, int]] = {}
-    for base, leant in leaning.items():
-        # A base that only one delta needs costs more than storing that one whole.
-        if base in reach.objects or len(leant) > 1 or not isinstance(leant[0], BlobId):
-            continue
-        _, _, name, index = min(copies[base])
-        if frames[name][index].head.base is None:
-            kept.discard((name, index))
-            recoded[leant[0]] = min(copies[leant[0]])[2:]
-    return _Layout(frames, kept, recoded, reach.training_state)
+    late = {best[id][0] for id in released} | {best[id][0] for id in recoded}
+    return _Layout(
+        frames, kept, {i: (best[i], b) for i, b in recoded.items()}, late, reach.training_state
+    )
 
 
 def _sorted_packs(
-    layout: _Layout,
+    layout: _Layout, let_go: frozenset[ObjectId]
 ) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
     """Packs that are dead, to be rewritten, and to be merged."""
-    frames = layout.frames
-    recoded = set(layout.recoded.values())
-    alive = {n: [i for i in range(len(f)) if (n, i) in layout.kept] for n, f in frames.items()}
-    dead = [n for n, kept in alive.items() if not kept]
-    rewritten = []
-    for name, kept in alive.items():
-        if not kept or (len(kept) == len(frames[name]) and not any((name, i) in recoded for i in kept)):
-            continue
-        live_bytes = sum(frames[name][i].stored_size for i in kept)
+    dead, rewritten, whole = [], [], {}
+    for name, frames in layout.frames.items():
+        gone = [f for i, f in enumerate(frames) if (name, i) not in layout.kept]
+        if len(gone) == len(frames):
+            dead.append(name)
         # A dead commit must not outlive its blobs, nor a dead delta its base.
-        broken = any(
-            isinstance(f.head.id, CommitId) or f.head.base is not None
-            for i, f in enumerate(frames[name])
-            if i not in set(kept)
-        )
-        if (
-            broken
-            or 2 * live_bytes < _pack_bytes(frames[name])
-            or any((name, i) in recoded for i in kept)
-        ):
+        elif any(
+            isinstance(f.head.id, CommitId) or f.head.base is not None or f.head.id in let_go
+            for f in gone
+        ) or 2 * sum(f.stored_size for f in gone) > _pack_bytes(frames):
             rewritten.append(name)
-    whole = [n for n, kept in alive.items() if kept and n not in set(rewritten)]
-    return tuple(dead), tuple(rewritten), tuple(_to_merge({n: _pack_bytes(frames[n]) for n in whole}))
+        else:
+            whole[name] = _pack_bytes(frames)
+    return tuple(dead), tuple(rewritten), tuple(_to_merge(whole))
 
 
 def _to_merge(sizes: Mapping[bytes, int]) -> list[bytes]:
@@ -321,7 +358,7 @@ def _pack_bytes(frames: tuple[Frame, ...]) -> int:
 
 def _dead_sizes(layout: _Layout) -> dict[ObjectId, int]:
     """Stored bytes of objects of which no copy stays."""
-    kept = {layout.frames[n][i].head.id for n, i in layout.kept}
+    kept = {layout.frames[n][i].head.id for n, i in layout.kept} | layout.recoded.keys()
     sizes: dict[ObjectId, int] = {}
     for frames in layout.frames.values():
         for frame in frames:
@@ -389,16 +426,17 @@ def _logged(place: Place) -> Iterable[tuple[str, CommitId]]:
 
 
 def _remove(
-    store: Store, going: Frames, needed: Callable[[], Callable[[ObjectId], bool]], now: bool
+    store: Store, going: Frames, needed: Callable[[], Callable[[ObjectId], bool]], plan: GcPlan
 ) -> tuple[int, int]:
     """Put packs away, and delete those that nobody can miss: how many went, how many came back."""
     if not going:
         return 0, 0
     removed = put_away(store, going, needed)
-    elsewhere: set[ObjectId] = set()
-    if not now:
-        elsewhere = {f.head.id for frames in footers(store).values() for f in frames}
-    gone = [n for n in removed.away if now or all(f.head.id in elsewhere for f in going[n])]
+    missed: set[ObjectId] = set()
+    if not plan.now:
+        missed = {f.head.id for name in removed.away for f in going[name]} - plan.let_go
+        missed -= {f.head.id for frames in footers(store).values() for f in frames}
+    gone = [n for n in removed.away if missed.isdisjoint(f.head.id for f in going[n])]
     trash = store.trash()
     store.backend.delete(*(trash[name].key for name in gone if name in trash))
     return len(removed.away), len(removed.back)
@@ -408,28 +446,38 @@ def _written(
     store: Store, layout: _Layout, old: Frames, progress: Progress | None
 ) -> tuple[bytes, ...]:
     """What is needed of some packs, in new ones, read back."""
-    total = sum(layout.frames[n][i].head.raw_size for n, i in layout.kept if n in old)
+    kept = [(n, i) for n, frames in old.items() for i in range(len(frames)) if (n, i) in layout.kept]
+    anew = [(at, base) for at, base in layout.recoded.values() if at[0] in old]
+    total = sum(layout.frames[n][i].head.raw_size for n, i in (*kept, *(at for at, _ in anew)))
     done = 0
+
+    def advance(frame: Frame) -> None:
+        nonlocal done
+        done += frame.head.raw_size
+        if progress is not None:
+            progress("writing", done, total)
+
     with Transaction(store, again=True) as transaction:
-        for name, frames in old.items():
-            for index, frame in enumerate(frames):
-                if (name, index) not in layout.kept:
-                    continue
-                id = frame.head.id
-                if not isinstance(id, BlobId):
-                    transaction.put_encoded(id, store.get(id))
-                elif layout.recoded.get(id) == (name, index):
-                    transaction.store_blobs([again(store, frame.head, _group(layout, id))])
-                else:
-                    transaction.copy(store.reader_of(name, frames, index), _group(layout, id))
-                done += frame.head.raw_size
-                if progress is not None:
-                    progress("writing", done, total)
+        for name, index in kept:
+            frame = layout.frames[name][index]
+            id = frame.head.id
+            if isinstance(id, BlobId):
+                reader = store.reader_of(name, layout.frames[name], index)
+                transaction.copy(reader, _group(layout, id))
+            else:
+                transaction.put_encoded(id, store.get(id))
+            advance(frame)
+        for (name, index), base in anew:
+            frame = layout.frames[name][index]
+            assert isinstance(frame.head.id, BlobId)
+            group = _group(layout, frame.head.id)
+            transaction.store_blobs([again(store, frame.head, group, base=base)])
+            advance(frame)
         new = transaction.publish()
-        for index, name in enumerate(new):
+        for number, name in enumerate(new):
             check_pack(store, name)
             if progress is not None:
-                progress("checking", index + 1, len(new))
+                progress("checking", number + 1, len(new))
     return new
 
 

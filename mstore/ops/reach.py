@@ -10,7 +10,7 @@ from mstore.objects import BlobId, CommitId, ManifestId, NoteId, ObjectId, TagId
 from mstore.store import forgotten_roles, leant_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mstore.ops.place import Place
     from mstore.store import Store
@@ -74,9 +74,13 @@ class Reach:
 
     Args:
         store: where they lie.
+        forgetting: roles of commits to be taken for forgotten, beside those that are.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self, store: Store, forgetting: Mapping[CommitId, frozenset[str]] | None = None
+    ) -> None:
+        self._forgetting = forgetting or {}
         self.commits: set[CommitId] = set()
         self.objects: set[ObjectId] = set()
         self.training_state: set[BlobId] = set()
@@ -115,6 +119,7 @@ class Reach:
             commit = store.commit(id)
             waiting.extend(commit.parents)
             dropped = forgotten_roles(store, id) if id.hex in self._noted else frozenset()
+            dropped |= self._forgetting.get(id, frozenset())
             needs = self._of_manifest(commit.manifest, dropped)
             if id.hex in self._noted:
                 value = store.refs.read(f"notes/{id.hex}")
@@ -148,13 +153,18 @@ class Reach:
         return needs
 
 
-def reach_of(place: Place, *, logged_since_ns: int | None) -> Reach:
-    """Everything that is needed. See `roots`.
+def reach_of(
+    place: Place,
+    *,
+    logged_since_ns: int | None,
+    forgetting: Mapping[CommitId, frozenset[str]] | None = None,
+) -> Reach:
+    """Everything that is needed. See `roots` and `Reach`.
 
     Raises:
         NotFound, Corrupt: the store lacks what a name needs: nobody may remove anything.
     """
-    reach = Reach(place.store)
+    reach = Reach(place.store, forgetting)
     for root in roots(place, logged_since_ns=logged_since_ns):
         reach.add(root)
     return reach

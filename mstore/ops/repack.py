@@ -135,8 +135,8 @@ def _code(
                 tensors = {b: layout.tensors[i] for i, b in tensor_blobs(file, layout).items()}
             group = "training-state" if file.role == "training-state" else ""
             for blob in dict.fromkeys(s.blob for s in file.segments):
-                if blob in seen:
-                    continue
+                if blob in seen or blob not in heads:
+                    continue  # Forgotten, where it is not there.
                 seen.add(blob)
                 tensor = tensors.get(blob)
                 width, is_float = codec_element(tensor.dtype) if tensor is not None else (1, False)

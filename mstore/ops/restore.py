@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.backend import fsync_file, start_writing, write_all
+from mstore.backend import fsync_file, make_folder, start_writing, write_all
 from mstore.errors import BadPath, Corrupt, Refused, StorageFailed
 from mstore.objects import BlobId, ManifestFile, check_path, folded, hasher_of_blob
 from mstore.store.memory import keep_freed_memory
@@ -593,7 +593,7 @@ def move_out(destination: Destination, path: str, target: Path) -> None:
     """
     *parts, name = path.split("/")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with destination.folder(parts) as folder:
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):

@@ -12,7 +12,7 @@ from mstore.ops.log import LogEntry, decorations, entry_of
 from mstore.ops.revision import resolve
 from mstore.ops.sizes import sizes_of_commit
 from mstore.ops.stored import StoredFile, layouts_of
-from mstore.store import notes_on
+from mstore.store import forgotten_since, notes_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,7 +103,14 @@ def cat(place: Place, revision: str, path: str) -> Iterator[Buffer]:
         NotFound: there is no such file.
         Corrupt: a blob is damaged; what came before it has been given already.
     """
-    file = file_of(manifest_of(place, revision), path)
+    id = resolve(place, revision).id
+    commit = place.store.commit(id)
+    file = file_of(place.store.manifest(commit.manifest), path)
+    for role, time in forgotten_since(place.store, id):
+        if role == file.role:
+            raise NotFound(
+                f"{path} of {id.short} was forgotten on {time.iso()[:10]}, with its other {role}"
+            )
     return _streamed(place.store, file)
 
 

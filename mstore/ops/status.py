@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mstore.backend import LocalBackend
 from mstore.errors import NotFound, UsageError
 from mstore.formats import role_of
+from mstore.ops.present import present_manifest
 from mstore.ops.tree import Tree, read_folder
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def compare_folder(place: Place, folder: Path, id: CommitId | None) -> tuple[Tre
     """A folder, and how it differs from a commit. Raises MStoreError."""
     store, workspace = place.store, place.workspace
     commit = store.commit(id) if id is not None else None
-    manifest = store.manifest(commit.manifest) if commit is not None else None
+    manifest = present_manifest(store, id, commit) if id is not None and commit is not None else None
     apart = (store.path,) if workspace is None else (store.path, workspace.path)
     tree = read_folder(
         folder,

@@ -14,8 +14,9 @@ from mstore.objects import CommitId, Note, NoteId, ObjectId
 from mstore.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from mstore.objects import Time
     from mstore.store.refs import Move
     from mstore.store.store import Store
 
@@ -73,8 +74,13 @@ def forgotten_roles(store: Store, commit: CommitId) -> frozenset[str]:
     Raises:
         Corrupt: a note is damaged.
     """
-    return frozenset(
-        str(role)
+    return frozenset(role for role, _ in forgotten_since(store, commit))
+
+
+def forgotten_since(store: Store, commit: CommitId) -> tuple[tuple[str, Time], ...]:
+    """Roles of which a commit's files were dropped, and when. Raises Corrupt."""
+    return tuple(
+        (str(role), note.time)
         for note in notes_on(store, commit)
         if note.note_kind == FORGOTTEN and isinstance(note.payload.get("roles"), list)
         for role in note.payload["roles"]
@@ -90,16 +96,28 @@ def add_note(
         RefMoved: somebody noted the same object at this moment.
         StorageFailed: the store is read-only, or the system failed.
     """
+    (id,) = add_notes(store, [(subject, kind, payload)], move)
+    return id
+
+
+def add_notes(
+    store: Store, notes: Sequence[tuple[ObjectId, str, Mapping[str, Any]]], move: Move
+) -> list[NoteId]:
+    """Store notes on several objects, each as (subject, kind, payload); see `add_note`."""
     from mstore.store.transaction import Transaction
 
-    current = store.refs.read(f"notes/{subject.hex}")
-    previous = current.target if current is not None else None
-    if previous is not None and not isinstance(previous, NoteId):
-        raise Corrupt(f"refs/notes/{subject.hex}", "does not name a note")
-    note = Note(subject, kind, payload, move.author, move.time, previous)
+    made: list[tuple[Note, NoteId | None]] = []
+    for subject, kind, payload in notes:
+        current = store.refs.read(f"notes/{subject.hex}")
+        previous = current.target if current is not None else None
+        if previous is not None and not isinstance(previous, NoteId):
+            raise Corrupt(f"refs/notes/{subject.hex}", "does not name a note")
+        made.append((Note(subject, kind, payload, move.author, move.time, previous), previous))
     with Transaction(store, threads=1) as transaction:
-        transaction.put(note)
-        transaction.lean_on([subject, *([previous] if previous is not None else [])])
+        for note, previous in made:
+            transaction.put(note)
+            transaction.lean_on([note.subject, *([previous] if previous is not None else [])])
         transaction.publish()
-        store.refs.move(f"notes/{subject.hex}", note.id, move, expected=previous)
-    return note.id
+        for note, previous in made:
+            store.refs.move(f"notes/{note.subject.hex}", note.id, move, expected=previous)
+    return [note.id for note, _ in made]

@@ -18,7 +18,7 @@ from collections import OrderedDict
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from mstore.backend import Backend, LocalBackend, Observer, fsync_folder
+from mstore.backend import Backend, LocalBackend, Observer, fsync_folder, make_folder
 from mstore.errors import (
     Ambiguous,
     BadEncoding,
@@ -177,7 +177,7 @@ class Store:
         if (path / STORE_FILE).exists():
             raise Refused(str(path), "is a store already")
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
             if not _is_unfinished(path):
                 raise Refused(str(path), "is not empty")
             if shared:

@@ -128,14 +128,15 @@ class StoredBlob:
         return self._store.range(self._id, offset, size)
 
 
-def again(store: Store, head: FrameHead, group: str = "") -> BlobSource:
-    """A blob of a store, to be stored once more without a delta base.
+def again(store: Store, head: FrameHead, group: str = "", *, base: BlobId | None = None) -> BlobSource:
+    """A blob of a store, to be stored once more, against another delta base or none.
 
     Its dtype is not known here: what is as wide as a float is taken for one.
     """
     assert isinstance(head.id, BlobId)
     pieces = ((0, head.raw_size),) if head.raw_size else ()
-    return BlobSource(StoredBlob(store, head.id), pieces, head.width, head.width in (2, 4, 8), group)
+    is_float = head.width in (2, 4, 8)
+    return BlobSource(StoredBlob(store, head.id), pieces, head.width, is_float, group, base)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.backend import network_type, replace_file, sweep_folder
+from mstore.backend import make_folder, network_type, replace_file, sweep_folder
 from mstore.errors import Corrupt, Refused, StorageFailed, UsageError
 from mstore.objects import CommitId
 from mstore.store import STORE_FILE, check_ref_name
@@ -33,6 +33,8 @@ _OPERATIONS_KEPT: Final = 50
 CONFIG_KEYS: Final = {
     "author": "who commits: `Name <address>`",
     "model-dir": "the folder that a bare commit takes and checkout writes",
+    "keep-training-state": "how many versions of a run the Trainer's callback keeps optimizer"
+    " and random states of (2), or `all`",
 }
 
 
@@ -169,7 +171,7 @@ class Workspace:
             model_dir is not None,
         )
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
             _write(path / ".gitignore", b"*\n")
             _write(path / "HEAD", _json(Head(branch=branch).plain()))
             _write(path / WORKSPACE_FILE, _json(asdict(settings)))
@@ -322,6 +324,8 @@ class Workspace:
             else:
                 self.bind(Path(value), configured=True)
             return
+        if key == "keep-training-state" and value is not None and not _is_count(value):
+            raise UsageError(f"keep-training-state is a number or `all`, not {value!r}")
         values = {k: v for k, v in self.config().items() if k != "model-dir"}
         if value is None:
             values.pop(key, None)
@@ -375,6 +379,10 @@ class Workspace:
         text = "".join(json.dumps(asdict(o)) + "\n" for o in operations)
         with contextlib.suppress(OSError):
             replace_file(self.path / "operations", text.encode(), durable=False)
+
+
+def _is_count(value: str) -> bool:
+    return value == "all" or (value.isascii() and value.isdigit())
 
 
 def _json(plain: object) -> bytes:

@@ -1,0 +1,196 @@
+"""forget: drop files of some roles from old versions for good.
+
+The versions keep their ids, and a note on each says what was dropped and when.
+A plan first, then its execution: notes, then the bytes. Killed in between, the
+next `gc` takes the bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from mstore.errors import RevisionNotFound, UsageError
+from mstore.objects import ROLES, CommitId
+from mstore.ops.best import best_of
+from mstore.ops.gc import GcPlan, Progress, plan_gc, run_gc
+from mstore.ops.log import LogEntry, entry_of, walk
+from mstore.store import FORGOTTEN, add_notes, forgotten_roles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mstore.objects import Manifest
+    from mstore.ops.place import Place
+
+_EVERYTHING: Final = 1 << 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgottenFiles:
+    """What goes of one version.
+
+    Args:
+        id: the commit.
+        message: its first line.
+        roles: whose files go.
+        files: how many.
+        size_bytes: their sizes, as files.
+    """
+
+    id: CommitId
+    message: str
+    roles: tuple[str, ...]
+    files: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetPlan:
+    """What forget would do.
+
+    Args:
+        commits: versions that lose files, the oldest first.
+        kept: versions that keep theirs.
+        freed_bytes: stored bytes that nothing needs then.
+    """
+
+    commits: tuple[ForgottenFiles, ...] = ()
+    kept: int = 0
+    freed_bytes: int = 0
+    _gc: GcPlan | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetResult:
+    """What forget did.
+
+    Args:
+        commits: versions that lost files.
+        freed_bytes: bytes that the disk has back.
+    """
+
+    commits: int = 0
+    freed_bytes: int = 0
+
+
+def plan_forget(
+    place: Place,
+    roles: Iterable[str],
+    *,
+    keep_last: int = 1,
+    keep_best: str | None = None,
+    branch: str | None = None,
+) -> ForgetPlan:
+    """Find what would go; changes nothing.
+
+    A version that several branches have keeps its files if one of them keeps it, and what
+    a tag names is never touched.
+
+    Args:
+        place: where.
+        roles: whose files go.
+        keep_last: versions of each branch, from its tip, that keep them.
+        keep_best: a metric; the best version of each branch by it keeps them too.
+        branch: of this branch alone.
+
+    Raises:
+        UsageError: no such role, or a number below 0.
+        RevisionNotFound: no such branch.
+        NotFound, Corrupt: the store is damaged.
+    """
+    wanted = tuple(dict.fromkeys(roles))
+    unknown = [role for role in wanted if role not in ROLES]
+    if unknown or not wanted:
+        what = f"no such role: {unknown[0]!r}" if unknown else "no role was named"
+        raise UsageError(what, hint="roles: " + ", ".join(ROLES))
+    if keep_last < 0:
+        raise UsageError(f"cannot keep {keep_last} versions")
+    store = place.store
+    branches = store.refs.all("heads")
+    if branch is not None and branch not in branches:
+        raise RevisionNotFound(branch)
+    chosen: dict[CommitId, ForgottenFiles] = {}
+    kept = _tagged(place)
+    for name in branches:
+        keep = keep_last if branch in (None, name) else _EVERYTHING
+        best = keep_best if branch in (None, name) else None
+        going, staying = _of_branch(place, name, wanted, keep, best)
+        chosen.update(going)
+        kept |= staying
+    commits = {id: files for id, files in chosen.items() if id not in kept}
+    if not commits:
+        return ForgetPlan(kept=len(kept))
+    plan = plan_gc(place, forgetting={id: frozenset(files.roles) for id, files in commits.items()})
+    return ForgetPlan(
+        commits=tuple(reversed(commits.values())),
+        kept=len(kept),
+        freed_bytes=plan.freed_bytes,
+        _gc=plan,
+    )
+
+
+def run_forget(place: Place, plan: ForgetPlan, *, progress: Progress | None = None) -> ForgetResult:
+    """Do what was planned.
+
+    Args:
+        place: where.
+        plan: from `plan_forget`.
+        progress: told of bytes written and checked.
+
+    Raises:
+        Conflict: a gc or repack is at work; the notes are there, and the next gc takes the bytes.
+        StorageFailed: the store is read-only, or the system failed.
+    """
+    if plan._gc is None:
+        return ForgetResult()
+    notes = [
+        (c.id, FORGOTTEN, {"roles": list(c.roles), "files": c.files, "size_bytes": c.size_bytes})
+        for c in plan.commits
+    ]
+    add_notes(place.store, notes, place.move("forget", ", ".join(plan.commits[0].roles)))
+    done = run_gc(place, plan._gc, progress=progress)
+    return ForgetResult(commits=len(plan.commits), freed_bytes=done.freed_bytes)
+
+
+def _tagged(place: Place) -> set[CommitId]:
+    from mstore.ops.place import peeled
+
+    tags = place.store.refs.all("tags").values()
+    return {peeled(place.store, value.target) for value in tags}
+
+
+def _of_branch(
+    place: Place, name: str, roles: tuple[str, ...], keep: int, best: str | None
+) -> tuple[dict[CommitId, ForgottenFiles], set[CommitId]]:
+    """Versions of a branch that have files of some roles: who loses them, who keeps them."""
+    store = place.store
+    tip = place.branch_tip(name)
+    having: list[tuple[LogEntry, ForgottenFiles]] = []
+    for id, commit in walk(store, [tip] if tip is not None else []):
+        files = _files(place, id, store.manifest(commit.manifest), roles, commit.message)
+        if files is not None:
+            having.append((entry_of(place, id, commit, ()), files))
+    staying = {files.id for _, files in having[:keep]}
+    if best is not None and any(best in entry.metrics for entry, _ in having):
+        staying.add(best_of([entry for entry, _ in having], best).id)
+    return {files.id: files for _, files in having if files.id not in staying}, staying
+
+
+def _files(
+    place: Place, id: CommitId, manifest: Manifest, roles: tuple[str, ...], message: str
+) -> ForgottenFiles | None:
+    present = [f for f in manifest.files if f.role in roles]
+    if not present:
+        return None
+    dropped = forgotten_roles(place.store, id)
+    present = [f for f in present if f.role not in dropped]
+    if not present:
+        return None
+    return ForgottenFiles(
+        id=id,
+        message=message.partition("\n")[0],
+        roles=tuple(r for r in roles if any(f.role == r for f in present)),
+        files=len(present),
+        size_bytes=sum(f.size_bytes for f in present),
+    )

@@ -1,0 +1,39 @@
+"""What is still there of a version: its files, less those that were forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mstore.objects import Manifest
+from mstore.ops.text import size
+from mstore.store import forgotten_roles, forgotten_since
+
+if TYPE_CHECKING:
+    from mstore.objects import Commit, CommitId
+    from mstore.store import Store
+
+
+def present_manifest(store: Store, id: CommitId, commit: Commit) -> Manifest:
+    """The manifest of a version without the files that were dropped for good.
+
+    Raises:
+        NotFound, Corrupt.
+    """
+    manifest = store.manifest(commit.manifest)
+    dropped = forgotten_roles(store, id)
+    if not dropped:
+        return manifest
+    return Manifest(tuple(f for f in manifest.files if f.role not in dropped))
+
+
+def what_is_forgotten(store: Store, id: CommitId, commit: Commit) -> list[str]:
+    """One sentence for each role of which files were dropped."""
+    said = []
+    for role, time in forgotten_since(store, id):
+        files = [f for f in store.manifest(commit.manifest).files if f.role == role]
+        lost = size(sum(f.size_bytes for f in files))
+        said.append(
+            f"the {role} of {id.short} was forgotten on {time.iso()[:10]}:"
+            f" {len(files)} files ({lost}) are left out"
+        )
+    return said
