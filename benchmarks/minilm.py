@@ -171,9 +171,7 @@ def renamed(bench: Bench) -> list[Path]:
     def make(run: Path) -> None:
         for source, prefix in ((first, ""), (second, "model.")):
             tensors = load(source / "model.safetensors")
-            save_model(
-                run / source.name, {prefix + n: a for n, a in tensors.items()}, _ARCHITECTURE
-            )
+            save_model(run / source.name, {prefix + n: a for n, a in tensors.items()}, _ARCHITECTURE)
 
     return _made(bench, "renamed", make)
 

@@ -178,7 +178,9 @@ def main() -> None:
         "--only", action="append", choices=tuple(PARTS), help="this part alone; repeatable"
     )
     parser.add_argument("--rounds", type=int, help="default: 3")
-    parser.add_argument("--many", type=int, help="versions in the long history; default: 10,000")
+    parser.add_argument(
+        "--many", type=int, help="versions in the long history; default: 10,000 (six minutes)"
+    )
     parser.add_argument("--peers-large", action="store_true", help="peers take the 2.2 GB workload too")
     parser.add_argument(
         "--out",

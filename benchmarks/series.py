@@ -207,9 +207,7 @@ def series(bench: Bench) -> Part:
         again.frames[1] / fp32.frames[1],
         "×",
     )
-    part.add(
-        "every tensor renamed: delta ÷ the first version", again.frames[1] / again.frames[0], "×"
-    )
+    part.add("every tensor renamed: delta ÷ the first version", again.frames[1] / again.frames[0], "×")
     adam = stored(bench.root / "adam", minilm.adam_states(bench))
     part.add("Adam states: whole store ÷ raw bytes", adam.whole / adam.raw, "×")
     part.remarks.append(
