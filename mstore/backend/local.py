@@ -105,6 +105,22 @@ def make_folder(
         fsync_folder(new.parent)
 
 
+class Unconfirmed(OSError):
+    """A name was changed, and the disk did not confirm that this will last."""
+
+
+def confirm_folder(path: Path) -> None:
+    """Force a folder's names to the disk after a change that is visible already.
+
+    Raises:
+        Unconfirmed: the disk failed.
+    """
+    try:
+        fsync_folder(path)
+    except OSError as error:
+        raise Unconfirmed(error.errno, error.strerror) from error
+
+
 def start_writing(descriptor: int, offset: int, size: int) -> None:
     """Have the kernel begin to write a range that was just filled, and return at once.
 
@@ -234,7 +250,7 @@ def replace_file(
         os.close(descriptor)
     if durable:
         observe("fsync-folder")
-        fsync_folder(target.parent)
+        confirm_folder(target.parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -561,15 +577,15 @@ class LocalBackend:
                     self.observe("unlink", key)
                     os.unlink(self.path(key))
                     self.observe("fsync-folder", key)
-                    fsync_folder(self.path(key).parent)
+                    confirm_folder(self.path(key).parent)
                     self._prune(key)
                 else:
                     self._replace(key, content)
             except OSError as error:
                 what = f"cannot replace {self.path(key)}"
-                with contextlib.suppress(StorageFailed, KeyError):
-                    if content is not None and self.get(key) == content:
-                        what = f"{key} was replaced, but the disk did not confirm that this would last"
+                if isinstance(error, Unconfirmed):
+                    done = "replaced" if content is not None else "removed"
+                    what = f"{key} was {done}, but the disk did not confirm that this would last"
                 raise _failed(error, what) from error
             return True
 

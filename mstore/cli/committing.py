@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mstore.ops.commitstart import CommitResult
     from mstore.ops.importing import ImportResult, PlannedImport
     from mstore.ops.status import Status
+    from mstore.repository import Repository
+    from mstore.workspace import Workspace
 
 _FLOAT = re.compile(
     r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE
@@ -137,6 +139,7 @@ def status(as_json: bool) -> None:
                 "left_out": found.left_out,
                 "activity": _plain_activity(found.activity),
                 "trash_bytes": found.trash_bytes,
+                "staged": _staged_saves(),
                 "copies": [str(folder) for folder in found.copies],
             }
         )
@@ -191,6 +194,12 @@ def _plain_activity(now: Activity | None) -> dict[str, Any] | None:
     }
 
 
+def _staged_saves() -> list[dict[str, Any]]:
+    workspace = repo().workspace
+    assert workspace is not None
+    return [{"queue": queue, "saves": count} for queue, count in _staged(workspace)]
+
+
 def _activity(found: Status) -> Iterator[str]:
     from mstore.ops.text import size
 
@@ -205,8 +214,42 @@ def _activity(found: Status) -> Iterator[str]:
         yield f"{count} files ({size(left)}) of commands that were killed: the next commit sweeps them"
     for folder in found.copies:
         yield f"files that a killed checkout had replaced lie in {folder}"
+    workspace = repo().workspace
+    assert workspace is not None
+    for queue, count in _staged(workspace):
+        yield f"{count} saves of a training run wait to be committed in {queue}"
     if found.trash_bytes:
         yield f"{size(found.trash_bytes)} in the trash; `mstore gc --now` frees them"
+
+
+def _staged(workspace: Workspace) -> Iterator[tuple[str, int]]:
+    """Queues of training runs with the number of saves in them that no commit holds yet."""
+    if not (workspace.path / "staged").is_dir():
+        return
+    from mstore.hf.staging import registered
+
+    for queue in registered(workspace.path):
+        if count := queue.unfinished():
+            yield str(queue.path), count
+
+
+def _adopt_staged(repository: Repository) -> None:
+    """Commit first what a killed training run had staged."""
+    workspace = repository.workspace
+    if workspace is None or not any(True for _ in _staged(workspace)):
+        return
+    from mstore.errors import MStoreError
+    from mstore.hf.staging import registered
+    from mstore.hf.worker import adopt
+
+    for queue in registered(workspace.path):
+        try:
+            adopted = adopt(queue)
+        except MStoreError as error:
+            warn(f"saves of a killed run wait in {queue.path}: {error.message}")
+            continue
+        if adopted:
+            click.echo(f"committed {adopted} saves that a killed training run had staged", err=True)
 
 
 def left_out_text(paths: tuple[str, ...]) -> str:
@@ -264,6 +307,7 @@ def commit(
         metadata.update(read_meta_file(name))
     metadata.update(read_pairs(meta))
     opened = repo()
+    _adopt_staged(opened)
     with progress() as told:
         result = opened.commit(
             path,

@@ -3,7 +3,8 @@
 Hides when and where transformers' Trainer saves (docs of the traps: on_save is
 told no path, fires on every rank, after the rotation of old checkpoints, and
 not at all for saves on SIGTERM or with `save_strategy="no"`). It never writes
-into a checkpoint folder, and it is synchronous: training waits for the commit.
+into a checkpoint folder. Training waits until a save is frozen in the staging
+folder; a process of its own commits it.
 """
 
 from __future__ import annotations
@@ -22,17 +23,21 @@ from transformers import TrainerCallback
 
 import mstore
 from mstore.errors import MStoreError, NoStore, NotFound, Refused
+from mstore.hf.background import Background, Behind
 from mstore.hf.loading import commit_of
 from mstore.hf.naming import wanted_name
 from mstore.hf.places import author_named, repository_at, repository_named, store_folder
-from mstore.hf.run import Origin, Run
-from mstore.hf.saves import STATE_KEY, Save, checkpoints, read_save, save_of_state
+from mstore.hf.run import Origin, Run, RunPlan, reason
+from mstore.hf.saves import STATE_KEY, Save, checkpoints, read_save, save_of_state, trial_of
+from mstore.hf.staging import CannotStage, queues
+from mstore.hf.worker import adopt
 from mstore.repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _log: Final = logging.getLogger("mstore.hf")
+_STATES_KEPT: Final = 2
 _SECRET: Final = re.compile(r"token|.*_token|.*(password|secret|api_?key).*", re.IGNORECASE)
 
 
@@ -51,20 +56,13 @@ class _Identity:
     origin: Origin | None
 
 
-def _reason(error: Exception) -> str:
-    """An error as one line."""
-    if isinstance(error, MStoreError):
-        return f"{error.message} ({error.hint})" if error.hint else error.message
-    return f"{type(error).__name__}: {error}"
-
-
 @contextlib.contextmanager
 def _contained(what: str) -> Iterator[None]:
     """Turn every error of the block into a warning: a training run costs more than a commit."""
     try:
         yield
     except Exception as error:
-        _log.warning("mstore: could not %s: %s", what, _reason(error))
+        _log.warning("mstore: could not %s: %s", what, reason(error))
         _log.debug("in full:", exc_info=True)
 
 
@@ -73,12 +71,6 @@ def _wait_for_all_ranks() -> None:
     from accelerate import PartialState
 
     PartialState().wait_for_everyone()
-
-
-def _trial_of(path: str, output_dir: str) -> str:
-    """In a search, the folder between output folder and checkpoint; else ""."""
-    between = os.path.relpath(os.path.dirname(path), output_dir)
-    return "" if between == os.curdir else between
 
 
 def _storable(value: Any) -> Any:
@@ -166,8 +158,16 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
             current folder.
         branch: its name. Default: the run's name, else the output folder's.
             Where it exists, a fresh run takes `name-2`, `name-3` …
-        training_state: also keep optimizer, scheduler, random states and
-            `training_args.bin`, so that a checkout can be resumed from.
+        training_state: of how many versions of a branch, from its tip, optimizer,
+            scheduler, random states and `training_args.bin` are kept, so that a checkout
+            can be resumed from; True: all, False: none. Default: `mstore config
+            keep-training-state`, else 2.
+        background: commit in a process of its own, so that training waits only until the
+            save is frozen (hard links; on a disk without them training waits for the commit).
+        behind: what a save does that finds another one waiting to be committed: `"wait"` for
+            it, or take its place (`"latest"`).
+        frozen: a pattern of the names of tensors that must not change; a commit in which one
+            did says so.
         base: revision of the model that was started from. Default: what
             `mstore.hf.load` loaded, else what the adapter's configuration says.
     """
@@ -176,14 +176,25 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         self,
         store: str | os.PathLike[str] | Repository | None = None,
         branch: str | None = None,
-        training_state: bool = False,
+        training_state: bool | int | None = None,
         *,
+        background: bool = True,
+        behind: Behind = "wait",
+        frozen: str | None = None,
         base: str | None = None,
     ) -> None:
+        if behind not in ("wait", "latest"):
+            raise ValueError(f"behind is 'wait' or 'latest', not {behind!r}")
+        if frozen is not None:
+            re.compile(frozen)
         self._store = store
         self._branch = branch
         self._training_state = training_state
+        self._in_background = background
+        self._behind: Behind = behind
+        self._frozen = frozen
         self._base = base
+        self._background: Background | None = None
         self._trials = 0
         self._identity: _Identity | None = None
         self._run: Run | None = None
@@ -199,9 +210,12 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
             "store": None if store is None else os.path.abspath(os.fspath(store)),
             "branch": self._branch,
             "training_state": self._training_state,
+            "background": None if self._in_background else False,
+            "behind": None if self._behind == "wait" else self._behind,
+            "frozen": self._frozen,
             "base": self._base,
         }
-        return {key: value for key, value in given.items() if value not in (None, False)}
+        return {key: value for key, value in given.items() if value is not None}
 
     def _enter(self, args: Any, state: Any) -> _Identity:
         """Place the run's id in the Trainer's state, and so in every trainer_state.json."""
@@ -245,11 +259,15 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         held = dict(self.__dict__)
         if isinstance(self._store, Repository):
             held["_store"] = store_folder(self._store)
-        return {**held, "_run": None}
+        return {**held, "_run": None, "_background": None}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Find the store and where the commits go; say early what will not work."""
+        background, self._background = self._background, None
         self._run, self._identity = None, None
+        if background is not None:
+            with _contained("finish the commits of a run that was interrupted"):
+                adopt(background.leave())
         with _contained("prepare the run's commits"):
             self._identity = self._enter(args, state)
             if state.is_world_process_zero:
@@ -259,23 +277,53 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
     def _begun(self, args: Any, state: Any, parts: dict[str, Any], identity: _Identity) -> Run:
         """The run, with its store open."""
         repository = _found_store(self._store, args.output_dir)
-        run = Run(
-            repository,
+        for queue in queues(args.output_dir):
+            with _contained(f"commit what was staged in {queue.path}"):
+                if adopted := adopt(queue, wait=identity.origin is not None):
+                    _log.warning(
+                        "mstore: committed %d saves that a killed run had left staged", adopted
+                    )
+        kept = self._kept_states(repository, getattr(args, "hub_token", None))
+        plan = RunPlan(
+            repository=store_folder(repository),
+            author=author_named() or repository.place.author,
+            output_dir=os.path.abspath(args.output_dir),
             name=wanted_name(self._branch, args.run_name, args.output_dir),
             named=self._branch is not None,
             run_id=identity.run_id,
             attempt=identity.attempt,
             origin=identity.origin,
-            training_state=self._training_state,
+            training_state=kept != 0,
+            keep_last=kept,
             base=self._base_in(repository, parts.get("model")),
+            frozen=self._frozen,
             metadata=self._metadata(args, state, parts),
         )
+        run = Run(repository, plan)
         if (origin := identity.origin) is not None:
             # A run killed right after a save on SIGTERM never came to its own sweep.
-            for save in run.missed(args.output_dir, attempt=origin.attempt, up_to=origin.step):
+            for save in run.missed(attempt=origin.attempt, up_to=origin.step):
                 if save.step > run.resumed_at:
-                    self._commit(run, save)
+                    run.try_commit(save)
+        if self._in_background:
+            with _contained("commit in the background"):
+                self._background = Background(run, self._behind)
         return run
+
+    def _kept_states(self, repository: Repository, token: object) -> int | None:
+        """Of how many versions training state is kept; None: of all."""
+        given = self._training_state
+        if isinstance(given, bool):
+            return None if given else 0
+        if given is not None:
+            return given
+        if token:
+            return 0  # Nobody asked for it, and training_args.bin holds the token in clear.
+        workspace = repository.workspace
+        configured = workspace.config().get("keep-training-state") if workspace is not None else None
+        if configured is None:
+            return _STATES_KEPT
+        return None if configured == "all" else int(configured)
 
     def _base_in(self, repository: Repository, model: Any) -> str | None:
         """The commit of the model that was started from, as it is now: its branch may move."""
@@ -287,7 +335,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
             return repository.resolve(named).hex
         except MStoreError as error:
             if self._base:
-                _log.warning("mstore: the commits will name no base: %s", _reason(error))
+                _log.warning("mstore: the commits will name no base: %s", reason(error))
             return None  # loaded from another store, say
 
     def _say_early(self, args: Any) -> None:
@@ -301,11 +349,12 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
                     "mstore: the weights are spread over several ranks and cannot be saved from here: "
                     "call trainer.save_model() after training and commit that folder"
                 )
-        if self._training_state and getattr(args, "hub_token", None):
+        if self._training_state is not False and getattr(args, "hub_token", None):
+            what = "no training state is kept" if self._training_state is None else "it is kept"
             _log.warning(
-                "mstore: training_args.bin holds your hub_token in clear and will be committed with "
-                "the training state: log in with `hf auth login` instead of passing hub_token"
-            )
+                "mstore: training_args.bin holds your hub_token in clear, and %s: "
+                "log in with `hf auth login` instead of passing hub_token", what,
+            )  # fmt: skip
 
     def on_save(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Commit the save that was just written."""
@@ -316,8 +365,10 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
                 run = self._run or self._begun(args, state, parts, self._identity)
                 self._run = run
                 save, trial = self._located(args, state, run)
-                self._catch_up(run, args.output_dir, before=save.step)
-                self._commit(run, save, trial)
+                if self._background is None or not self._staged(self._background, save, trial):
+                    run.catch_up(before=save.step)
+                    run.try_commit(save, trial)
+                    run.forget_states()
 
     def _located(self, args: Any, state: Any, run: Run) -> tuple[Save, str]:
         """The save just written, and the name of the trial that it belongs to ("" outside a search).
@@ -327,44 +378,62 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         """
         for path in checkpoints(args.output_dir, step=state.global_step):
             found = read_save(path)
-            if found is not None and (found.run_id, found.attempt) == (run.run_id, run.attempt):
-                return save_of_state(path, state), _trial_of(path, args.output_dir)
+            if found is not None and (found.run_id, found.attempt) == (
+                run.plan.run_id,
+                run.plan.attempt,
+            ):
+                return save_of_state(path, state), trial_of(path, args.output_dir)
         raise NotFound(f"no complete checkpoint-{state.global_step} of this run in {args.output_dir}")
 
-    def _commit(self, run: Run, save: Save, trial: str = "", *, aside: bool = False) -> bool:
-        """Commit, or remember and say why not."""
+    def _staged(self, background: Background, save: Save, trial: str) -> bool:
+        """Hand a save to the worker; False where training has to wait for the commit."""
         try:
-            run.commit(save, trial=trial, aside=aside)
-        except Exception as error:
-            run.failed[save.step] = _reason(error)
-            _log.warning("mstore: could not commit %s: %s", save.path, _reason(error))
-            _log.debug("in full:", exc_info=True)
-            return False
-        return True
+            background.put(save, trial)
+            return True
+        except CannotStage as error:
+            _log.warning("mstore: %s: training waits for each commit", error)
+        except OSError as error:
+            _log.warning("mstore: could not stage %s: %s", save.path, reason(error))
+        self._background = None
+        assert self._run is not None
+        self._finish(background, self._run)
+        return False
 
-    def _catch_up(self, run: Run, output_dir: str, *, before: int) -> None:
-        """Commit saves that failed, or that on_save was not called for, while they still come next."""
-        for save in run.missed(output_dir, attempt=run.attempt, up_to=before - 1):
-            late = save.step < run.last_step
-            if late or not self._commit(run, save, _trial_of(save.path, output_dir)):
-                break
+    def _finish(self, background: Background, run: Run) -> None:
+        """Wait for the worker, and commit what it could not."""
+        queue = background.leave()
+        run.look_again()
+        adopt(queue, run.repository)
+        run.look_again()
+        for step in run.commits:
+            run.failed.pop(step, None)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Commit what on_save missed: saves on SIGTERM, failures, and all of `save_strategy="no"`."""
         with _contained("commit what was missed during training"):
             _wait_for_all_ranks()
-            run, identity = self._run, self._identity
-            self._run, self._identity = None, None
+            run, identity, background = self._run, self._identity, self._background
+            self._run, self._identity, self._background = None, None, None
             if not state.is_world_process_zero or identity is None:
                 return
-            run = run or self._begun(args, state, parts, identity)
+            if run is None:
+                run = self._begun(args, state, parts, identity)
+                background = self._background
+            self._background = None
+            if background is not None:
+                with _contained("finish the commits in the background"):
+                    self._finish(background, run)
             if args.save_strategy == "no" and run.last_step < state.global_step:
                 self._commit_model(run, args, state, parts)
-            for save in run.missed(args.output_dir, attempt=run.attempt):
-                trial = _trial_of(save.path, args.output_dir)
-                self._commit(run, save, trial, aside=save.step < run.last_step)
-            for step, reason in sorted(run.failed.items()):
-                _log.warning("mstore: no commit holds the save of step %d: %s", step, reason)
+            for save in run.missed(attempt=run.plan.attempt):
+                trial = trial_of(save.path, args.output_dir)
+                run.try_commit(save, trial, aside=save.step < run.last_step)
+            with _contained("drop old training state"):
+                run.forget_states()
+            if background is not None:
+                adopt(background.leave(), run.repository)
+            for step, why in sorted(run.failed.items()):
+                _log.warning("mstore: no commit holds the save of step %d: %s", step, why)
 
     def _commit_model(self, run: Run, args: Any, state: Any, parts: dict[str, Any]) -> None:
         """Save the live model to a folder of our own and commit that."""
@@ -381,4 +450,4 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
             if parts.get("processing_class") is not None:
                 parts["processing_class"].save_pretrained(folder)
             state.save_to_json(os.path.join(folder, "trainer_state.json"))
-            self._commit(run, save_of_state(folder, state), trial)
+            run.try_commit(save_of_state(folder, state), trial)

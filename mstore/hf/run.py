@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.errors import Conflict, NotFound
+from mstore.errors import Conflict, MStoreError, NotFound
 from mstore.hf.naming import branch_name, free_name
-from mstore.hf.saves import Save, checkpoints, read_save, step_of
+from mstore.hf.saves import Save, checkpoints, read_save, step_of, trial_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from mstore.repository import Repository
 
 _log: Final = logging.getLogger("mstore.hf")
+
+
+def reason(error: Exception) -> str:
+    """An error as one line."""
+    if isinstance(error, MStoreError):
+        return f"{error.message} ({error.hint})" if error.hint else error.message
+    return f"{type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,51 @@ def _commits_of(repository: Repository, run_id: str) -> list[_Committed]:
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """What one call of `train()` asks for, as it begins; travels as JSON.
+
+    Args:
+        repository: the folder that opens it: with `.mstore` in it, or the store alone.
+        author: who acts, or None.
+        output_dir: the Trainer's.
+        name: the branch asked for.
+        named: whether somebody chose that name (else it was derived from a folder).
+        run_id: constant over all resumptions.
+        attempt: this call of `train()`.
+        origin: the save resumed from, or None for a fresh run.
+        training_state: whether optimizer, scheduler and random states are kept.
+        keep_last: how many versions of the branch keep them; None: all.
+        base: revision of the model that was started from, or None to have it found.
+        frozen: a pattern of names of tensors that must not change, or None.
+        metadata: kept with each commit.
+    """
+
+    repository: str
+    author: str | None
+    output_dir: str
+    name: str
+    named: bool
+    run_id: str
+    attempt: str
+    origin: Origin | None
+    training_state: bool
+    keep_last: int | None
+    base: str | None
+    frozen: str | None
+    metadata: Mapping[str, Any]
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> RunPlan:
+        """Read what `plain` gave. Raises KeyError, TypeError."""
+        origin = Origin(**plain["origin"]) if plain["origin"] is not None else None
+        return cls(**{**plain, "origin": origin})
+
+
 class Run:
     """Commits the saves of one call of `train()`.
 
@@ -73,43 +125,32 @@ class Run:
 
     Args:
         repository: where to.
-        name: the branch asked for.
-        named: whether somebody chose that name (else it was derived from a folder).
-        run_id: constant over all resumptions.
-        attempt: this call of `train()`.
-        origin: the save resumed from, or None for a fresh run.
-        training_state: whether optimizer, scheduler and random states are kept.
-        base: revision of the model that was started from, or None to have it found.
-        metadata: kept with each commit.
+        plan: what was asked for.
+        begun: this call of `train()` may have committed before, in another process.
     """
 
-    def __init__(
-        self,
-        repository: Repository,
-        *,
-        name: str,
-        named: bool,
-        run_id: str,
-        attempt: str,
-        origin: Origin | None,
-        training_state: bool,
-        base: str | None,
-        metadata: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, repository: Repository, plan: RunPlan, *, begun: bool = False) -> None:
         self.repository = repository
-        self.run_id = run_id
-        self.attempt = attempt
+        self.plan = plan
         self.failed: dict[int, str] = {}
-        self._name = name
-        self._named = named
-        self._origin = origin
-        self._training_state = training_state
-        self._base = base
-        self._metadata = metadata
         self._branch: str | None = None
-        self._commits: list[_Committed] = []
         self._warned: set[str] = set()
-        self._before = _commits_of(repository, run_id) if origin is not None else []
+        known = _commits_of(repository, plan.run_id) if begun or plan.origin is not None else []
+        self._before = [c for c in known if c.attempt != plan.attempt]
+        self._commits = [c for c in known if c.attempt == plan.attempt]
+        if self._commits:
+            own = [c for c in self._commits if c.branch is not None]
+            self._branch = max(own, key=lambda c: c.step).branch if own else None
+
+    def look_again(self) -> None:
+        """Learn what another process has committed for this call of `train()`."""
+        fresh = Run(self.repository, self.plan, begun=True)
+        self._before, self._commits, self._branch = fresh._before, fresh._commits, fresh._branch
+
+    @property
+    def commits(self) -> dict[int, CommitId]:
+        """What this call of `train()` has committed, by step."""
+        return {c.step: c.id for c in self._commits}
 
     @property
     def last_step(self) -> int:
@@ -124,21 +165,21 @@ class Run:
 
     def _came_from(self) -> _Committed | None:
         """The commit of the save resumed from, else the last one before it in this run."""
-        if self._origin is None:
+        if self.plan.origin is None:
             return None
-        before = [c for c in self._before if c.step <= self._origin.step]
+        before = [c for c in self._before if c.step <= self.plan.origin.step]
         # Two resumptions of one save go through the same steps: the attempt tells them apart.
-        mine = self._origin.attempt
+        mine = self.plan.origin.attempt
         return max(before, key=lambda c: (c.attempt == mine, c.step, c.time), default=None)
 
     def _place(self, trial: str) -> tuple[str, str | None]:
         """The branch for the first commit, and where to begin it (None: it exists, and goes on)."""
         branches = self.repository.branches()
-        wanted = f"{self._name}/{branch_name(trial)}" if trial else self._name
+        wanted = f"{self.plan.name}/{branch_name(trial)}" if trial else self.plan.name
         came_from = self._came_from()
         if came_from is not None:
             own = came_from.branch or wanted
-            if self._named and not re.fullmatch(rf"{re.escape(wanted)}(-\d+)?", own):
+            if self.plan.named and not re.fullmatch(rf"{re.escape(wanted)}(-\d+)?", own):
                 own = wanted  # somebody wants this run on another branch from here on
             if branches.get(own) == came_from.id:
                 return own, None
@@ -203,40 +244,63 @@ class Run:
     def _append(self, save: Save, branch: str, start: str | None) -> CommitResult:
         """Commit to a branch: to its end, or, where `start` is given, as the first of a new one."""
         run: dict[str, Any] = {"branch": branch, "attempt": save.attempt}
-        if self._origin is not None:
-            run["resumed_from"] = self._origin.step
+        if self.plan.origin is not None:
+            run["resumed_from"] = self.plan.origin.step
         result = self.repository.commit(
             save.path,
             message=save.message,
             branch=branch,
             start=start,
-            base=self._base,
-            without=() if self._training_state else ("training-state",),
-            metadata={**self._metadata, "run": run},
+            base=self.plan.base,
+            without=() if self.plan.training_state else ("training-state",),
+            metadata={**self.plan.metadata, "run": run},
             metrics=save.metrics,
             append=self._branch is not None,
             by_hand=False,  # a checkpoint that rotates away is nobody's model directory
             allow_empty=True,  # a save that changed nothing is still the save of its step
         )
         done = _Committed(result.id, save.step, save.attempt, branch, result.commit.time)
-        (self._commits if save.attempt == self.attempt else self._before).append(done)
+        (self._commits if save.attempt == self.plan.attempt else self._before).append(done)
         self.failed.pop(save.step, None)
         return result
 
-    def missed(self, output_dir: str, *, attempt: str | None, up_to: int | None = None) -> list[Save]:
+    def try_commit(self, save: Save, trial: str = "", *, aside: bool = False) -> CommitResult | None:
+        """Commit, or remember and say why not."""
+        try:
+            return self.commit(save, trial=trial, aside=aside)
+        except Exception as error:
+            self.failed[save.step] = reason(error)
+            _log.warning("mstore: could not commit %s: %s", save.path, reason(error))
+            _log.debug("in full:", exc_info=True)
+            return None
+
+    def catch_up(self, *, before: int) -> None:
+        """Commit saves that failed, or that on_save was not called for, while they still come next."""
+        for save in self.missed(attempt=self.plan.attempt, up_to=before - 1):
+            late = save.step < self.last_step
+            if late or self.try_commit(save, trial_of(save.path, self.plan.output_dir)) is None:
+                break
+
+    def forget_states(self) -> None:
+        """Drop training state of older versions of the branch, as the plan says."""
+        plan = self.plan
+        if self._branch is None or not plan.training_state or plan.keep_last is None:
+            return
+        self.repository.forget("training-state", keep_last=plan.keep_last, branch=self._branch)
+
+    def missed(self, *, attempt: str | None, up_to: int | None = None) -> list[Save]:
         """Complete saves of this run that lie in the output folder and in no commit, oldest first.
 
         Args:
-            output_dir: the Trainer's.
             attempt: the call of `train()` that wrote them.
             up_to: no later step than this.
         """
         known = {c.step for c in (*self._commits, *self._before) if c.attempt == attempt}
         found = []
-        for path in checkpoints(output_dir):
+        for path in checkpoints(self.plan.output_dir):
             if step_of(path) in known or (up_to is not None and step_of(path) > up_to):
                 continue
             save = read_save(path)
-            if save is not None and (save.run_id, save.attempt) == (self.run_id, attempt):
+            if save is not None and (save.run_id, save.attempt) == (self.plan.run_id, attempt):
                 found.append(save)
         return sorted(found, key=lambda s: s.step)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +44,10 @@ class Save:
     metrics: Mapping[str, float]
     run_id: str | None
     attempt: str | None
+
+    def at(self, path: str) -> Save:
+        """The same save, its files lying elsewhere."""
+        return replace(self, path=path)
 
     @property
     def message(self) -> str:
@@ -134,6 +138,12 @@ def read_save(path: str) -> Save | None:
         own.get("run_id"),
         own.get("attempt"),
     )
+
+
+def trial_of(path: str, output_dir: str) -> str:
+    """In a search, the folder between output folder and checkpoint; else ""."""
+    between = os.path.relpath(os.path.dirname(path), output_dir)
+    return "" if between == os.curdir else between
 
 
 def _subfolders(folder: str) -> list[str]:

@@ -35,6 +35,7 @@ from mstore.ops.restore import (
     move_in,
     move_out,
     put_in_place,
+    remove_empty_folders,
     set_aside,
     sweep_staging,
     write_staged,
@@ -296,7 +297,11 @@ def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress
             os.rename(beside, to)
         except OSError as error:
             raise Conflict(f"{to} came into being meanwhile: {error.strerror}") from error
-        fsync_folder(parent)
+        try:
+            fsync_folder(parent)
+        except OSError as error:
+            what = f"{to} was written, but the disk did not confirm that this would last"
+            raise StorageFailed(f"{what}: {error.strerror}", errno=error.errno) from error
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
@@ -383,6 +388,8 @@ def _apply(
                     move_in(cast("Path", backup) / path, destination, path)
             raise
         discard(destination, staged)
+        for path in plan.remove:
+            remove_empty_folders(destination, path)
     return backup
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mstore.backend import LocalBackend
-from mstore.errors import Corrupt, MStoreError, NotFound
+from mstore.errors import Conflict, Corrupt, MStoreError, NotFound
 from mstore.objects import BlobId, CommitId, ObjectId
 from mstore.ops.reach import Reach, Root, reach_of, roots
 from mstore.ops.removal import Frames, check_pack, footers, put_away, removing
@@ -228,6 +228,9 @@ def run_gc(place: Place, plan: GcPlan, *, progress: Progress | None = None) -> G
         return reach.objects.__contains__
 
     with removing(store):
+        if not layout.frames.keys() <= set(store.pack_names()):
+            what = "another gc or repack was at work since this plan was made"
+            raise Conflict(what, hint="the same command again makes a new one")
         before = _disk_bytes(store)
         if isinstance(store.backend, LocalBackend):
             store.backend.sweep()

@@ -39,6 +39,15 @@ _BEGIN_BYTES: Final = 4 << 20
 _COPY_BYTES: Final = 8 << 20
 _HASH_BYTES: Final = 1 << 20
 _SPARED_FOR_S: Final = 600
+_NO_LINKS: Final = (
+    errno.EPERM,
+    errno.EACCES,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EMLINK,
+    errno.EXDEV,
+    errno.ENOSYS,
+)
 HELD_FROM_BYTES: Final = 64 << 10
 
 
@@ -464,6 +473,7 @@ def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) ->
         StorageFailed: the system failed.
     """
     aside = staged.descriptor
+    wanted = set(staged.paths)
     for number, path in enumerate(paths):
         *parts, name = path.split("/")
         try:
@@ -473,7 +483,9 @@ def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) ->
             continue
         except OSError as error:
             raise _translated(error, str(destination.path / path)) from error
-        remove_empty_folders(destination, path)
+        # Empty folders stay for the way back, unless a file is to be where one is.
+        if any("/".join(parts[:depth]) in wanted for depth in range(1, len(parts) + 1)):
+            remove_empty_folders(destination, path)
     new = []
     for number, path in enumerate(staged.paths):
         *parts, name = path.split("/")
@@ -483,8 +495,12 @@ def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) ->
                 os.link(name, was, src_dir_fd=folder, dst_dir_fd=aside, follow_symlinks=False)
         except FileNotFoundError:
             new.append(number)
-        except (OSError, BadPath):
-            continue  # Where there are no hard links, a replaced file has no way back.
+        except BadPath:
+            continue  # A file where the version has a folder: it was moved aside.
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.EISDIR, *_NO_LINKS):
+                continue  # Where there are no hard links, a replaced file has no way back.
+            raise _translated(error, str(destination.path / path)) from error
     return frozenset(new)
 
 

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mstore.backend import Backend, LocalBackend, Observer, fsync_folder, make_folder
 from mstore.errors import (
@@ -106,9 +106,24 @@ def _is_unfinished(path: Path) -> bool:
     return True
 
 
+def _identity_sum(plain: dict[str, Any]) -> str:
+    """Checksum of what store.json says, however it is spaced (docs/format.md section 2)."""
+    from xxhash import xxh3_64_hexdigest
+
+    kept = {key: value for key, value in plain.items() if key != "sum"}
+    return xxh3_64_hexdigest(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _encode_identity(plain: dict[str, Any]) -> bytes:
+    return (json.dumps({**plain, "sum": _identity_sum(plain)}, indent=1) + "\n").encode()
+
+
 def _parse_identity(content: bytes, where: str) -> StoreIdentity:
     try:
         plain = json.loads(content)
+        # 0.1 wrote none.
+        if "sum" in plain and plain["sum"] != _identity_sum(plain):
+            raise Corrupt(where, "does not have its checksum")
         features = plain["features"]
         lists = [tuple(str(f) for f in features[k]) for k in ("read", "write", "optional")]
         identity = str(plain["id"])
@@ -209,7 +224,7 @@ class Store:
             "shared": shared,
         }
         backend = LocalBackend(path, shared=shared)
-        backend.swap(STORE_FILE, None, (json.dumps(plain, indent=1) + "\n").encode())
+        backend.swap(STORE_FILE, None, _encode_identity(plain))
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -698,7 +713,7 @@ class Store:
         content = self.backend.get(STORE_FILE)
         plain = json.loads(content)
         plain["features"][side] = sorted({*plain["features"][side], feature})
-        changed = (json.dumps(plain, indent=1) + "\n").encode()
+        changed = _encode_identity(plain)
         if not self.backend.swap(STORE_FILE, content, changed):
             raise Conflict(f"{self.path / STORE_FILE} was changed by somebody else", hint="try again")
         self.identity = _parse_identity(changed, str(self.path / STORE_FILE))
@@ -759,7 +774,18 @@ class _BaseReader:
         return self._reader
 
     def range(self, offset: int, size: int) -> bytes:
-        reader = self._open()
+        for _ in range(_REFRESH_TRIES):
+            try:
+                return self._read(self._open(), offset, size)
+            except KeyError:
+                # Its pack went while it was being read: what that held is elsewhere by now.
+                self._store.refresh()
+                with self._guard:
+                    self._reader = None
+                    self._recent.clear()
+        raise NotFound(f"{self._id.kind.name.lower()} {self._id.hex} is not in the store")
+
+    def _read(self, reader: FrameReader, offset: int, size: int) -> bytes:
         head = reader.frame.head
         end = min(offset + size, head.raw_size)
         if offset >= end:

@@ -322,7 +322,10 @@ class Transaction:
         offset, size = index << BLOCK_LOG2, memoryview(raw).nbytes
         if base.width != source.width:
             offset, size = (n // source.width * base.width for n in (offset, size))
-        near = base.range(offset, size)
+        try:
+            near = base.range(offset, size)
+        except (Corrupt, NotFound):
+            near = b""  # Damage is named by fsck; what gc took is missed by `publish`.
         coded = encode_block(
             raw,
             width=source.width,
@@ -387,10 +390,7 @@ class Transaction:
         base = _DeltaBase(base_id, depth + 1, width, self._store.base_range(base_id, below))
         middle = source.block_count // 2
         raw = block(middle)
-        try:
-            near = self._code(raw, middle, source, base)
-        except (Corrupt, NotFound):
-            return None  # A base that cannot be read is no base; fsck names the damage.
+        near = self._code(raw, middle, source, base)
         if near.header.mode < Mode.SAME:
             return None
         plain = encode_block(raw, width=source.width, is_float=source.is_float)

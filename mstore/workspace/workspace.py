@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.backend import make_folder, network_type, replace_file, sweep_folder
+from mstore.backend import Unconfirmed, make_folder, network_type, replace_file, sweep_folder
 from mstore.errors import Corrupt, Refused, StorageFailed, UsageError
 from mstore.objects import CommitId
 from mstore.store import STORE_FILE, check_ref_name
@@ -238,6 +238,9 @@ class Workspace:
     def _write_json(self, name: str, plain: object) -> None:
         try:
             _write(self.path / name, _json(plain))
+        except Unconfirmed as error:
+            what = f"{name} was replaced, but the disk did not confirm that this would last"
+            raise StorageFailed(f"{what}: {error.strerror}", errno=error.errno) from error
         except OSError as error:
             raise StorageFailed(f"cannot write {self.path / name}: {error.strerror}") from error
 

