@@ -6,6 +6,7 @@ returns is a frozen value. It reads no environment variables and prints nothing.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mstore.ops.names import Branch, TagEntry, Undone
     from mstore.ops.repack import RepackResult
     from mstore.ops.repair import RepairResult
+    from mstore.ops.resume import ResumeResult
     from mstore.ops.show import Shown, Tensor, TensorRef
     from mstore.ops.status import Status
     from mstore.store import Record
@@ -105,7 +107,7 @@ def open(
         path: where to look for a workspace, upward; default: the current folder.
         store: a store's folder: it alone is opened, without a workspace.
         workspace: a `.mstore` folder, or the folder that has one.
-        cache: where the catalog of a store without workspace is kept.
+        cache: where `path` keeps folders, and where the catalog of a store without workspace lies.
         author: who acts; default: configuration, git's, the login.
 
     Raises:
@@ -120,9 +122,8 @@ def open(
             if not (folder / STORE_FILE).exists() and (inside / STORE_FILE).exists():
                 folder = inside
         keep = Path(cache) if cache is not None else USER_CACHE.expanduser()
-        return Repository(
-            Place(Store(folder, catalog_path=lambda id: keep / f"{id}.sqlite"), None, author)
-        )
+        place = Place(Store(folder, catalog_path=lambda id: keep / f"{id}.sqlite"), None, author)
+        return Repository(place, cache=keep)
     if workspace is not None:
         found = Path(workspace).absolute()
         if not (found / "workspace.json").is_file() and (found / FOLDER / "workspace.json").is_file():
@@ -140,7 +141,8 @@ def open(
         found = above
     opened = Workspace(found)
     catalog = opened.cache_path / "catalog.sqlite"
-    return Repository(Place(Store(opened.store_path, catalog_path=lambda id: catalog), opened, author))
+    place = Place(Store(opened.store_path, catalog_path=lambda id: catalog), opened, author)
+    return Repository(place, cache=Path(cache) if cache is not None else None)
 
 
 class Repository:
@@ -148,10 +150,13 @@ class Repository:
 
     Args:
         place: where its operations take place.
+        cache: where `path` keeps folders; None: in the user's home.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, cache: Path | None = None) -> None:
         self._place = place
+        self._cache = cache
+        self._in_use: list[int] = []
 
     def __repr__(self) -> str:
         where = self.workspace.path if self.workspace is not None else self.store.path
@@ -164,7 +169,9 @@ class Repository:
         self.close()
 
     def close(self) -> None:
-        """Close files. The repository can still be used."""
+        """Close files, and let go of the folders that `path` gave. It can still be used."""
+        while self._in_use:
+            os.close(self._in_use.pop())
         self.store.close()
         if self.workspace is not None:
             self.workspace.stat_cache.close()
@@ -280,6 +287,41 @@ class Repository:
             new_branch=new_branch,
             progress=progress,
         )
+
+    def resume(
+        self,
+        rev: str | CommitId,
+        *,
+        to: str | Path,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> ResumeResult:
+        """Write a version out so that training can go on from it; see `mstore.ops.resume.resume`."""
+        from mstore.ops.resume import resume
+
+        return resume(self._place, str(rev), Path(to), force=force, progress=progress)
+
+    def path(self, rev: str | CommitId, *, limit_bytes: int | None = None) -> Path:
+        """A version as a folder of read-only files, for whatever takes a path.
+
+        It lies in a cache that all processes of a user share, and stays at least until
+        this repository is closed.
+
+        Args:
+            rev: the version.
+            limit_bytes: how large the cache may be; default 50 GiB. What was used
+                longest ago goes first.
+
+        Raises:
+            RevisionNotFound, Ambiguous, Corrupt, StorageFailed.
+        """
+        from mstore.ops.pathcache import LIMIT_BYTES, cached_folder
+
+        limit = LIMIT_BYTES if limit_bytes is None else limit_bytes
+        cache = (self._cache or USER_CACHE.expanduser()) / "checkouts"
+        folder, descriptor = cached_folder(self._place, self.resolve(rev), cache, limit)
+        self._in_use.append(descriptor)
+        return folder
 
     def import_folders(
         self,

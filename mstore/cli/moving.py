@@ -81,6 +81,43 @@ def checkout(
         click.echo(result.load)
 
 
+@examples("""
+mstore resume best:eval_loss --to out/checkpoint-400
+mstore resume r8~1 --to again
+""")
+@click.command()
+@click.argument("rev", type=REVISION)
+@click.option("--to", "to", required=True, metavar="DIR", help="The folder to write; new or empty.")
+@click.option("--force", is_flag=True, help="Replace files that no commit has, keeping a copy.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def resume(rev: str, to: str, force: bool, as_json: bool) -> None:
+    """Write a version out so that training can go on from it.
+
+    A checkout, in which `best_model_checkpoint` of trainer_state.json is made to name a
+    folder that exists here. HEAD stays where it is.
+    """
+    from mstore.ops.text import escaped
+
+    with progress() as told:
+        done = repo(rev).resume(rev, to=to, force=force, progress=told)
+    for warning in done.warnings:
+        warn(warning)
+    if as_json:
+        show_json(
+            {
+                "commit": done.checkout.id.hex,
+                "path": str(done.path),
+                "step": done.step,
+                "best": str(done.best) if done.best is not None else None,
+                "line": done.line,
+            }
+        )
+        return
+    at = f", step {done.step}" if done.step is not None else ""
+    click.echo(f"{done.checkout.id.short}{at} → {escaped(str(done.path))}")
+    click.echo(done.line)
+
+
 def _check_name(name: str | None, delete: bool, rename: str | None, force: bool) -> None:
     """Refuse options that say what to do without saying to what, or two things at once."""
     if name is None and (delete or rename is not None or force):
@@ -258,4 +295,4 @@ def undo(name: str | None) -> None:
         )
 
 
-COMMANDS = (checkout, branch, tag, reflog, undo)
+COMMANDS = (checkout, resume, branch, tag, reflog, undo)

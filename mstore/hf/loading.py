@@ -14,13 +14,14 @@ import tempfile
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.errors import NotFound
+import mstore
+from mstore.errors import NotFound, Refused
 from mstore.hf.places import device_or_cpu, present_devices, repository_at
 
 if TYPE_CHECKING:
     import torch
 
-    from mstore.objects import Base, CommitId
+    from mstore.objects import Base, CommitId, WeightsId
     from mstore.repository import Repository
 
 _ADAPTER: Final = "adapter_config.json"
@@ -118,11 +119,13 @@ def _base_model(
 
     Raises:
         NotFound: nothing says which model it is.
+        Refused: what lies under the recorded name is another model.
     """
     import transformers
 
-    if base is not None and base.commit is not None:
-        return _load(repository, base.commit, keywords=keywords, above=adapter)
+    stored = _stored_base(repository, base)
+    if stored is not None:
+        return _load(repository, stored, keywords=keywords, above=adapter)
     name = (base.name if base is not None else None) or adapter.get("base_model_name_or_path")
     revision = (base.revision if base is not None else None) or adapter.get("revision")
     if not name:
@@ -139,9 +142,47 @@ def _base_model(
         )
     else:
         where = {"revision": revision} if revision else {}
+    if base is not None and base.weights is not None:
+        _check_base(name, revision, base.weights)
     trusted = bool(keywords.get("trust_remote_code", False))
     config, _ = transformers.PreTrainedConfig.get_config_dict(name, **where)
     return _model_class(config, adapter, trusted).from_pretrained(name, **where, **keywords)
+
+
+def _stored_base(repository: Repository, base: Base | None) -> CommitId | None:
+    """The commit that holds a base: the one recorded, else any whose weights are the same."""
+    if base is None:
+        return None
+    if base.commit is not None and repository.store.has(base.commit):
+        return base.commit
+    if base.weights is None:
+        return None
+    repository.store.refresh()
+    return next(iter(repository.store.catalog.with_weights(base.weights)), None)
+
+
+def _check_base(name: str, revision: str | None, wanted: WeightsId) -> None:
+    """Refuse a base whose weights are not those that the adapter was trained on.
+
+    Args:
+        name: a folder, or a name on the hub, which is fetched if it is not there.
+        revision: of the hub's repository.
+        wanted: the identity that the commit recorded.
+
+    Raises:
+        Refused: they are others.
+    """
+    from huggingface_hub import snapshot_download
+
+    folder = name if os.path.isdir(name) else snapshot_download(name, revision=revision)
+    found = mstore.weights_id(folder)
+    if found != wanted.hex:
+        raise Refused(
+            name,
+            f"is another model than the adapter was trained on: its weights are {found[:7]},"
+            f" not {wanted.hex[:7]}",
+            hint="pass base= to put it on another model all the same",
+        )
 
 
 def _with_adapters(

@@ -19,9 +19,10 @@ _ROOT: Final = Path(__file__).parents[2]
 _LIMIT_S: Final = 600
 PROOFS: Final = {
     "units": ("-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider")
-    + ("tests/unit/test_refs.py", "tests/unit/test_gc.py", "tests/unit/test_activity.py")
-    + ("tests/conformance", "tests/faults/test_protocol.py"),
+    + ("tests/faults/test_protocol.py", "tests/conformance", "tests/unit/test_refs.py")
+    + ("tests/unit/test_gc.py", "tests/unit/test_activity.py", "tests/unit/test_restore_held.py"),
     "damage": ("-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", "tests/damage"),
+    "posix": ("-m", "tests.crash.posix", "--rounds", "1", "--subsets", "0", "--stop"),
     "crash": ("-m", "tests.crash.explore", "--rounds", "1", "--subsets", "2", "--workers", "1", "--stop"),
     "faults": ("-m", "tests.faults.sweep", "--every", "9", "--workers", "1"),
     "interleavings": ("-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider")
@@ -31,7 +32,7 @@ PROOFS: Final = {
 """Command lines that fail when something does not hold."""
 
 BY_KIND: Final = {
-    "sync": ("units", "crash", "faults"),
+    "sync": ("units", "posix", "crash", "faults"),
     "lock": ("units", "interleavings", "storm", "faults"),
     "lean": ("units", "interleavings", "storm"),
     "compare": ("units", "interleavings", "storm"),

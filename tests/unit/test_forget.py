@@ -56,7 +56,7 @@ def test_the_last_and_the_best_keep_theirs(repo: Repository, tmp_path: Path) -> 
     done = repo.run_forget(plan)
     assert done.commits == 3
     # The notes take a little of it.
-    assert 3 * STATE <= done.freed_bytes
+    assert done.freed_bytes >= 3 * STATE
     assert 0 <= done.freed_bytes - (before - repo.store.stored_bytes()) < 4096
     assert not list((repo.store.path / "trash").iterdir()), "for good, not for a day"
     assert [e.id for e in repo.log()] == ids

@@ -1,0 +1,118 @@
+"""A cache of versions as folders, for whatever takes a path.
+
+One folder a version, read-only, shared by all processes of a user, and as large
+together as a limit says: the one that was used longest ago goes first, and none
+goes while a process uses it (a kernel lock says which).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+from typing import TYPE_CHECKING, Final
+
+from mstore.errors import StorageFailed
+from mstore.ops.checkout import checkout
+from mstore.ops.present import present_manifest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mstore.objects import CommitId
+    from mstore.ops.place import Place
+
+LIMIT_BYTES: Final = 50 << 30
+_LOCK: Final = "lock"
+
+
+def cached_folder(place: Place, id: CommitId, cache: Path, limit_bytes: int) -> tuple[Path, int]:
+    """A version as a folder whose files are read-only.
+
+    Args:
+        place: where the version is.
+        id: which.
+        cache: the folder of the cache.
+        limit_bytes: how large all versions in it may be together; the one asked for is
+            written even if it alone is larger.
+
+    Returns:
+        The folder, named by the short id, and a descriptor: as long as it is open, the folder stays.
+
+    Raises:
+        NotFound, Corrupt, StorageFailed.
+    """
+    holder = cache / place.store.identity.id / id.hex
+    folder, lock = holder / id.short, holder / _LOCK
+    try:
+        while True:
+            holder.mkdir(parents=True, exist_ok=True)
+            descriptor = _locked(lock, fcntl.LOCK_SH)
+            if _same(descriptor, lock) and _is_whole(place, id, folder):
+                os.utime(descriptor)
+                return folder, descriptor
+            os.close(descriptor)
+            descriptor = _locked(lock, fcntl.LOCK_EX)
+            try:
+                if _same(descriptor, lock) and not _is_whole(place, id, folder):
+                    _write(place, id, folder)
+                    _evict(cache, limit_bytes, keep=holder)
+            finally:
+                os.close(descriptor)
+    except OSError as error:
+        raise StorageFailed(f"cannot write in {cache}: {error.strerror}", errno=error.errno) from error
+
+
+def _locked(path: Path, how: int) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    fcntl.flock(descriptor, how)
+    return descriptor
+
+
+def _same(descriptor: int, path: Path) -> bool:
+    """Whether a lock is still the one in its place: who removes a version removes its lock."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except OSError:
+        return False
+
+
+def _is_whole(place: Place, id: CommitId, folder: Path) -> bool:
+    """Whether all files are there in their sizes; their contents were checked as they were written."""
+    manifest = present_manifest(place.store, id, place.store.commit(id))
+    try:
+        return all((folder / f.path).stat().st_size == f.size_bytes for f in manifest.files)
+    except OSError:
+        return False
+
+
+def _write(place: Place, id: CommitId, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    checkout(place, id.hex, to=folder)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+
+
+def _evict(cache: Path, limit_bytes: int, *, keep: Path) -> None:
+    """Remove versions that nobody uses, the longest unused first, until the rest fits."""
+    sizes = {
+        lock.parent: sum(p.stat().st_size for p in lock.parent.rglob("*") if p.is_file())
+        for lock in cache.glob(f"*/*/{_LOCK}")
+    }
+    total = sum(sizes.values())
+    for holder in sorted(sizes, key=lambda h: (h / _LOCK).stat().st_mtime_ns):
+        if total <= limit_bytes:
+            return
+        if holder == keep:
+            continue
+        with contextlib.suppress(OSError):
+            descriptor = os.open(holder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(holder)
+                total -= sizes[holder]
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,146 @@
+"""resume: a version becomes a checkpoint folder that training goes on from.
+
+A checkout, and then one change to it: `best_model_checkpoint` in trainer_state.json
+names a folder of the machine that trained; here it is made to name one that exists.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from mstore.backend import replace_file
+from mstore.errors import NotFound, StorageFailed
+from mstore.formats import read_json_object
+from mstore.ops.checkout import CheckoutResult, checkout
+from mstore.ops.log import entry_of, walk
+from mstore.ops.revision import resolve
+from mstore.store import forgotten_since
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mstore.objects import Commit, CommitId
+    from mstore.ops.place import Place
+
+STATE: Final = "trainer_state.json"
+_STEP: Final = re.compile(r"checkpoint-([0-9]+)/?$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeResult:
+    """What resume did.
+
+    Args:
+        checkout: what was written.
+        path: the folder to give to `trainer.train(resume_from_checkpoint=…)`.
+        step: the training step that it goes on from, or None where unknown.
+        best: where the best checkpoint so far lies now, or None.
+        warnings: one sentence each.
+    """
+
+    checkout: CheckoutResult
+    path: Path
+    step: int | None
+    best: Path | None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The line of Python that goes on from here."""
+        return f"trainer.train(resume_from_checkpoint={str(self.path)!r})"
+
+
+def resume(
+    place: Place,
+    revision: str,
+    to: Path,
+    *,
+    force: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> ResumeResult:
+    """Write a version out so that training can go on from it.
+
+    Args:
+        place: where.
+        revision: what; it must hold training state.
+        to: the folder; new, or as `checkout --to` wants it.
+        force: as for checkout.
+        progress: told of bytes written.
+
+    Raises:
+        NotFound: it has no training state: left out at commit, or forgotten since.
+        Dirty, BadPath, Conflict, Corrupt, StorageFailed: as checkout.
+    """
+    id = resolve(place, revision).id
+    commit = place.store.commit(id)
+    _check_state(place, id, commit)
+    done = checkout(place, id.hex, to=to, force=force, progress=progress)
+    folder = to.absolute()
+    state = read_json_object((folder / STATE).read_bytes(), str(folder / STATE))
+    best, warnings = _best(place, id, state, folder, progress)
+    if state.get("best_model_checkpoint") is not None:
+        state["best_model_checkpoint"] = str(best) if best is not None else None
+        # As transformers writes it.
+        content = (json.dumps(state, indent=2, sort_keys=True) + "\n").encode()
+        try:
+            replace_file(folder / STATE, content)
+        except OSError as error:
+            raise StorageFailed(f"cannot write {folder / STATE}: {error.strerror}") from error
+    step = state.get("global_step")
+    return ResumeResult(
+        checkout=done,
+        path=folder,
+        step=step if isinstance(step, int) else None,
+        best=best,
+        warnings=(*done.warnings, *warnings),
+    )
+
+
+def _check_state(place: Place, id: CommitId, commit: Commit) -> None:
+    for role, time in forgotten_since(place.store, id):
+        if role == "training-state":
+            day = time.iso()[:10]
+            raise NotFound(
+                f"{id.short} cannot be resumed from: its training state was forgotten on {day}",
+                hint="the last versions of a run keep theirs; `mstore resume BRANCH --to DIR`",
+            )
+    paths = {f.path for f in place.store.manifest(commit.manifest).files}
+    if STATE in paths and any(p.startswith(("optimizer", "scheduler", "global_step")) for p in paths):
+        return
+    raise NotFound(
+        f"{id.short} cannot be resumed from: it has no training state",
+        hint="`MStoreCallback()` keeps it for the last 2 versions, `training_state=True` for all",
+    )
+
+
+def _best(
+    place: Place,
+    id: CommitId,
+    state: dict[str, Any],
+    folder: Path,
+    progress: Callable[[str, int, int], None] | None,
+) -> tuple[Path | None, list[str]]:
+    """The best checkpoint so far as a folder that exists: this one, or one written beside it."""
+    named = state.get("best_model_checkpoint")
+    match = _STEP.search(named) if isinstance(named, str) else None
+    if match is None:
+        return None, []
+    step = int(match[1])
+    if step == state.get("global_step"):
+        return folder, []
+    beside = folder.parent / f"checkpoint-{step}"
+    for other, commit in walk(place.store, [id]):
+        if entry_of(place, other, commit, ()).step != step:
+            continue
+        if not os.path.lexists(beside):
+            checkout(place, other.hex, to=beside, progress=progress)
+        return beside, []
+    return None, [
+        f"the best checkpoint so far was {named}, and no version before {id.short} is of step {step}:"
+        " training goes on without it"
+    ]
