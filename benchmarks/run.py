@@ -36,6 +36,7 @@ from measure import HERE, Bench, Part, install
 from peers import PEERS, peers
 from series import series
 from startup import startup
+from training import training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ PARTS: dict[str, Callable[[Bench], Part]] = {
     "kernel": kernel,
     "peers": peers,
     "many": many,
+    "training": training,
 }
 _PACKAGES = ("mstore", "numpy", "zstandard", "blake3", "click", "torch", "transformers", "peft")
 

@@ -4,7 +4,9 @@ A base model is committed on `main`. TRL fine-tunes it with LoRA twice, rank 4
 and rank 8, and MStoreCallback commits every epoch on the branches `r4` and
 `r8`. Then the command line looks at what happened, an early epoch is checked
 out, and must compute bit for bit what the live model computed when it was
-saved. Any step that does not hold ends the demo with an error.
+saved. A third run is killed with `kill -9`, gone on from the store alone, and
+its best version found and loaded. Any step that does not hold ends the demo
+with an error.
 
     python examples/demo.py [--model NAME] [--out DIR]
 """
@@ -17,6 +19,7 @@ import logging
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -82,6 +85,17 @@ def logits(model: Any, words: Any) -> torch.Tensor:
     return computed
 
 
+class KillAt(TrainerCallback):
+    """`kill -9` of this process at the beginning of a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        if state.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class LogitsAtSave(TrainerCallback):
     """Keeps what the live model computes at each save, by step."""
 
@@ -110,7 +124,16 @@ def make_base(folder: Path, name: str | None) -> Any:
     return words
 
 
-def fine_tune(base: Path, out: Path, words: Any, *, rank: int, repo: mstore.Repository) -> LogitsAtSave:
+def fine_tune(
+    base: Path,
+    out: Path,
+    words: Any,
+    *,
+    rank: int,
+    repo: mstore.Repository,
+    kill_at: int = -1,
+    resume: str | None = None,
+) -> LogitsAtSave:
     """Two epochs of LoRA. The one line for mstore is the callback."""
     lines = tiny.texts(800, sign="-", seed=2)
     seen = LogitsAtSave(words)
@@ -136,11 +159,37 @@ def fine_tune(base: Path, out: Path, words: Any, *, rank: int, repo: mstore.Repo
             report_to="none",
             disable_tqdm=True,
         ),
-        callbacks=[MStoreCallback(store=repo), seen],
+        callbacks=[MStoreCallback(store=repo), seen, KillAt(kill_at)],
     )
     trainer.remove_callback(PrinterCallback)  # the callback's own line a save says enough
-    trainer.train()
+    trainer.train(resume_from_checkpoint=resume)
     return seen
+
+
+def killed_and_resumed(out: Path, base: Path, words: Any, repo: mstore.Repository) -> None:
+    """A run that is killed in its second epoch, and gone on from what the store has of it."""
+    print("\n— a run that is killed with kill -9, and gone on from the store alone")
+    killed = subprocess.run(
+        [sys.executable, str(Path(__file__).resolve()), "--out", str(out), "--die"], check=False
+    )
+    must(killed.returncode == -signal.SIGKILL, "the training process was killed in its second epoch")
+    end = time.monotonic() + 60
+    while "r2" not in repo.branches() and time.monotonic() < end:
+        time.sleep(0.1)  # its worker lives on, and commits what was staged
+    must("r2" in repo.branches(), "the save before it is committed")
+    shutil.rmtree(out / "r2")
+    step = repo.log("r2")[0].step
+    run(out, "resume", "r2", "--to", f"r2/checkpoint-{step}")
+    fine_tune(base, out / "r2", words, rank=2, repo=repo, resume=str(out / f"r2/checkpoint-{step}"))
+    steps = [e.step for e in repo.log("r2")[:2]]
+    must(steps == [2 * step, step], "the resumed run goes on where the killed one ended")
+    run(out, "log", "--all", "--where", "r <= 4 and eval_loss < 10", "--sort", "eval_loss", "-n", "2")
+    best = repo.log("best:eval_loss@r2", limit=1)[0]
+    must(
+        best.metrics["eval_loss"] == min(e.metrics["eval_loss"] for e in repo.log("r2")[:2]),
+        "best: finds it",
+    )
+    must(load(repo, "best:eval_loss@r2") is not None, "and it loads, on its base")
 
 
 def bytes_under(folder: Path) -> int:
@@ -200,6 +249,8 @@ def demo(out: Path, name: str | None) -> None:
     must(torch.equal(logits(load(repo, "r8~1"), words), again), "mstore.hf.load: the same")
     must(not torch.equal(again, live[8].at[max(live[8].at)]), "and not those of the last epoch")
 
+    killed_and_resumed(out, base, words, repo)
+
     print("\n— what is kept")
     everything = repo.log(all=True)
     copies = sum(repo.manifest(entry.id.hex).size_bytes for entry in everything)
@@ -216,11 +267,18 @@ def main() -> int:
     )
     parser.add_argument("--model", metavar="NAME", help="a causal language model of the hub")
     parser.add_argument("--out", metavar="DIR", default="demo-out", help="default: demo-out")
+    parser.add_argument("--die", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     transformers_logging.disable_progress_bar()
     logging.basicConfig(format="  %(message)s", stream=sys.stdout)
     logging.getLogger("mstore.hf").setLevel(logging.INFO)
     began = time.monotonic()
+    if chosen.die:
+        there = Path(chosen.out).resolve()
+        words = AutoTokenizer.from_pretrained(there / "base")
+        repo = mstore.open(there)
+        fine_tune(there / "base", there / "r2", words, rank=2, repo=repo, kill_at=60)
+        return 1
     try:
         demo(Path(chosen.out).resolve(), chosen.model)
     except Failed as error:

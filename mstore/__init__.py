@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mstore.repository import Repository, init, open, weights_id
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Repository", "__version__", "init", "open", "weights_id"]
 
 
