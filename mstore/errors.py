@@ -17,6 +17,7 @@
     │   └── BadEncoding        … of our own encodings
     ├── Unsupported            use a newer mstore                               exit 1
     └── StorageFailed          free space, permissions, hardware                exit 1
+        └── Unconfirmed        it is done, and may not outlast a power cut
 
 Errors carry fields; the message is made from them. Foreign exceptions (OSError,
 json, zstd, sqlite3) are translated once, by the module that meets them.
@@ -41,6 +42,7 @@ __all__ = [
     "Refused",
     "RevisionNotFound",
     "StorageFailed",
+    "Unconfirmed",
     "Unsupported",
     "UsageError",
     "Vanished",
@@ -227,3 +229,7 @@ class StorageFailed(MStoreError):
     def __init__(self, message: str, *, errno: int | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.errno = errno
+
+
+class Unconfirmed(StorageFailed):
+    """What was asked for is done and can be seen; the disk did not confirm that it will last."""

@@ -6,6 +6,7 @@ returns is a frozen value. It reads no environment variables and prints nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from itertools import islice
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mstore.backend import locks_work
-from mstore.errors import NoStore, Refused, StorageFailed, UsageError
+from mstore.errors import Conflict, NoStore, Refused, StorageFailed, UsageError
 from mstore.ops.place import Place
 from mstore.store import STORE_FILE, Store
 from mstore.workspace import FOLDER, USER_CACHE, Workspace
@@ -493,7 +494,11 @@ class Repository:
         """
         from mstore.ops.gc import plan_gc, run_gc
 
-        return run_gc(self._place, plan or plan_gc(self._place, now=now), progress=progress)
+        if plan is not None:
+            return run_gc(self._place, plan, progress=progress)
+        with contextlib.suppress(Conflict):  # Packs came or went since the plan was made.
+            return run_gc(self._place, plan_gc(self._place, now=now), progress=progress)
+        return run_gc(self._place, plan_gc(self._place, now=now), progress=progress)
 
     def plan_forget(
         self,

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mstore.backend.base import Entry, Lean, Upload
-from mstore.errors import Conflict, Corrupt, StorageFailed
+from mstore.errors import Conflict, Corrupt, StorageFailed, Unconfirmed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,20 +105,25 @@ def make_folder(
         fsync_folder(new.parent)
 
 
-class Unconfirmed(OSError):
+class UnconfirmedChange(OSError):
     """A name was changed, and the disk did not confirm that this will last."""
+
+    def told(self, done: str) -> Unconfirmed:
+        """The error for whoever asked for the change; `done` says what it was."""
+        what = f"{done}, but the disk did not confirm that this would last"
+        return Unconfirmed(f"{what}: {self.strerror}", errno=self.errno)
 
 
 def confirm_folder(path: Path) -> None:
     """Force a folder's names to the disk after a change that is visible already.
 
     Raises:
-        Unconfirmed: the disk failed.
+        UnconfirmedChange: the disk failed.
     """
     try:
         fsync_folder(path)
     except OSError as error:
-        raise Unconfirmed(error.errno, error.strerror) from error
+        raise UnconfirmedChange(error.errno, error.strerror) from error
 
 
 def start_writing(descriptor: int, offset: int, size: int) -> None:
@@ -221,6 +226,39 @@ def replace_file(
 ) -> None:
     """Replace a small file so that a crash leaves the old bytes or the new, durably.
 
+    Arguments are those of `replacement`.
+
+    Raises:
+        UnconfirmedChange: it is replaced, and may not outlast a power cut.
+        OSError: the system failed; the target is as it was.
+    """
+    with replacement(
+        target,
+        content,
+        folder=folder,
+        mode=mode,
+        exact_mode=exact_mode,
+        durable=durable,
+        observe=observe,
+    ) as put:
+        put()
+
+
+@contextlib.contextmanager
+def replacement(
+    target: Path,
+    content: bytes,
+    *,
+    folder: Path | None = None,
+    mode: int = 0o666,
+    exact_mode: bool = False,
+    durable: bool = True,
+    observe: Callable[[str], None] = lambda call: None,
+) -> Iterator[Callable[[], None]]:
+    """New bytes of a small file, on the disk already; what comes out puts them in place.
+
+    That needs no more room, so that it does not fail on a full disk after other steps.
+
     Args:
         target: the file.
         content: its new bytes.
@@ -230,27 +268,34 @@ def replace_file(
         observe: told of each system call that matters.
 
     Raises:
+        UnconfirmedChange: (when it is put in place) it is, and may not outlast a power cut.
         OSError: the system failed; the target is as it was.
     """
     name = f".{target.name}-{os.urandom(6).hex()}{_TMP}"
     temporary, descriptor = open_locked(folder or target.parent, name, mode, exact_mode=exact_mode)
+    in_place = False
+
+    def put() -> None:
+        nonlocal in_place
+        observe("rename")
+        os.rename(temporary, target)
+        in_place = True
+        if durable:
+            observe("fsync-folder")
+            confirm_folder(target.parent)
+
     try:
         observe("write")
         write_all(descriptor, content)
         if durable:
             observe("fsync")
             fsync_file(descriptor)
-        observe("rename")
-        os.rename(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+        yield put
     finally:
+        if not in_place:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
         os.close(descriptor)
-    if durable:
-        observe("fsync-folder")
-        confirm_folder(target.parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -582,11 +627,10 @@ class LocalBackend:
                 else:
                     self._replace(key, content)
             except OSError as error:
-                what = f"cannot replace {self.path(key)}"
-                if isinstance(error, Unconfirmed):
+                if isinstance(error, UnconfirmedChange):
                     done = "replaced" if content is not None else "removed"
-                    what = f"{key} was {done}, but the disk did not confirm that this would last"
-                raise _failed(error, what) from error
+                    raise error.told(f"{key} was {done}") from error
+                raise _failed(error, f"cannot replace {self.path(key)}") from error
             return True
 
     def open_own(self, suffix: str) -> tuple[Path, int]:

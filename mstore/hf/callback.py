@@ -15,8 +15,9 @@ import logging
 import os
 import re
 import tempfile
+import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from transformers import TrainerCallback
@@ -109,6 +110,27 @@ def _dataset_facts(loader: Any) -> dict[str, Any] | None:
     return facts or None
 
 
+def _hardware(args: Any) -> dict[str, Any]:
+    """What is trained on: the kind of device, how many processes, the name of the GPU."""
+    import torch
+
+    device = args.device
+    found: dict[str, Any] = {"device": device.type, "processes": int(args.world_size)}
+    if device.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(device)
+        found["memory_bytes"] = torch.cuda.get_device_properties(device).total_memory
+    return found
+
+
+def _quantization(model: Any) -> dict[str, Any] | None:
+    """How the model's frozen weights are quantized (QLoRA), as its configuration says."""
+    config = getattr(getattr(model, "config", None), "quantization_config", None)
+    if config is None:
+        return None
+    plain = config if isinstance(config, dict) else config.to_dict()
+    return dict(plain)
+
+
 def _found_store(store: str | os.PathLike[str] | Repository | None, output_dir: str) -> Repository:
     """The repository to commit to: the one given, else found, else made in the current folder."""
     if isinstance(store, Repository):
@@ -196,6 +218,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         self._base = base
         self._background: Background | None = None
         self._trials = 0
+        self._began = time.monotonic()
         self._identity: _Identity | None = None
         self._run: Run | None = None
 
@@ -249,6 +272,12 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
             sets = {name: _dataset_facts(parts.get(key)) for name, key in loaders.items()}
             if any(sets.values()):
                 found["dataset"] = plain_values({k: v for k, v in sets.items() if v})
+        with _contained("record the hardware"):
+            found["hardware"] = _hardware(args)
+        with _contained("record the quantization"):
+            quantization = _quantization(parts.get("model"))
+            if quantization:
+                found["quantization"] = plain_values(quantization)
         with _contained("record the trial"):
             if state.is_hyper_param_search and state.trial_params:
                 found["trial"] = plain_values(dict(state.trial_params))
@@ -263,6 +292,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Find the store and where the commits go; say early what will not work."""
+        self._began = time.monotonic()
         background, self._background = self._background, None
         self._run, self._identity = None, None
         if background is not None:
@@ -382,7 +412,8 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
                 run.plan.run_id,
                 run.plan.attempt,
             ):
-                return save_of_state(path, state), trial_of(path, args.output_dir)
+                save = replace(save_of_state(path, state), wall_s=time.monotonic() - self._began)
+                return save, trial_of(path, args.output_dir)
         raise NotFound(f"no complete checkpoint-{state.global_step} of this run in {args.output_dir}")
 
     def _staged(self, background: Background, save: Save, trial: str) -> bool:

@@ -246,6 +246,10 @@ class Run:
         run: dict[str, Any] = {"branch": branch, "attempt": save.attempt}
         if self.plan.origin is not None:
             run["resumed_from"] = self.plan.origin.step
+        if save.tokens is not None:
+            run["tokens"] = save.tokens
+        if save.wall_s is not None:
+            run["wall_s"] = round(save.wall_s, 3)
         result = self.repository.commit(
             save.path,
             message=save.message,

@@ -36,6 +36,9 @@ class Save:
         metrics: what was measured at this step (the training loss: at or last before it).
         run_id: the run that wrote it, or None.
         attempt: the call of `train()` that wrote it, or None.
+        tokens: input tokens seen so far, or None where the Trainer does not count them
+            (`include_num_input_tokens_seen`).
+        wall_s: seconds since this call of `train()` began, or None.
     """
 
     path: str
@@ -44,6 +47,8 @@ class Save:
     metrics: Mapping[str, float]
     run_id: str | None
     attempt: str | None
+    tokens: int | None = None
+    wall_s: float | None = None
 
     def at(self, path: str) -> Save:
         """The same save, its files lying elsewhere."""
@@ -108,6 +113,7 @@ def save_of_state(path: str, state: Any) -> Save:
         metrics_at(state.log_history or (), state.global_step),
         own.get("run_id"),
         own.get("attempt"),
+        _tokens(state.num_input_tokens_seen),
     )
 
 
@@ -137,7 +143,12 @@ def read_save(path: str) -> Save | None:
         metrics_at(entries, state["global_step"]),
         own.get("run_id"),
         own.get("attempt"),
+        _tokens(state.get("num_input_tokens_seen")),
     )
+
+
+def _tokens(seen: Any) -> int | None:
+    return seen if isinstance(seen, int) and seen > 0 else None
 
 
 def trial_of(path: str, output_dir: str) -> str:

@@ -15,12 +15,20 @@ import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, cast
 
-from mstore.backend import fsync_folder, make_folder
-from mstore.errors import BadPath, Conflict, Dirty, MStoreError, StorageFailed, UsageError
+from mstore.backend import UnconfirmedChange, confirm_folder, make_folder
+from mstore.errors import (
+    BadPath,
+    Conflict,
+    Dirty,
+    MStoreError,
+    StorageFailed,
+    Unconfirmed,
+    UsageError,
+)
 from mstore.formats import check_index
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestFile
 from mstore.ops.paste import base_source, line_that_loads
-from mstore.ops.place import Place, ref_move, shown
+from mstore.ops.place import Place, going_on, ref_move, shown
 from mstore.ops.present import present_manifest, what_is_forgotten
 from mstore.ops.restore import (
     HELD_FROM_BYTES,
@@ -298,10 +306,11 @@ def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress
         except OSError as error:
             raise Conflict(f"{to} came into being meanwhile: {error.strerror}") from error
         try:
-            fsync_folder(parent)
-        except OSError as error:
-            what = f"{to} was written, but the disk did not confirm that this would last"
-            raise StorageFailed(f"{what}: {error.strerror}", errno=error.errno) from error
+            confirm_folder(parent)
+        except UnconfirmedChange as error:
+            raise error.told(f"{to} was written") from error
+    except Unconfirmed:
+        raise
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
@@ -473,15 +482,24 @@ def _checkout_here(
             hint="`mstore checkout REV --to DIR`, or `mstore config model-dir DIR` first",
         )
 
+    late: list[Unconfirmed] = []
+
     def then() -> None:
-        refs = place.store.refs
-        if new_branch is not None:
-            move = place.move("branch", f"made at {id.short}")
-            refs.move(f"heads/{new_branch}", id, move, expected=None)
-        try:
-            place.stand(after)
-        except BaseException:
+        refs, made = place.store.refs, False
+
+        def make_branch() -> None:
+            nonlocal made
             if new_branch is not None:
+                move = place.move("branch", f"made at {id.short}")
+                with going_on(late):
+                    refs.move(f"heads/{new_branch}", id, move, expected=None)
+                made = True
+
+        try:
+            with going_on(late):
+                place.stand(after, first=make_branch)
+        except BaseException:
+            if made:
                 move = place.move("branch", "HEAD could not follow")
                 with contextlib.suppress(MStoreError):
                     refs.move(f"heads/{new_branch}", None, move, expected=id)
@@ -505,6 +523,8 @@ def _checkout_here(
                 number,
             )
         )
+    if late:
+        raise late[0]
     if plan is None:
         return result
     return replace(

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mstore.errors import Conflict, MStoreError, RefMoved, RevisionNotFound, UsageError
+from mstore.errors import (
+    Conflict,
+    MStoreError,
+    RefMoved,
+    RevisionNotFound,
+    Unconfirmed,
+    UsageError,
+)
 from mstore.objects import ID_TYPES, Commit, CommitId, Kind, ObjectId, Tag, Time
-from mstore.ops.place import Place, peeled, ref_move
+from mstore.ops.place import Place, going_on, peeled, ref_move
 from mstore.ops.reach import check_whole
 from mstore.ops.restore import Destination, move_in, remove
 from mstore.ops.revision import resolve
@@ -142,10 +149,14 @@ def _rename(place: Place, namespace: str, old: str, new: str) -> None:
         raise Conflict(f"{new!r} exists")
     kind = "branch" if namespace == "heads" else "tag"
     # The new name first: a crash in between leaves both, never neither.
-    refs.move(f"{namespace}/{new}", value.target, place.move("rename", f"was {old}"), expected=None)
+    late: list[Unconfirmed] = []
+    was = place.move("rename", f"was {old}")
+    with going_on(late):
+        refs.move(f"{namespace}/{new}", value.target, was, expected=None)
     gone = place.move("rename", f"is now {new}")
     try:
-        refs.move(f"{namespace}/{old}", None, gone, expected=value.target)
+        with going_on(late):
+            refs.move(f"{namespace}/{old}", None, gone, expected=value.target)
     except MStoreError:
         back = place.move("rename", f"of {old} failed")
         with suppress(MStoreError):
@@ -159,6 +170,8 @@ def _rename(place: Place, namespace: str, old: str, new: str) -> None:
             ref_move(f"{namespace}/{old}", value.target, None),
         ),
     )
+    if late:
+        raise late[0]
 
 
 def tags(place: Place) -> tuple[TagEntry, ...]:
@@ -324,24 +337,31 @@ def _undo_operation(place: Place, workspace: Workspace, operation: Operation) ->
         if ref.old is not None and not ref.ref.startswith("notes/"):
             check_whole(place, peeled(place.store, ID_TYPES[Kind[ref.kind.upper()]].parse(ref.old)))
     restored: tuple[str, ...] = ()
+    late: list[Unconfirmed] = []
     if operation.head is not None or operation.folder is not None:
-        restored = _restore_files(place, workspace, operation)
+        restored = _restore_files(place, workspace, operation, late)
     for ref in reversed(operation.moves):
         make = ID_TYPES[Kind[ref.kind.upper()]]
         new, old = (make.parse(t) if t else None for t in (ref.new, ref.old))
         value = refs.read(ref.ref)
         if (value.target if value is not None else None) != old:
-            _move_back(place, ref.ref, new, old, f"undo: {operation.action}")
+            with going_on(late):
+                _move_back(place, ref.ref, new, old, f"undo: {operation.action}")
         moved[ref.ref.partition("/")[2]] = old
         if place.head is not None and operation.action.startswith("rename branch") and old is not None:
             renamed = next((m.ref.partition("/")[2] for m in operation.moves if m.new), None)
             if place.head.branch == renamed:
-                workspace.set_head(Head(branch=ref.ref.partition("/")[2]))
+                with going_on(late):
+                    workspace.set_head(Head(branch=ref.ref.partition("/")[2]))
     workspace.forget_last_operation()
+    if late:
+        raise late[0]
     return Undone(action=operation.action, refs=moved, restored=restored)
 
 
-def _restore_files(place: Place, workspace: Workspace, operation: Operation) -> tuple[str, ...]:
+def _restore_files(
+    place: Place, workspace: Workspace, operation: Operation, late: list[Unconfirmed]
+) -> tuple[str, ...]:
     """Put HEAD and files back to where they were before a checkout."""
     from mstore.ops.checkout import put_back
 
@@ -374,5 +394,6 @@ def _restore_files(place: Place, workspace: Workspace, operation: Operation) -> 
         shutil.rmtree(backup, ignore_errors=True)
     if operation.head is not None:
         plain = {k: v for k, v in operation.head[0].items() if k != "at"}
-        place.stand(Head.from_plain(plain, "operations"))
+        with going_on(late):
+            place.stand(Head.from_plain(plain, "operations"))
     return tuple(restored)

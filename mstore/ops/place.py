@@ -7,13 +7,14 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mstore.errors import MStoreError, UsageError
+from mstore.errors import MStoreError, Unconfirmed, UsageError
 from mstore.objects import CommitId, ObjectId, TagId, Time
 from mstore.store import Move, Store
 from mstore.values import dataclass
 from mstore.workspace import Head, RefMove, Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -64,8 +65,12 @@ class Place:
         workspace = self.workspace.id if self.workspace is not None else None
         return Move(action, message, self.author, Time.now(), workspace)
 
-    def stand(self, head: Head) -> None:
+    def stand(self, head: Head, *, first: Callable[[], None] = lambda: None) -> None:
         """Move HEAD. A commit without a branch is pinned in the store, so that gc sees it.
+
+        Args:
+            head: where to.
+            first: what must be done before; nothing that needs room on the disk comes after.
 
         Raises:
             UsageError: there is no workspace.
@@ -74,14 +79,22 @@ class Place:
         workspace = self.need_workspace("HEAD")
         pin = f"pins/{workspace.id}"
         pinned = self.store.refs.read(pin)
-        if head.commit is not None and not self.store.read_only:
-            move = self.move("stand", f"on {head.commit.short}")
-            self.store.refs.move(pin, head.commit, move, whatever=True)
-        workspace.set_head(head)
+        late: list[Unconfirmed] = []
+        with workspace.head_ready(head) as move_head:
+            with going_on(late):
+                first()
+            if head.commit is not None and not self.store.read_only:
+                move = self.move("stand", f"on {head.commit.short}")
+                with going_on(late):
+                    self.store.refs.move(pin, head.commit, move, whatever=True)
+            with going_on(late):
+                move_head()
         if head.commit is None and pinned is not None and not self.store.read_only:
             # HEAD has moved; a pin that is left keeps a commit longer than needed, no more.
             with contextlib.suppress(MStoreError):
                 self.store.refs.move(pin, None, self.move("stand", "on a branch"), whatever=True)
+        if late:
+            raise late[0]
 
     def need_workspace(self, what: str) -> Workspace:
         """The workspace.
@@ -95,6 +108,19 @@ class Place:
                 hint="`mstore init --store DIR` makes a workspace on it",
             )
         return self.workspace
+
+
+@contextlib.contextmanager
+def going_on(late: list[Unconfirmed]) -> Iterator[None]:
+    """Go on where a step is done and the disk did not confirm it.
+
+    Args:
+        late: takes the error, for the caller to raise when all steps are done.
+    """
+    try:
+        yield
+    except Unconfirmed as error:
+        late.append(error)
 
 
 def ref_move(ref: str, old: ObjectId | None, new: ObjectId | None) -> RefMove:

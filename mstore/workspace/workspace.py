@@ -15,14 +15,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.backend import Unconfirmed, make_folder, network_type, replace_file, sweep_folder
+from mstore.backend import (
+    UnconfirmedChange,
+    make_folder,
+    network_type,
+    replace_file,
+    replacement,
+    sweep_folder,
+)
 from mstore.errors import Corrupt, Refused, StorageFailed, UsageError
 from mstore.objects import CommitId
 from mstore.store import STORE_FILE, check_ref_name
 from mstore.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mstore.workspace.statcache import StatCache
 
@@ -236,11 +243,15 @@ class Workspace:
         return plain
 
     def _write_json(self, name: str, plain: object) -> None:
-        try:
+        with self._writing(name):
             _write(self.path / name, _json(plain))
-        except Unconfirmed as error:
-            what = f"{name} was replaced, but the disk did not confirm that this would last"
-            raise StorageFailed(f"{what}: {error.strerror}", errno=error.errno) from error
+
+    @contextlib.contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except UnconfirmedChange as error:
+            raise error.told(f"{name} was replaced") from error
         except OSError as error:
             raise StorageFailed(f"cannot write {self.path / name}: {error.strerror}") from error
 
@@ -253,7 +264,21 @@ class Workspace:
 
     def set_head(self, head: Head) -> None:
         """Stand elsewhere, durably."""
-        self._write_json("HEAD", head.plain())
+        with self.head_ready(head) as move:
+            move()
+
+    @contextlib.contextmanager
+    def head_ready(self, head: Head) -> Iterator[Callable[[], None]]:
+        """HEAD's new value, on the disk already; what comes out moves HEAD. Raises StorageFailed."""
+        with contextlib.ExitStack() as stack:
+            with self._writing("HEAD"):
+                put = stack.enter_context(replacement(self.path / "HEAD", _json(head.plain())))
+
+            def move() -> None:
+                with self._writing("HEAD"):
+                    put()
+
+            yield move
 
     # -- the model directory
 

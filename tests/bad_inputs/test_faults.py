@@ -50,7 +50,7 @@ def _author(monkeypatch: pytest.MonkeyPatch) -> None:
     },
 )
 def test_a_commit_that_meets_a_fault(fault: Fault) -> None:
-    tally = sweep(COMMIT, (fault,), every=1 if fault is Fault.SHORT else 3)
+    tally = sweep(COMMIT, (fault,), every=1 if fault is Fault.SHORT else 5)
     assert tally.cases >= 3
     assert not tally.wrong, "\n".join(tally.wrong)
 
@@ -85,7 +85,7 @@ def test_n69_two_commits_to_one_branch(tmp_path: Path) -> None:
     second = mstore.init(tmp_path / "b", store=tmp_path / "store")
     write_tree(tmp_path / "m", 0)
     first.commit(tmp_path / "m", message="zero")
-    (tip,) = second.branches().values()
+    begun = {"other": True}
     write_tree(tmp_path / "m1", 1)
     write_tree(tmp_path / "m2", 2)
     from mstore.ops import commit as module
@@ -95,7 +95,7 @@ def test_n69_two_commits_to_one_branch(tmp_path: Path) -> None:
     class Slow(real):  # type: ignore[misc]
         def publish(self) -> Any:
             published = super().publish()
-            if first.branches()["main"] == tip:
+            if begun.pop("other", None):
                 first.commit(tmp_path / "m1", message="one")
             return published
 

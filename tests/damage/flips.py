@@ -167,9 +167,10 @@ def main() -> int:
             each = list(every_byte_but_packs(Path(small), few))
         unseen = {p.name for p, _, found, _ in each if not found}
         wrong = [f"{p.name}: {w}" for p, _, _, w in each if w is not None]
+        missed = sum(not found for _, _, found, _ in each)
         print(
-            f"bytes of refs, reflogs and store.json: {len(each):,}; flips not found: "
-            f"{sum(not found for _, _, found, _ in each)} (in {sorted(unseen)}); served silently: {len(wrong)}"
+            f"bytes of refs, reflogs and store.json: {len(each):,}; flips not found: {missed}"
+            f" (in {sorted(unseen)}); served silently: {len(wrong)}"
         )
         contents = make_store(root, arguments.commits, floats=arguments.floats)
         size = sum(p.stat().st_size for p in store_files(root))

@@ -53,6 +53,24 @@ def test_training_commits_nothing_itself(
     assert registered(repo.workspace.path) == []
 
 
+def test_what_is_recorded_of_the_run(repo: Any, trainer_of: Any) -> None:
+    trainer_of(MStoreCallback(repo), include_num_input_tokens_seen="all").train()
+    first, second = reversed(repo.log("out"))
+    assert first.metadata["hardware"] == {"device": "cpu", "processes": 1}
+    assert 0 < first.metadata["run"]["wall_s"] < second.metadata["run"]["wall_s"]
+    assert 0 < first.metadata["run"]["tokens"] < second.metadata["run"]["tokens"]
+
+
+def test_the_quantization_of_a_base_is_recorded() -> None:
+    from mstore.hf.callback import _quantization
+
+    config = SimpleNamespace(to_dict=lambda: {"load_in_4bit": True})
+    for held in (config, {"load_in_4bit": True}):
+        model = SimpleNamespace(config=SimpleNamespace(quantization_config=held))
+        assert _quantization(model) == {"load_in_4bit": True}
+    assert _quantization(SimpleNamespace(config=SimpleNamespace())) is None
+
+
 def test_training_state_is_kept_for_the_last_two(repo: Any, home: Path, trainer_of: Any) -> None:
     trainer_of(MStoreCallback(repo), num_train_epochs=4).train()
     having = [

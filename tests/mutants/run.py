@@ -1,4 +1,4 @@
-"""Take out in turn what durability rests on, and see whether the proofs notice: `python -m tests.mutants.run`."""
+"""Take out in turn what durability rests on; do the proofs notice? `python -m tests.mutants.run`"""
 
 from __future__ import annotations
 
@@ -17,16 +17,22 @@ from tests.mutants.sites import EXEMPT, Mutant, mutants
 
 _ROOT: Final = Path(__file__).parents[2]
 _LIMIT_S: Final = 600
+_PYTEST: Final = ("-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider")
 PROOFS: Final = {
-    "units": ("-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider")
-    + ("tests/faults/test_protocol.py", "tests/conformance", "tests/unit/test_refs.py")
-    + ("tests/unit/test_gc.py", "tests/unit/test_activity.py", "tests/unit/test_restore_held.py"),
-    "damage": ("-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", "tests/damage"),
+    "units": (
+        *_PYTEST,
+        "tests/faults/test_protocol.py",
+        "tests/conformance",
+        "tests/unit/test_refs.py",
+        "tests/unit/test_gc.py",
+        "tests/unit/test_activity.py",
+        "tests/unit/test_restore_held.py",
+    ),
+    "damage": (*_PYTEST, "tests/damage"),
     "posix": ("-m", "tests.crash.posix", "--rounds", "1", "--subsets", "0", "--stop"),
-    "crash": ("-m", "tests.crash.explore", "--rounds", "1", "--subsets", "2", "--workers", "1", "--stop"),
-    "faults": ("-m", "tests.faults.sweep", "--every", "9", "--workers", "1"),
-    "interleavings": ("-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider")
-    + ("tests/race/test_interleave.py",),
+    "crash": ("-m", "tests.crash.explore", "--rounds", "1", "--subsets", "2", "--stop"),
+    "faults": ("-m", "tests.faults.sweep", "--every", "9"),
+    "interleavings": (*_PYTEST, "tests/race/test_interleave.py"),
     "storm": ("-m", "tests.race.storm", "--processes", "12", "--commits", "25"),
 }
 """Command lines that fail when something does not hold."""
@@ -110,7 +116,10 @@ def main() -> int:
             target.write_text(original, "utf-8")
             caught += by is not None
             verdict = f"caught by {by}" if by else "SURVIVES"
-            print(f"{verdict:24} {mutant.kind:8} {mutant.name} ({time.monotonic() - begun:.0f} s)", flush=True)
+            print(
+                f"{verdict:24} {mutant.kind:8} {mutant.name} ({time.monotonic() - begun:.0f} s)",
+                flush=True,
+            )
     finally:
         shutil.rmtree(folder)
     print(f"mutants: {len(every)}; caught: {caught} ({100 * caught // max(1, len(every))} %)")
