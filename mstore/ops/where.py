@@ -1,0 +1,407 @@
+"""Conditions on versions, as `log --where` takes them: a small language, never run as code.
+
+    eval_loss < 1.5 and r <= 8
+    "rewards/accuracies" > 0.7 or not (message contains 'baseline')
+    r in (4, 8) and 'q_proj' in adapter.targets
+
+    condition   = conjunction ("or" conjunction)*
+    conjunction = negation ("and" negation)*
+    negation    = "not" negation | "(" condition ")" | comparison
+    comparison  = operand [operator operand]         a name alone: it is true
+    operator    = "<" "<=" ">" ">=" "==" "!=" "in" "not in" "contains"
+    operand     = number | text | name | "true" | "false" | "none" | "nan" | "inf"
+                | "(" operand ("," operand)* ")"     after "in" and "not in" only
+
+Single quotes make a text. Double quotes make a name where a comparison needs one, and else a
+text: left of an operator a name, right of it a text, unless on the left stands a number or a
+text in single quotes; of `in`, whose name is on the right, the other way round. A quote
+inside is written twice. Words of the language are understood in capitals too.
+
+A comparison with a name that has no value is false, whatever its operator; only `NAME == none`
+asks for that. Values of different kinds are unequal and have no order; NaN equals NaN and
+is neither less nor more than anything. Texts are compared by code points, capitals and all.
+
+Knows nothing of versions: `Condition.holds` is told how to look up a name.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from mstore.errors import UsageError
+from mstore.ops.plain import alike
+from mstore.ops.text import escaped
+from mstore.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Lookup = Callable[[str], Any]
+
+_MAX_DEPTH: Final = 50
+_MAX_CHARACTERS: Final = 10_000
+_TOKEN: Final = re.compile(
+    r"""\s*(?:
+        (?P<number> [-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]) | [-+](?:inf|nan)\b )
+      | (?P<single> '(?:[^']|'')*' )
+      | (?P<double> "(?:[^"]|"")*" )
+      | (?P<word>   [^\W\d][\w.]* )
+      | (?P<sign>   <= | >= | == | != | <> | && | \|\| | [<>=!(),] )
+      | (?P<end>    \Z )
+    )""",
+    re.VERBOSE,
+)
+_LITERALS: Final = {
+    "true": True,
+    "false": False,
+    "none": None,
+    "null": None,
+    "nan": float("nan"),
+    "inf": float("inf"),
+}
+_KEYWORDS: Final = frozenset({"and", "or", "not", "in", "contains", *_LITERALS})
+_ORDERS: Final = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_COMPARISONS: Final = (*_ORDERS, "==", "!=", "in", "contains")
+_MEANT: Final = {"=": "==", "<>": "!=", "&&": "and", "||": "or", "!": "not"}
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What a version may have a value for."""
+
+    name: str
+
+    def __str__(self) -> str:
+        bare = re.fullmatch(r"[^\W\d][\w.]*", self.name) and self.name.casefold() not in _KEYWORDS
+        return self.name if bare else '"' + self.name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two operands, of which one at least is a name, and what is asked of them.
+
+    Args:
+        operator: '<', '<=', '>', '>=', '==', '!=', 'in', 'not in' or 'contains'.
+        left: a name or a value.
+        right: likewise; after 'in' and 'not in' perhaps a tuple of values.
+    """
+
+    operator: str
+    left: Any
+    right: Any
+
+    def holds(self, lookup: Lookup) -> bool:
+        """Whether it holds of a version."""
+        left, right = (lookup(v.name) if isinstance(v, Name) else v for v in (self.left, self.right))
+        if self.left is None or self.right is None:
+            return (left is right) == (self.operator == "==")
+        if left is None or right is None:
+            return False
+        match self.operator:
+            case "==":
+                return alike(left, right)
+            case "!=":
+                return not alike(left, right)
+            case "in":
+                return _is_in(left, right)
+            case "not in":
+                return not _is_in(left, right)
+            case "contains":
+                return _is_in(right, left)
+        return _ordered(left, right) and bool(_ORDERS[self.operator](left, right))
+
+    def names(self) -> Iterator[str]:
+        """The names that it asks for."""
+        return (v.name for v in (self.left, self.right) if isinstance(v, Name))
+
+    def __str__(self) -> str:
+        return f"{_spelled(self.left)} {self.operator} {_spelled(self.right)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite of a condition."""
+
+    inner: Condition
+
+    def holds(self, lookup: Lookup) -> bool:
+        """Whether it holds of a version."""
+        return not self.inner.holds(lookup)
+
+    def names(self) -> Iterator[str]:
+        """The names that it asks for."""
+        return self.inner.names()
+
+    def __str__(self) -> str:
+        return f"not ({self.inner})"
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Conditions of which all ('and'), or one ('or'), must hold; two at least."""
+
+    word: str
+    parts: tuple[Condition, ...]
+
+    def holds(self, lookup: Lookup) -> bool:
+        """Whether it holds of a version."""
+        found = (part.holds(lookup) for part in self.parts)
+        return all(found) if self.word == "and" else any(found)
+
+    def names(self) -> Iterator[str]:
+        """The names that it asks for."""
+        return (name for part in self.parts for name in part.names())
+
+    def __str__(self) -> str:
+        return f" {self.word} ".join(f"({part})" for part in self.parts)
+
+
+Condition = Comparison | Not | Joined
+
+
+def _ordered(one: Any, other: Any) -> bool:
+    """Whether one of two values can come before the other."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return False
+    numbers = isinstance(one, (int, float)) and isinstance(other, (int, float))
+    return numbers or (isinstance(one, str) and isinstance(other, str))
+
+
+def _is_in(part: Any, whole: Any) -> bool:
+    if isinstance(whole, str):
+        return isinstance(part, str) and part in whole
+    if isinstance(whole, (list, tuple)):
+        return any(alike(part, one) for one in whole)
+    return isinstance(whole, dict) and isinstance(part, str) and part in whole
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_spelled, value))})"
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return str(value)
+
+
+# -- reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A piece of the text: its kind, its text, and where it begins."""
+
+    kind: str
+    text: str
+    at: int
+
+    @property
+    def word(self) -> str:
+        """The keyword or sign that it is, or ''."""
+        if self.kind == "sign":
+            return self.text
+        folded = self.text.casefold()
+        return folded if self.kind == "word" and folded in _KEYWORDS else ""
+
+    @property
+    def content(self) -> str:
+        """What stands between quotes."""
+        quote = self.text[0]
+        return self.text[1:-1].replace(quote * 2, quote)
+
+
+def parse(text: str) -> Condition:
+    """Read a condition.
+
+    Raises:
+        UsageError: it cannot be read; the message shows where.
+    """
+    if len(text) > _MAX_CHARACTERS:
+        raise UsageError(f"a condition has at most {_MAX_CHARACTERS} characters")
+    return _Reader(text).whole()
+
+
+class _Reader:
+    """Reads a condition from left to right, one token ahead."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens: list[_Token] = []
+        position = 0
+        while not self._tokens or self._tokens[-1].kind != "end":
+            match = _TOKEN.match(text, position)
+            if match is None or match.lastgroup is None:
+                self._cannot_begin(position)
+            kind = match.lastgroup
+            self._tokens.append(_Token(kind, match[kind], match.start(kind)))
+            position = match.end()
+        self._at = 0
+
+    def _cannot_begin(self, position: int) -> NoReturn:
+        while self._text[position].isspace():
+            position += 1
+        what = self._text[position]
+        if what in "'\"":
+            self._fail(position, f"the quote {what} is never closed")
+        if what.isdigit():
+            self._fail(position, "this is neither a number nor a name", "text goes in single quotes")
+        self._fail(
+            position,
+            f"{what!r} means nothing here",
+            'a name with such signs goes in double quotes: "a/b"',
+        )
+
+    def _fail(self, position: int, what: str, hint: str | None = None) -> NoReturn:
+        """Raise, showing the text and a caret under the character."""
+        before = escaped(self._text[:position])
+        raise UsageError(
+            f"condition, character {position + 1}: {what}"
+            f"\n  {escaped(self._text)}\n  {' ' * len(before)}^",
+            hint=hint,
+        )
+
+    @property
+    def _next(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _take(self) -> _Token:
+        token = self._tokens[self._at]
+        if token.kind != "end":
+            self._at += 1
+        return token
+
+    def _took(self, *words: str) -> bool:
+        """Whether the next token is one of these; if so, it is taken."""
+        if self._next.word not in words or not self._next.word:
+            return False
+        self._at += 1
+        return True
+
+    def whole(self) -> Condition:
+        """The condition that the text is."""
+        if self._next.kind == "end":
+            self._fail(0, "nothing is asked", "for example: eval_loss < 1.5 and r <= 8")
+        condition = self._disjunction(0)
+        token = self._next
+        if token.kind != "end":
+            meant = _MEANT.get(token.text)
+            if meant:
+                self._fail(token.at, f"write `{meant}` for `{token.text}`")
+            if token.word in _COMPARISONS:
+                self._fail(token.at, "a comparison has two sides", "join two with `and`")
+            what = "this has no `(`" if token.word == ")" else "`and` or `or` is due here"
+            hint = "text goes in single quotes, a name with signs or spaces in double quotes"
+            self._fail(token.at, what, None if token.word == ")" else hint)
+        return condition
+
+    def _disjunction(self, depth: int) -> Condition:
+        parts = [self._conjunction(depth)]
+        while self._took("or"):
+            parts.append(self._conjunction(depth))
+        return parts[0] if len(parts) == 1 else Joined("or", tuple(parts))
+
+    def _conjunction(self, depth: int) -> Condition:
+        parts = [self._negation(depth)]
+        while self._took("and"):
+            parts.append(self._negation(depth))
+        return parts[0] if len(parts) == 1 else Joined("and", tuple(parts))
+
+    def _negation(self, depth: int) -> Condition:
+        token = self._next
+        if depth > _MAX_DEPTH:
+            self._fail(token.at, f"this is nested more than {_MAX_DEPTH} deep")
+        if self._took("not"):
+            return Not(self._negation(depth + 1))
+        if self._took("("):
+            inner = self._disjunction(depth + 1)
+            if not self._took(")"):
+                self._fail(token.at, "this is never closed")
+            return inner
+        return self._comparison()
+
+    def _comparison(self) -> Comparison:
+        left = self._take()
+        self._check_operand(left)
+        sign = self._next
+        if sign.text in ("=", "<>"):
+            self._fail(sign.at, f"write `{_MEANT[sign.text]}` for `{sign.text}`")
+        if sign.word == "not":
+            self._at += 1
+            if not self._took("in"):
+                self._fail(self._next.at, "`not` behind a name is followed by `in`")
+            asked = "not in"
+        elif self._took(*_COMPARISONS):
+            asked = sign.word
+        else:
+            name = self._operand(left, as_name=True)
+            if not isinstance(name, Name):
+                self._fail(sign.at, f"a comparison is due after {escaped(left.text)}")
+            return Comparison("==", name, True)
+        return self._compared(left, asked, sign)
+
+    def _compared(self, left: _Token, asked: str, sign: _Token) -> Comparison:
+        membership = asked in ("in", "not in")
+        if membership and self._took("("):
+            values = self._values(sign)
+            name = self._operand(left, as_name=True)
+            if not isinstance(name, Name):
+                self._fail(left.at, "a name is due here: a number or text is nobody's")
+            return Comparison(asked, name, values)
+        right = self._take()
+        self._check_operand(right)
+        a = self._operand(left, as_name=not membership)
+        b = self._operand(right, as_name=membership or left.kind in ("number", "single"))
+        if not isinstance(a, Name) and not isinstance(b, Name):
+            at, text = (right.at, right.text) if membership else (left.at, left.text)
+            self._fail(
+                at,
+                f"{escaped(text)} is no name, and one side must be",
+                "names stand bare or in double quotes",
+            )
+        if asked not in ("==", "!=") and (a is None or b is None):
+            self._fail(sign.at, "none is compared by == and != only")
+        return Comparison(asked, a, b)
+
+    def _values(self, sign: _Token) -> tuple[Any, ...]:
+        """What stands in the parentheses after `in`."""
+        values = []
+        while True:
+            token = self._take()
+            self._check_operand(token)
+            value = self._operand(token, as_name=False)
+            if isinstance(value, Name):
+                self._fail(token.at, "values are due here", "text goes in single quotes")
+            values.append(value)
+            if self._took(")"):
+                return tuple(values)
+            if not self._took(","):
+                self._fail(self._next.at, f"`,` or `)` is due in the list after `{sign.text}`")
+
+    def _check_operand(self, token: _Token) -> None:
+        if token.kind in ("number", "single", "double") or token.word in _LITERALS:
+            return
+        if token.kind != "word" or token.word:
+            what = "at the end" if token.kind == "end" else f"in place of `{token.text}`"
+            hint = None
+            if token.kind == "word":
+                hint = f'if it is the name of something, write "{token.text}"'
+            self._fail(token.at, f"a name or a value is due {what}", hint)
+
+    def _operand(self, token: _Token, *, as_name: bool) -> Any:
+        """A name, or a value."""
+        match token.kind:
+            case "number":
+                if any(c in token.text for c in ".eEin") or len(token.text) > 300:
+                    return float(token.text)
+                return int(token.text)
+            case "single":
+                return token.content
+            case "double":
+                return Name(token.content) if as_name else token.content
+        return _LITERALS[token.word] if token.word in _LITERALS else Name(token.text)
+
+
+__all__ = ["Comparison", "Condition", "Joined", "Name", "Not", "parse"]
