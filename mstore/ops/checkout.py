@@ -485,25 +485,21 @@ def _checkout_here(
     late: list[Unconfirmed] = []
 
     def then() -> None:
-        refs, made = place.store.refs, False
-
-        def make_branch() -> None:
-            nonlocal made
+        refs = place.store.refs
+        with place.standing(after) as move_head:
             if new_branch is not None:
                 move = place.move("branch", f"made at {id.short}")
                 with going_on(late):
                     refs.move(f"heads/{new_branch}", id, move, expected=None)
-                made = True
-
-        try:
-            with going_on(late):
-                place.stand(after, first=make_branch)
-        except BaseException:
-            if made:
-                move = place.move("branch", "HEAD could not follow")
-                with contextlib.suppress(MStoreError):
-                    refs.move(f"heads/{new_branch}", None, move, expected=id)
-            raise
+            try:
+                with going_on(late):
+                    move_head()
+            except BaseException:
+                if new_branch is not None:
+                    move = place.move("branch", "HEAD could not follow")
+                    with contextlib.suppress(MStoreError):
+                        refs.move(f"heads/{new_branch}", None, move, expected=id)
+                raise
 
     if folder is not None and (id != at or force):
         check_paths(manifest.files)
@@ -593,7 +589,13 @@ def _count(things: tuple[str, ...], noun: str) -> str:
 
 
 def put_back(
-    place: Place, folder: Path, before: CommitId | None, after: CommitId, touched: tuple[str, ...]
+    place: Place,
+    folder: Path,
+    before: CommitId | None,
+    after: CommitId,
+    touched: tuple[str, ...],
+    *,
+    then: Callable[[], None] = lambda: None,
 ) -> None:
     """Undo a checkout in place: what it wrote or removed becomes what it was in the version before.
 
@@ -603,6 +605,7 @@ def put_back(
         before: the version that it held; None: none.
         after: the version that checkout wrote.
         touched: paths that checkout wrote or removed; no other file is looked at.
+        then: what belongs to it; where that fails, the files are as they were.
 
     Raises:
         Dirty: one of them was changed since.
@@ -633,4 +636,4 @@ def put_back(
         write=tuple(f for f in plan.write if f.path in only),
         remove=tuple(p for p in plan.remove if p in only),
     )
-    _apply(place, plan, target, folder, tree, 0, None)
+    _apply(place, plan, target, folder, tree, 0, None, then)

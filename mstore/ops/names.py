@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mstore.errors import (
     Conflict,
+    Corrupt,
     MStoreError,
+    NotFound,
     RefMoved,
     RevisionNotFound,
     Unconfirmed,
@@ -27,7 +29,7 @@ from mstore.workspace import Head, Operation, RefMove, Workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mstore.store import Move
+    from mstore.store import Move, Refs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,22 +147,28 @@ def _rename(place: Place, namespace: str, old: str, new: str) -> None:
     value = refs.read(f"{namespace}/{check_ref_name(old)}")
     if value is None:
         raise RevisionNotFound(old)
-    if refs.read(f"{namespace}/{check_ref_name(new)}") is not None:
+    was = place.move("rename", f"was {old}")
+    there = refs.read(f"{namespace}/{check_ref_name(new)}")
+    if there is not None and not (
+        there.target == value.target and _is_last(refs, f"{namespace}/{new}", was)
+    ):
         raise Conflict(f"{new!r} exists")
     kind = "branch" if namespace == "heads" else "tag"
-    # The new name first: a crash in between leaves both, never neither.
+    # The new name first: a crash in between leaves both, never neither, and the next try goes on.
     late: list[Unconfirmed] = []
-    was = place.move("rename", f"was {old}")
-    with going_on(late):
-        refs.move(f"{namespace}/{new}", value.target, was, expected=None)
+    if there is None:
+        with going_on(late):
+            refs.move(f"{namespace}/{new}", value.target, was, expected=None)
     gone = place.move("rename", f"is now {new}")
     try:
         with going_on(late):
             refs.move(f"{namespace}/{old}", None, gone, expected=value.target)
-    except MStoreError:
+    except MStoreError as error:
         back = place.move("rename", f"of {old} failed")
-        with suppress(MStoreError):
+        try:
             refs.move(f"{namespace}/{new}", None, back, expected=value.target)
+        except MStoreError:
+            error.hint = f"both names stand now: {old!r} and {new!r}; the same command again goes on"
         raise
     _remember(
         place,
@@ -172,6 +180,16 @@ def _rename(place: Place, namespace: str, old: str, new: str) -> None:
     )
     if late:
         raise late[0]
+
+
+def _is_last(refs: Refs, name: str, move: Move) -> bool:
+    """Whether the last move of a ref was one like this, made here."""
+    try:
+        last = refs.log(name)[0].move
+    except (Corrupt, NotFound):
+        return False
+    mine = (move.action, move.message, move.workspace)
+    return (last.action, last.message, last.workspace) == mine
 
 
 def tags(place: Place) -> tuple[TagEntry, ...]:
@@ -373,27 +391,54 @@ def _restore_files(
         if not any(current == {k: v for k, v in s.items() if k != "at"} for s in (after, before)):
             raise Conflict("HEAD has moved since", hint="`mstore checkout` to where you want to be")
     folder = Path(operation.folder) if operation.folder is not None else None
-    if folder is not None and operation.head is not None:
+
+    def stand() -> None:
+        if operation.head is not None:
+            plain = {k: v for k, v in operation.head[0].items() if k != "at"}
+            with going_on(late):
+                place.stand(Head.from_plain(plain, "operations"))
+
+    backup, going = _copies(workspace, operation)
+    # Where an undo was killed among the copies, the files before them are back already.
+    begun = operation.backup is not None and (backup is None or going == backup)
+    if begun:
+        stand()
+    elif folder is not None and operation.head is not None:
         before = operation.head[0]
         at = CommitId.parse(before["at"]) if before.get("at") else None
-        put_back(place, folder, at, CommitId.parse(operation.head[1]["at"]), operation.touched)
+        after_id = CommitId.parse(operation.head[1]["at"])
+        put_back(place, folder, at, after_id, operation.touched, then=stand)
     elif folder is not None and folder.is_dir():
         with Destination(folder) as destination:
             for path in operation.touched:
                 remove(destination, path)
-    if folder is not None and operation.backup is not None:
-        backup = workspace.path / "undo" / operation.backup
-        folder.mkdir(parents=True, exist_ok=True)
-        with Destination(folder) as destination:
-            for source in sorted(p for p in backup.rglob("*") if p.is_file()):
-                path = source.relative_to(backup).as_posix()
-                move_in(source, destination, path)
-                restored.append(path)
+    if folder is not None and backup is not None and going is not None:
         import shutil
 
-        shutil.rmtree(backup, ignore_errors=True)
-    if operation.head is not None:
-        plain = {k: v for k, v in operation.head[0].items() if k != "at"}
-        with going_on(late):
-            place.stand(Head.from_plain(plain, "operations"))
+        folder.mkdir(parents=True, exist_ok=True)
+        if backup != going:
+            backup.rename(going)
+        with Destination(folder) as destination:
+            for source in sorted(p for p in going.rglob("*") if p.is_file()):
+                path = source.relative_to(going).as_posix()
+                move_in(source, destination, path)
+                restored.append(path)
+        shutil.rmtree(going, ignore_errors=True)
+    if folder is None:
+        stand()
     return tuple(restored)
+
+
+def _copies(workspace: Workspace, operation: Operation) -> tuple[Path | None, Path | None]:
+    """Where the copies of an operation lie, and where they are moved back from.
+
+    They are renamed before the first one is moved, so that an undo that was killed is
+    told from one that has not begun: both paths are the same then. None, None: there are none.
+    """
+    if operation.backup is None:
+        return None, None
+    backup = workspace.path / "undo" / operation.backup
+    going = backup.with_name(f"{backup.name}.back")
+    if going.is_dir():
+        return going, going
+    return (backup, going) if backup.is_dir() else (None, None)

@@ -65,30 +65,33 @@ class Place:
         workspace = self.workspace.id if self.workspace is not None else None
         return Move(action, message, self.author, Time.now(), workspace)
 
-    def stand(self, head: Head, *, first: Callable[[], None] = lambda: None) -> None:
+    def stand(self, head: Head) -> None:
         """Move HEAD. A commit without a branch is pinned in the store, so that gc sees it.
-
-        Args:
-            head: where to.
-            first: what must be done before; nothing that needs room on the disk comes after.
 
         Raises:
             UsageError: there is no workspace.
             StorageFailed: the system failed.
         """
+        with self.standing(head) as move:
+            move()
+
+    @contextlib.contextmanager
+    def standing(self, head: Head) -> Iterator[Callable[[], None]]:
+        """`stand`, made ready on the disk; what comes out does it, however full that is by then."""
         workspace = self.need_workspace("HEAD")
-        pin = f"pins/{workspace.id}"
+        with workspace.head_ready(head) as move_head:
+            yield lambda: self._stand(head, move_head)
+
+    def _stand(self, head: Head, move_head: Callable[[], None]) -> None:
+        pin = f"pins/{self.need_workspace('HEAD').id}"
         pinned = self.store.refs.read(pin)
         late: list[Unconfirmed] = []
-        with workspace.head_ready(head) as move_head:
+        if head.commit is not None and not self.store.read_only:
+            move = self.move("stand", f"on {head.commit.short}")
             with going_on(late):
-                first()
-            if head.commit is not None and not self.store.read_only:
-                move = self.move("stand", f"on {head.commit.short}")
-                with going_on(late):
-                    self.store.refs.move(pin, head.commit, move, whatever=True)
-            with going_on(late):
-                move_head()
+                self.store.refs.move(pin, head.commit, move, whatever=True)
+        with going_on(late):
+            move_head()
         if head.commit is None and pinned is not None and not self.store.read_only:
             # HEAD has moved; a pin that is left keeps a commit longer than needed, no more.
             with contextlib.suppress(MStoreError):

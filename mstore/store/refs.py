@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from xxhash import xxh3_64_hexdigest
 
-from mstore.errors import Conflict, Corrupt, NotFound, RefMoved, Refused, StorageFailed
+from mstore.errors import (
+    Conflict,
+    Corrupt,
+    NotFound,
+    RefMoved,
+    Refused,
+    StorageFailed,
+    Unconfirmed,
+)
 from mstore.objects import ID_TYPES, Kind, ObjectId, Time, folded
 from mstore.values import dataclass
 
@@ -254,7 +262,13 @@ class Refs:
                 return None
             if content is None and namespace != "notes":
                 self._check_collisions(namespace, plain)
-            number = self._append(name, current, new, move)
+            try:
+                number = self._append(name, current, new, move)
+            except Unconfirmed as error:
+                # A record that may not last is none: the ref stays where it is.
+                raise StorageFailed(
+                    f"cannot move {plain}: {error.message}", errno=error.errno, hint=error.hint
+                ) from error
             value = RefValue(new, number) if new is not None else None
             encoded = _encode_ref(value) if value is not None else None
             if not self._backend.swap(f"refs/{name}", content, encoded):

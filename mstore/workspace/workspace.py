@@ -377,7 +377,8 @@ class Workspace:
 
     def unclaimed_copies(self) -> tuple[Path, ...]:
         """Folders of files that a killed `checkout --force` saved, and of which no operation tells."""
-        known = {operation.backup for operation in self.operations()}
+        names = [operation.backup for operation in self.operations() if operation.backup is not None]
+        known = {name + ending for name in names for ending in ("", ".back")}
         try:
             found = sorted(os.listdir(self.path / "undo"))
         except OSError:

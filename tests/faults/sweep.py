@@ -168,11 +168,7 @@ def _judge(prepared: Stage, root: Path, outcome: Outcome) -> Iterator[str]:
     if outcome.code == 0 and after != prepared.done:
         yield f"exit 0, but {_difference(prepared.done, after)}"
     changed = not command.by_steps and prepared.before != NOTHING and after != prepared.before
-    if (
-        outcome.code not in (0, None)
-        and changed
-        and not (_is_unknown(outcome) and after == prepared.done)
-    ):
+    if outcome.code not in (0, None) and changed and not (_is_unknown(outcome)):
         yield f"exit {outcome.code}, but {_difference(prepared.before, after)}: {outcome.said[-300:]}"
     if {*_tips(prepared.before)} & {*_tips(prepared.done)} - {*_tips(after)}:
         yield f"a version is lost: {_difference(prepared.before, after)}"
@@ -197,8 +193,9 @@ def _tips(of: Seen) -> Iterator[str]:
 
 
 def _is_unknown(outcome: Outcome) -> bool:
-    """Whether the command said that what it did is there and may not last: a sync after it failed."""
-    return "the disk did not confirm" in outcome.said
+    """Whether the command said that what it did is there, or half there for the next try to go on."""
+    said = outcome.said
+    return ("the disk did not confirm" in said and "cannot move" not in said) or "again goes on" in said
 
 
 def _whole(prepared: Stage, root: Path) -> Iterator[str]:

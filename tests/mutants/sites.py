@@ -82,8 +82,8 @@ PATCHES: Final = (
         "store/refs.py",
         "move:writes the record first",
         "sync",
-        "            number = self._append(name, current, new, move)\n",
-        "            number = (current.generation if current else 0) + 1\n",
+        "                number = self._append(name, current, new, move)\n",
+        "                number = (current.generation if current else 0) + 1\n",
     ),
     _Patch(
         "store/refs.py",
