@@ -360,12 +360,18 @@ class Repository:
         *,
         limit: int | None = None,
         all: bool = False,  # noqa: A002 - the option's name on the command line
+        where: str | None = None,
+        sort: str | None = None,
     ) -> list[LogEntry]:
-        """Versions, the latest first. Raises RevisionNotFound, Ambiguous, Corrupt."""
-        from mstore.ops.log import log
+        """Versions, the latest first; see `mstore.ops.log.sought` for `where` and `sort`.
+
+        Raises:
+            RevisionNotFound, Ambiguous, Corrupt, UsageError.
+        """
+        from mstore.ops.log import log, sought
 
         found = log(self._place, str(rev) if rev is not None else None, everything=all)
-        return list(islice(found.entries, limit))
+        return list(islice(sought(found.entries, where, sort), limit))
 
     def show(self, rev: str | CommitId = "HEAD") -> Shown:
         """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 mstore log
 mstore log --graph --all
 mstore log r8 -n 5 --columns id,message,eval_loss,lr
+mstore log --all --where 'eval_loss < 1.5 and r <= 8' --sort eval_loss -n 3
 mstore log --json | jq '.[].metrics'
 """)
 @click.command()
@@ -34,6 +35,8 @@ mstore log --json | jq '.[].metrics'
 @click.option("--graph", is_flag=True, help="Draw how versions descend.")
 @click.option("--all", "everything", is_flag=True, help="All branches and tags.")
 @click.option("--columns", metavar="A,B,…", help="Columns: built-in ones, metrics, metadata keys.")
+@click.option("--where", metavar="EXPR", help="Only those of which this holds, such as 'r <= 8'.")
+@click.option("--sort", metavar="KEY", help="By this column, the smallest first; -KEY: the largest.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def log(
     rev: str | None,
@@ -42,25 +45,34 @@ def log(
     graph: bool,
     everything: bool,
     columns: str | None,
+    where: str | None,
+    sort: str | None,
     as_json: bool,
 ) -> None:
     """Versions, the latest first, with what is known of each.
 
     Built-in columns: id, refs, age, message, r/alpha, epoch, step, r, alpha, added,
-    size, tensors, author, time.
+    size, tensors, author, time. --where compares columns, metrics and metadata (dots go
+    inside; a name with a slash in double quotes, a text in single ones) with < <= > >= == != in
+    contains, and joins with and, or, not. A name without a value makes its comparison false.
     """
     from mstore.cli import logtext
-    from mstore.ops.log import elsewhere
+    from mstore.ops.log import elsewhere, sought
     from mstore.ops.log import log as read_log
 
     opened = repo(rev)
     place = opened.place
     found = read_log(place, rev, everything=everything)
-    entries: Iterator[LogEntry] = islice(found.entries, count)
+    if graph and (where is not None or sort is not None):
+        raise click.UsageError("--graph draws all versions in order; it goes with no --where or --sort")
+    entries: Iterator[LogEntry] = islice(sought(found.entries, where, sort), count)
     if as_json:
         show_json_list(entry.plain() for entry in entries)
         return
     first = next(entries, None)
+    if first is None and where is not None:
+        click.echo("no version of which that holds", err=True)
+        return
     if first is None and count != 0:
         click.echo("no versions yet: `mstore commit DIR -m MESSAGE` makes the first", err=True)
         return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from mstore.errors import Corrupt, NotFound
+from mstore.errors import Corrupt, NotFound, UsageError
 from mstore.objects import Commit, CommitId
 from mstore.ops.place import peeled
 from mstore.ops.revision import resolve
@@ -26,6 +27,22 @@ def _inner(value: Any, *keys: str) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
+
+
+BUILT_IN: Final = (
+    "id",
+    "refs",
+    "message",
+    "author",
+    "time",
+    "step",
+    "epoch",
+    "r",
+    "alpha",
+    "added",
+    "size",
+    "tensors",
+)
 
 
 @dataclass(frozen=True)
@@ -264,6 +281,59 @@ def log(place: Place, revision: str | None = None, *, everything: bool = False) 
             yield entry_of(place, id, commit, marks.get(id, ()))
 
     return Log(entries(), tuple(tips), unborn)
+
+
+def sought(
+    entries: Iterable[LogEntry], where: str | None = None, sort: str | None = None
+) -> Iterator[LogEntry]:
+    """Versions of which a condition holds, in an order.
+
+    Args:
+        entries: versions.
+        where: a condition in the language of `mstore.ops.where`, over the names of
+            `LogEntry.column`; None: all.
+        sort: such a name, with `-` before it for the largest first; versions that have no
+            value for it come last, after those with NaN. None: as they come.
+
+    Raises:
+        UsageError: the condition cannot be read, or asks for a name that no version has.
+    """
+    if where is not None:
+        from mstore.ops.where import parse
+
+        condition = parse(where)
+        entries = list(entries)
+        _check_names(condition.names(), entries)
+        entries = [entry for entry in entries if condition.holds(entry.column)]
+    if sort is None:
+        yield from entries
+        return
+    name, down = sort.removeprefix("-"), sort.startswith("-")
+    held = [(entry, entry.column(name)) for entry in entries]
+    _check_names([name], [entry for entry, _ in held])
+    numbers = [(e, v) for e, v in held if isinstance(v, (int, float)) and not math.isnan(v)]
+    texts = [(e, v) for e, v in held if isinstance(v, str)]
+    yield from (e for e, _ in sorted(numbers, key=lambda item: item[1], reverse=down))
+    yield from (e for e, _ in sorted(texts, key=lambda item: item[1], reverse=down))
+    yield from (e for e, v in held if isinstance(v, float) and math.isnan(v))
+    yield from (e for e, v in held if v is None or not isinstance(v, (int, float, str)))
+
+
+def _check_names(names: Iterable[str], entries: Sequence[LogEntry]) -> None:
+    """Refuse a name that no version has a value for: it is a slip more often than not."""
+    for name in names:
+        if not entries or any(entry.column(name) is not None for entry in entries):
+            continue
+        import difflib
+
+        known = sorted({k for e in entries for k in (*e.metrics, *e.metadata)} | set(BUILT_IN))
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = (
+            "near it: " + ", ".join(near)
+            if near
+            else "metrics, metadata keys, or: " + ", ".join(BUILT_IN)
+        )
+        raise UsageError(f"no version here has {name!r}", hint=hint)
 
 
 def entry_of(place: Place, id: CommitId, commit: Commit, refs: tuple[str, ...]) -> LogEntry:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mstore.objects import CommitId
     from mstore.ops.place import Place
 
+_SOUGHT: Final = ("best", "last", "max", "min", "step")
 _HEX: Final = re.compile(r"[0-9a-f]{4,64}")
 _STEP: Final = re.compile(r"~([0-9]*)|\^([0-9]*)|@\{([0-9]+)\}")
 
@@ -103,9 +104,47 @@ def _earlier(place: Place, name: str, moves: int) -> CommitId:
     return peeled(place.store, target)
 
 
+def _sought(place: Place, kind: str, what: str) -> Resolved:
+    """`best:METRIC`, `min:`, `max:`, `step:N`, each perhaps with `@BRANCH`; `last:BRANCH`."""
+    from mstore.ops.best import best_of
+    from mstore.ops.log import all_tips, entry_of, walk
+
+    if kind == "last":
+        return Resolved(_tip(place, what), what)
+    what, at, branch = what.rpartition("@") if "@" in what else (what, "", "")
+    if not what or (at and not branch):
+        raise UsageError(f"{kind}: needs a {'number' if kind == 'step' else 'metric'}")
+    here = [_tip(place, branch)] if at else [i for i in [place.head_commit()] if i is not None]
+    tips = here or all_tips(place)
+    entries = [entry_of(place, id, commit, ()) for id, commit in walk(place.store, tips)]
+    if kind != "step":
+        return Resolved(best_of(entries, what, greater={"min": False, "max": True}.get(kind)).id)
+    if not (what.isascii() and what.isdigit()):
+        raise UsageError(f"step: needs a number, not {what!r}", hint="for example step:400")
+    found = [entry for entry in entries if entry.step == int(what)]
+    if not found and not at:
+        everywhere = walk(place.store, all_tips(place))
+        found = [e for e in (entry_of(place, i, c, ()) for i, c in everywhere) if e.step == int(what)]
+    if not found:
+        raise RevisionNotFound(f"step:{what}", hint="`mstore log --columns step,id,message` lists them")
+    if len({entry.id for entry in found}) > 1 and not at:
+        raise ambiguous(place.store, f"step:{what}", [entry.id for entry in found])
+    return Resolved(found[0].id)
+
+
+def _tip(place: Place, branch: str) -> CommitId:
+    id = place.branch_tip(check_ref_name(branch))
+    if id is None:
+        raise _not_found(place, branch)
+    return id
+
+
 def _plain(place: Place, name: str) -> Resolved:
     if not name:
         raise UsageError("an empty revision names nothing")
+    kind, colon, what = name.partition(":")
+    if colon and kind in _SOUGHT:
+        return _sought(place, kind, what)
     if name in ("HEAD", "@"):
         head = place.head
         if head is None:
