@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mstore.objects import CommitId, Manifest, NoteId
     from mstore.ops.checkout import CheckoutResult
     from mstore.ops.commitstart import CommitResult, Progress
+    from mstore.ops.compare import Comparison
     from mstore.ops.diff import DiffResult
     from mstore.ops.du import Usage
     from mstore.ops.forget import ForgetPlan, ForgetResult
@@ -372,6 +373,12 @@ class Repository:
 
         found = log(self._place, str(rev) if rev is not None else None, everything=all)
         return list(islice(sought(found.entries, where, sort), limit))
+
+    def compare(self, *revs: str | CommitId, everything: bool = False) -> Comparison:
+        """What differs between versions; see `mstore.ops.compare.compare`."""
+        from mstore.ops.compare import compare
+
+        return compare(self._place, [str(rev) for rev in revs], everything=everything)
 
     def show(self, rev: str | CommitId = "HEAD") -> Shown:
         """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""

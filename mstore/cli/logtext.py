@@ -43,7 +43,7 @@ def cell(entry: LogEntry, column: str) -> str:
     if column == "age":
         return age(entry.commit.time.ns)
     if column == "message":
-        return escaped(entry.subject)
+        return health_mark(entry) + escaped(entry.subject)
     if column == "r/alpha":
         return _rank(entry)
     if column == "epoch":
@@ -64,6 +64,15 @@ def names_text(entry: LogEntry) -> str:
     if entry.current is not None and refs[1:2] == [entry.current]:
         refs[:2] = [f"HEAD → {entry.current}"]
     return ", ".join(escaped(r) for r in refs)
+
+
+def health_mark(entry: LogEntry) -> str:
+    """`!` and what is wrong with a version, as its notes say; empty if nothing is."""
+    health = entry.metadata.get("health")
+    if not isinstance(health, dict) or not health:
+        return ""
+    words = {"not_finite": "NaN", "untrained": "untrained", "frozen_changed": "frozen moved"}
+    return "! " + ", ".join(words.get(key, escaped(key)) for key in health) + " · "
 
 
 def _rank(entry: LogEntry) -> str:
@@ -133,7 +142,8 @@ def one_line(entry: LogEntry) -> str:
     """Id, refs and message."""
     refs = f" ({names_text(entry)})" if entry.refs else ""
     id = click.style(entry.id.short, fg="yellow")
-    return f"{id}{click.style(refs, fg='green')} {escaped(entry.subject)}"
+    mark = click.style(health_mark(entry), fg="red")
+    return f"{id}{click.style(refs, fg='green')} {mark}{escaped(entry.subject)}"
 
 
 def fact_line(entry: LogEntry) -> str:

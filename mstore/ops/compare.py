@@ -1,0 +1,110 @@
+"""compare: what differs between versions in how they were trained and what came of it."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any, Final
+
+from mstore.errors import UsageError
+from mstore.ops.log import LogEntry, entry_of
+from mstore.ops.plain import alike, flattened
+from mstore.ops.revision import resolve
+from mstore.ops.text import jsonable
+from mstore.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mstore.ops.place import Place
+
+# What differs between any two runs and says nothing of either.
+_NOISE: Final = (
+    "run.",
+    "recorded.environment.",
+    "recorded.trainer.run_id",
+    "recorded.trainer.best_model_checkpoint",
+    "training_arguments.output_dir",
+    "training_arguments.logging_dir",
+    "training_arguments.run_name",
+    "imported_from",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What differs between versions.
+
+    Args:
+        entries: the versions, in the order asked for.
+        rows: (name, one value a version; None where it has none), metrics first.
+        equal: how many names all of them have the same value for.
+        left_out: how many differ that say nothing of the training, such as run ids and paths.
+    """
+
+    entries: tuple[LogEntry, ...]
+    rows: tuple[tuple[str, tuple[Any, ...]], ...]
+    equal: int
+    left_out: int
+
+    def table(self) -> list[list[str]]:
+        """Rows of text, the first one the heading."""
+        head = ["", *(f"{e.id.short} {e.subject}" for e in self.entries)]
+        return [head, *([name, *map(shown, values)] for name, values in self.rows)]
+
+    def _repr_html_(self) -> str:
+        rows = [
+            "<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>"
+            for row in self.table()
+        ]
+        return f"<table>{''.join(rows)}</table>"
+
+    def __str__(self) -> str:
+        table = self.table()
+        widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+        return "\n".join(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in table
+        )
+
+
+def shown(value: Any) -> str:
+    """A value as a cell of a table."""
+    if value is None:
+        return "–"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def compare(place: Place, revisions: Sequence[str], *, everything: bool = False) -> Comparison:
+    """Compare versions by hyper-parameters, facts and metrics.
+
+    Args:
+        place: where.
+        revisions: two or more.
+        everything: also what says nothing of the training: run ids, paths, hosts.
+
+    Raises:
+        UsageError: fewer than two.
+        RevisionNotFound, Ambiguous, Corrupt.
+    """
+    if len(revisions) < 2:
+        raise UsageError("compare needs two versions or more", hint="`mstore compare main~1 main`")
+    ids = [resolve(place, revision).id for revision in revisions]
+    entries = tuple(entry_of(place, id, place.store.commit(id), ()) for id in ids)
+    metrics = [dict(entry.metrics) for entry in entries]
+    facts = [flattened(jsonable(dict(entry.metadata))) for entry in entries]
+    rows: list[tuple[str, tuple[Any, ...]]] = []
+    equal = left_out = 0
+    for group in (metrics, facts):
+        for name in sorted({name for held in group for name in held}):
+            values = tuple(held.get(name) for held in group)
+            if all(_same(values[0], value) for value in values[1:]):
+                equal += 1
+            elif not everything and name.startswith(_NOISE):
+                left_out += 1
+            else:
+                rows.append((name, values))
+    return Comparison(entries=entries, rows=tuple(rows), equal=equal, left_out=left_out)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other if one is None or other is None else alike(one, other)
