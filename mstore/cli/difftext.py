@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mstore.ops.diff import AdapterDiff, AdapterSide, DiffResult, FileChange
+    from mstore.ops.loradelta import ModuleDelta
     from mstore.ops.tensordiff import TensorPair
     from mstore.ops.tensorstat import TensorStat
 
@@ -60,6 +61,7 @@ def diff_lines(
         ("Configuration", page.values(result.config)),
         ("Metadata", page.values(result.metadata)),
         ("Metrics", page.metrics(result.metrics)),
+        ("What the adapters do, ΔW = s·B·A", page.effects(result)),
         (_tensor_heading(result), page.tensors(result)),
         ("Files", page.files(result)),
     ]
@@ -344,6 +346,31 @@ class _Page:
             for name, (start, _, what) in zip(names, groups, strict=True)
         ]
         return self._few(lines, f"kinds of {kind} tensors")
+
+    def effects(self, result: DiffResult) -> list[str]:
+        """A line a module, those that differ most in direction first; and what is meant."""
+
+        def unlike(effect: ModuleDelta) -> tuple[float, list[tuple[str, int]]]:
+            return (2.0 if effect.cosine is None else effect.cosine, _naturally(effect.module))
+
+        shown = sorted(result.effects, key=unlike)[:_MOST_LINES]
+        names = [escaped(e.module.removeprefix("base_model.model.")) for e in shown]
+        room = max(map(len, names), default=0)
+        lines = []
+        for name, e in zip(names, shown, strict=True):
+            cosine = "–" if e.cosine is None else f"{e.cosine:.4f}"
+            shared = "–" if e.shared is None else f"{e.shared:.1%}"
+            rank = f"{e.effective_a:.1f} of {e.rank_a} → {e.effective_b:.1f} of {e.rank_b}"
+            magnitude = f"  magnitudes {e.magnitude:.3g}" if e.magnitude is not None else ""
+            norms = f"norm {e.norm_a:.3g} → {e.norm_b:.3g}  change {e.norm_change:.3g}"
+            lines.append(
+                f"  {name.ljust(room)}  {norms}"
+                f"  cosine {cosine}  effective rank {rank}  shared {shared}{magnitude}"
+            )
+        if len(shown) < len(result.effects):
+            rest = _count(len(result.effects) - len(shown), "module")
+            lines.append(self.style(f"  … and {rest} more alike", _QUIET))
+        return lines
 
     def _measured(self, kind: str, pairs: Sequence[TensorPair]) -> list[str]:
         """With figures: in order of name if they are few, else those that changed most."""

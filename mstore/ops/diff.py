@@ -20,10 +20,17 @@ from mstore.objects import Manifest, ManifestFile, hasher_of_blob
 from mstore.ops.adapterdiff import AdapterDiff, AdapterSide, pair_adapters, rank_warnings
 from mstore.ops.side import Side, side_of, side_of_commit, side_of_folder
 from mstore.ops.tensordiff import TensorDiff, compare_tensors, measure, tensors_in
+from mstore.ops.tensorstat import can_measure, values_of
 from mstore.ops.text import jsonable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mstore.ops.loradelta import Factors, ModuleDelta
+    from mstore.ops.tensordiff import TensorPlace
 
 _CHUNK_BYTES: Final = 4 << 20
 _CONFIG_NAMES: Final = ("config.json", "generation_config.json", "adapter_config.json")
@@ -97,6 +104,7 @@ class DiffResult:
         metadata: metadata that differs; only between commits, a folder has none.
         metrics: metrics that differ; None where a side has it not.
         tensors: tensors of weights and adapters.
+        effects: what the root's, or only, adapters do, module by module, where that was asked.
         files: all files.
         warnings: one sentence each.
     """
@@ -109,6 +117,7 @@ class DiffResult:
     metadata: Values = field(default_factory=dict)
     metrics: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     tensors: TensorDiff = field(default_factory=TensorDiff, repr=False)
+    effects: tuple[ModuleDelta, ...] = field(default=(), repr=False)
     files: FileDiff = field(default_factory=FileDiff)
     warnings: tuple[str, ...] = ()
 
@@ -160,6 +169,7 @@ class DiffResult:
                 "metadata": pairs(self.metadata),
                 "metrics": {k: {"a": a, "b": b} for k, (a, b) in self.metrics.items()},
                 "tensors": self.tensors.plain(),
+                **({"effects": {e.module: e.plain() for e in self.effects}} if self.effects else {}),
                 "files": self.files.plain(),
             }
         )
@@ -183,9 +193,13 @@ def diff(
     """
     a, b = _with_equal_roles(a, b), _with_equal_roles(b, a)
     adapters, lora_folder = pair_adapters(a.facts, b.facts)
-    tensors = compare_tensors(*(tensors_in(s.manifest, s.layouts, s.open_file) for s in (a, b)))
+    in_a, in_b = (tensors_in(s.manifest, s.layouts, s.open_file) for s in (a, b))
+    tensors = compare_tensors(in_a, in_b)
+    effects: tuple[ModuleDelta, ...] = ()
     if stat:
         tensors = measure(tensors, a.open_file, b.open_file, progress=progress)
+        if lora_folder is not None:
+            effects = _effects(a, b, adapters[lora_folder], in_a.values(), in_b.values())
     return DiffResult(
         a=a.label,
         b=b.label,
@@ -195,6 +209,7 @@ def diff(
         metadata={} if a.is_folder or b.is_folder else _differing(_metadata(a), _metadata(b)),
         metrics=_metrics(a, b),
         tensors=tensors,
+        effects=effects,
         files=_files(a, b),
         warnings=tuple(
             f"{s.label}: {w}" for s in (a, b) for w in (*s.warnings, *rank_warnings(s.facts))
@@ -208,6 +223,42 @@ def _with_equal_roles(side: Side, other: Side) -> Side:
         return side
     kept = [f for f in side.manifest.files if f.role not in other.without]
     return replace(side, manifest=Manifest.of(kept))
+
+
+def _effects(
+    a: Side, b: Side, pair: AdapterDiff, in_a: Iterable[TensorPlace], in_b: Iterable[TensorPlace]
+) -> tuple[ModuleDelta, ...]:
+    """What two LoRA adapters do to the modules that both have."""
+    if pair.a is None or pair.b is None or {pair.a.kind, pair.b.kind} - {None, "LORA"}:
+        return ()
+    from mstore.ops.loradelta import compare_modules
+
+    one = _factors(a, pair.a.folder, in_a)
+    other = _factors(b, pair.b.folder, in_b)
+    found = [compare_modules(m, one[m], other[m]) for m in one if m in other]
+    return tuple(delta for delta in found if delta is not None)
+
+
+def _factors(side: Side, folder: str, places: Iterable[TensorPlace]) -> Mapping[str, Factors]:
+    from mstore.ops.loradelta import factors_of
+
+    own = {place.name: place for place in places if place.folder == folder}
+
+    def read(name: str) -> NDArray[np.float64]:
+        place = own[name]
+        with side.open_file(place.path) as read_range:
+            raw = read_range(place.begin, place.size_bytes)
+        return values_of(bytes(raw), place.dtype).reshape(place.shape)
+
+    facts = side.facts.adapters[folder]
+    known = facts.modules.keys()
+
+    def scaling(module: str) -> float | None:
+        near = [m for m in known if module == m or module.endswith("." + m)]
+        return facts.module_scaling(near[0]) if near else None
+
+    readable = [n for n, p in own.items() if can_measure(p.dtype, math.prod(p.shape), p.size_bytes)]
+    return factors_of(readable, read, scaling)
 
 
 # -- configuration, metadata, metrics

@@ -127,7 +127,7 @@ def measured(count: int, dtype_a: str, read_a: ReadAt, dtype_b: str, read_b: Rea
         raw_b = read_b(begin * width_b, size * width_b)
         # Signalling NaNs and F64 past 1e154 would warn; both show in the figures.
         with np.errstate(all="ignore"):
-            x, y = _values(raw_a, dtype_a), _values(raw_b, dtype_b)
+            x, y = values_of(raw_a, dtype_a), values_of(raw_b, dtype_b)
             if dtype_a == dtype_b:
                 bits = f"<u{width_a}"
                 unlike = np.frombuffer(raw_a, bits) != np.frombuffer(raw_b, bits)
@@ -184,7 +184,7 @@ _WIDTHS: Final = {
 }
 
 
-def _values(raw: bytes, dtype: str) -> NDArray[np.float64]:
+def values_of(raw: bytes, dtype: str) -> NDArray[np.float64]:
     """Elements as float64, in an array of its own."""
     import numpy as np
 
@@ -216,4 +216,4 @@ def _table(exponent_bits: int, mantissa_bits: int, bias: int, top: str) -> NDArr
     return values
 
 
-__all__ = ["TensorStat", "can_measure", "measured"]
+__all__ = ["TensorStat", "can_measure", "measured", "values_of"]

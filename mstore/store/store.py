@@ -121,8 +121,9 @@ def _encode_identity(plain: dict[str, Any]) -> bytes:
 def _parse_identity(content: bytes, where: str) -> StoreIdentity:
     try:
         plain = json.loads(content)
-        # 0.1 wrote none.
-        if "sum" in plain and plain["sum"] != _identity_sum(plain):
+        # 0.1 wrote none, and knew no leans.
+        is_old = "sum" not in plain and "leans-1" not in plain["features"]["write"]
+        if not is_old and plain.get("sum") != _identity_sum(plain):
             raise Corrupt(where, "does not have its checksum")
         features = plain["features"]
         lists = [tuple(str(f) for f in features[k]) for k in ("read", "write", "optional")]

@@ -844,7 +844,7 @@ def test_n63_a_store_with_a_new_way_of_writing_is_read_only(
 ) -> None:
     file = stand / ".mstore/store/store.json"
     plain = json.loads(file.read_text())
-    plain["features"]["write"].append("refs-2")
+    plain["features"]["write"] = ["refs-1", "refs-2"]
     del plain["sum"]
     file.write_text(json.dumps(plain))
     mstore("log")

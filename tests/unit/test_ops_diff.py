@@ -612,7 +612,7 @@ def test_figures_are_those_of_a_dense_computation(tmp_path, monkeypatch, dtype):
 def test_every_code_of_an_8_bit_float(name):
     codes = torch.arange(256, dtype=torch.uint8)
     expected = codes.view(DTYPES[name]).to(torch.float64).numpy()
-    np.testing.assert_array_equal(tensorstat._values(bytes(codes.numpy()), name), expected)
+    np.testing.assert_array_equal(tensorstat.values_of(bytes(codes.numpy()), name), expected)
 
 
 def test_figures_of_recast_tensors_go_by_value(tmp_path):
