@@ -15,14 +15,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mstore.repository import Repository, init, open, weights_id
+    from mstore.repository import Repository, diff, init, open, weights_id
 
 __version__ = "0.2.0"
-__all__ = ["Repository", "__version__", "init", "open", "weights_id"]
+__all__ = ["Repository", "__version__", "diff", "init", "open", "weights_id"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Repository", "init", "open", "weights_id"):
+    if name in ("Repository", "diff", "init", "open", "weights_id"):
         from mstore import repository
 
         return getattr(repository, name)

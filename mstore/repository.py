@@ -631,6 +631,22 @@ class Repository:
         return undo(self._place, name)
 
 
+def diff(a: str | Path, b: str | Path, *, stat: bool = False) -> DiffResult:
+    """How two folders differ, without any store.
+
+    Args:
+        a, b: model or adapter folders.
+        stat: by how much tensors differ, and what LoRA adapters do, too.
+
+    Raises:
+        Refused: a file breaks a rule.
+    """
+    from mstore.ops.diff import diff as compare
+    from mstore.ops.diff import side_of
+
+    return compare(side_of(None, Path(a)), side_of(None, Path(b)), stat=stat)
+
+
 def weights_id(folder: str | Path) -> str:
     """The weights id of a model or adapter folder, without any store.
 

@@ -128,3 +128,21 @@ def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
     assert "What the adapters do" in out and "layers.0.q_proj" in out and "effective rank" in out
     assert "What the adapters do" not in mstore("diff", "./a", "./b")[1]
     assert "r 4 → 8" in out or "4 → 8" in out
+
+
+def test_the_example_answers_in_five_lines(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    example = Path(__file__).parents[2] / "examples/ranks.py"
+    _adapter(tmp_path / "a", 4, 16)
+    _adapter(tmp_path / "b", 8, 16)
+    for other, answer in (("b", "different ranks (4,) (8,)"), ("a", "equal ranks (4,) (4,)")):
+        done = subprocess.run(
+            [sys.executable, str(example), "a", other],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == answer

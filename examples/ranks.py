@@ -1,0 +1,13 @@
+"""Two adapters in neutrally named folders: are their LoRA dimensions different?
+
+python examples/ranks.py a b          the same as: mstore diff ./a ./b
+"""
+
+import sys
+from pathlib import Path
+
+import mstore
+
+a, b = map(Path, sys.argv[1:3])
+lora = mstore.diff(a, b).lora
+print("different ranks" if lora.a.ranks != lora.b.ranks else "equal ranks", lora.a.ranks, lora.b.ranks)
