@@ -46,7 +46,8 @@ The author is `MSTORE_AUTHOR`, else `mstore config author`, else git's, else the
 | `HEAD`, `@` | where the workspace stands |
 | `REV~n`, `REV^`, `REV^n` | n-th ancestor by first parents; first or n-th parent |
 | `BRANCH@{n}` | where the branch was n moves ago |
-| `best:METRIC`, `min:METRIC`, `max:METRIC` | the best version by a metric, of HEAD's history; `best:` asks the training arguments (`greater_is_better`), takes a loss or perplexity to be better when lower, and else refuses |
+| `min:METRIC`, `max:METRIC` | the version with the least, the largest value, in HEAD's history |
+| `best:METRIC` | the same, by `greater_is_better` or lower for a loss; else refused |
 | `step:N` | the version of a training step, in HEAD's history, else wherever it is alone |
 | `best:METRIC@BRANCH`, `step:N@BRANCH` … | the same, in the history of a branch |
 | `last:BRANCH` | the tip of a branch |

@@ -131,7 +131,9 @@ def test_exported_names_exist(name: str) -> None:
 
 
 def test_what_mstore_exports() -> None:
-    assert sorted(mstore.__all__) == sorted(["Repository", "__version__", "init", "open", "weights_id"])
+    assert sorted(mstore.__all__) == sorted(
+        ["Repository", "__version__", "diff", "init", "open", "weights_id"]
+    )
     assert set(mstore.__all__) <= set(dir(mstore))
     namespace: dict[str, object] = {}
     exec("from mstore import *", namespace)
