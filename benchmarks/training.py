@@ -110,7 +110,7 @@ def _staging(root: Path) -> float:
 def training(bench: Bench) -> Part:
     """The callback beside the same run without it."""
     part = Part("Training")
-    epochs, rows = (3, 32) if bench.small else (10, 256)
+    epochs, rows = (3, 32) if bench.small else (10, 64)
     part.add("a save of 500 MB: the loop is held", 1000 * _staging(bench.root), "ms", 50)
     shares, over, over_none, held_all = [], [], [], []
     folder = bench.root
