@@ -585,10 +585,12 @@ class Store:
         low = bytes.fromhex(digits + "0" * padded).ljust(32, b"\0")
         high = bytes.fromhex(digits + "f" * padded).ljust(32, b"\xff")
         found = self.catalog.beginning_with(low, high, Kind.COMMIT)
-        if not found:
+        for _ in range(2):
+            if found:
+                break
             self.refresh()
-            found = self.catalog.beginning_with(low, high, Kind.COMMIT)
-        if not found and self.bring_back(lambda id: isinstance(id, CommitId) and low <= id.raw <= high):
+            # Between the look at the packs and the one at the trash, gc may bring it back.
+            self.bring_back(lambda id: isinstance(id, CommitId) and low <= id.raw <= high)
             found = self.catalog.beginning_with(low, high, Kind.COMMIT)
         return [CommitId(raw) for raw in found]
 

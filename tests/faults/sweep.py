@@ -105,6 +105,8 @@ def _in_child(root: Path, command: Command, shim: Shim, sending: int) -> None:
     said = os.open(root.parent / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(said, stream)
+    # pytest has put streams of its own in their place.
+    sys.stdout, sys.stderr = (open(stream, "w", closefd=False) for stream in (1, 2))  # noqa: SIM115
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(root)
     shim.install()
