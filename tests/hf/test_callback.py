@@ -390,7 +390,7 @@ def test_a_search_gives_each_trial_a_branch(
 
 def test_a_resumed_run_goes_on(repo: Any, home: Path, trainer_of: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
-        trainer_of(MStoreCallback(repo), Stop(3)).train()
+        trainer_of(MStoreCallback(repo, background=False), Stop(3)).train()
     assert steps(repo, "out") == [2]
     trainer_of(MStoreCallback(repo)).train(resume_from_checkpoint=True)
     assert steps(repo, "out") == [2, 4]
@@ -415,12 +415,15 @@ def test_a_run_resumed_from_behind_its_tip_branches_there(
 
 def test_two_resumptions_of_one_save_are_told_apart(repo: Any, home: Path, trainer_of: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
-        trainer_of(MStoreCallback(repo), Stop(3)).train()
+        trainer_of(MStoreCallback(repo, background=False), Stop(3)).train()
     for place in ("a", "b"):
         shutil.copytree(home / "out", home / place)
         with pytest.raises(KeyboardInterrupt):
             trainer_of(
-                MStoreCallback(repo), Stop(5), output_dir=str(home / place), num_train_epochs=3
+                MStoreCallback(repo, background=False),
+                Stop(5),
+                output_dir=str(home / place),
+                num_train_epochs=3,
             ).train(resume_from_checkpoint=True)
     # Both wrote step 4 of one run; each goes on from its own.
     four = {p: json.loads((home / p / "checkpoint-4/trainer_state.json").read_text()) for p in "ab"}
@@ -448,7 +451,7 @@ def test_resuming_a_checkpoint_made_without_the_callback(
 
 def test_dropping_the_callback_when_resuming(repo: Any, home: Path, trainer_of: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
-        trainer_of(MStoreCallback(repo), Stop(3)).train()
+        trainer_of(MStoreCallback(repo, background=False), Stop(3)).train()
     trainer_of().train(resume_from_checkpoint=True)
     assert steps(repo, "out") == [2]
 
