@@ -462,7 +462,7 @@ def test_a_save_that_nobody_came_to_commit_is_committed_on_resuming(
     with monkeypatch.context() as broken:
         broken.setattr(type(repo), "commit", _fails)
         with pytest.raises(KeyboardInterrupt):
-            trainer_of(MStoreCallback(repo), Stop(3)).train()
+            trainer_of(MStoreCallback(repo, background=False), Stop(3)).train()
     assert not repo.branches()
     trainer_of(MStoreCallback(repo), save_total_limit=1).train(resume_from_checkpoint=True)
     assert steps(repo, "out") == [2, 4]
