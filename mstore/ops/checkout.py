@@ -494,11 +494,14 @@ def _checkout_here(
             try:
                 with going_on(late):
                     move_head()
-            except BaseException:
+            except MStoreError as error:
                 if new_branch is not None:
                     move = place.move("branch", "HEAD could not follow")
-                    with contextlib.suppress(MStoreError):
+                    try:
                         refs.move(f"heads/{new_branch}", None, move, expected=id)
+                    except MStoreError:
+                        # Even a record of its removal needs room.
+                        error.hint = f"the branch stands: `mstore checkout {new_branch}` goes on"
                 raise
 
     if folder is not None and (id != at or force):
