@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from mstore.ops.fsck import FsckResult
     from mstore.ops.gc import GcPlan, GcResult
     from mstore.ops.importing import ImportResult
-    from mstore.ops.log import LogEntry
     from mstore.ops.names import Branch, TagEntry, Undone
+    from mstore.ops.notebook import Versions
     from mstore.ops.repack import RepackResult
     from mstore.ops.repair import RepairResult
     from mstore.ops.resume import ResumeResult
@@ -363,16 +363,17 @@ class Repository:
         all: bool = False,  # noqa: A002 - the option's name on the command line
         where: str | None = None,
         sort: str | None = None,
-    ) -> list[LogEntry]:
+    ) -> Versions:
         """Versions, the latest first; see `mstore.ops.log.sought` for `where` and `sort`.
 
         Raises:
             RevisionNotFound, Ambiguous, Corrupt, UsageError.
         """
         from mstore.ops.log import log, sought
+        from mstore.ops.notebook import Versions
 
         found = log(self._place, str(rev) if rev is not None else None, everything=all)
-        return list(islice(sought(found.entries, where, sort), limit))
+        return Versions(islice(sought(found.entries, where, sort), limit))
 
     def compare(self, *revs: str | CommitId, everything: bool = False) -> Comparison:
         """What differs between versions; see `mstore.ops.compare.compare`."""

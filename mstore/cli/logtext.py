@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mstore.ops.text import age, escaped, number, size
+from mstore.ops.cells import cell, health_mark, names_text, rank_text, used
+from mstore.ops.text import escaped, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,78 +21,9 @@ if TYPE_CHECKING:
     from mstore.objects import CommitId
     from mstore.ops.log import LogEntry
 
-DEFAULT_COLUMNS: Final = (
-    "id",
-    "refs",
-    "age",
-    "message",
-    "r/alpha",
-    "epoch",
-    "loss",
-    "eval_loss",
-    "added",
-)
 _TABLE_ROWS: Final = 200
 _WIDTHS: Final = {"id": 7, "age": 10, "r/alpha": 7, "epoch": 9, "loss": 8, "eval_loss": 9, "added": 8}
 _RIGHT: Final = frozenset({"age", "loss", "eval_loss", "added", "size", "tensors"})
-
-
-def cell(entry: LogEntry, column: str) -> str:
-    """One cell of a listing, escaped."""
-    if column == "refs":
-        return names_text(entry)
-    if column == "age":
-        return age(entry.commit.time.ns)
-    if column == "message":
-        return health_mark(entry) + escaped(entry.subject)
-    if column == "r/alpha":
-        return _rank(entry)
-    if column == "epoch":
-        if entry.epoch is not None:
-            return f"e {entry.epoch:g}" if entry.step is None else f"e {entry.epoch:.3g}·{entry.step}"
-        return f"step {entry.step}" if entry.step is not None else ""
-    value = entry.column(column)
-    if value is None:
-        return ""
-    if column in ("added", "size"):
-        return size(value)
-    return number(value)
-
-
-def names_text(entry: LogEntry) -> str:
-    """Names that point to a version: `HEAD → main, best, tag: v1`."""
-    refs = list(entry.refs)
-    if entry.current is not None and refs[1:2] == [entry.current]:
-        refs[:2] = [f"HEAD → {entry.current}"]
-    return ", ".join(escaped(r) for r in refs)
-
-
-def health_mark(entry: LogEntry) -> str:
-    """`!` and what is wrong with a version, as its notes say; empty if nothing is."""
-    health = entry.metadata.get("health")
-    if not isinstance(health, dict) or not health:
-        return ""
-    words = {"not_finite": "NaN", "untrained": "untrained", "frozen_changed": "frozen moved"}
-    return "! " + ", ".join(words.get(key, escaped(key)) for key in health) + " · "
-
-
-def _rank(entry: LogEntry) -> str:
-    adapter = entry.adapter
-    if adapter is None:
-        return ""
-    rank, alpha = adapter.get("rank"), adapter.get("alpha")
-    if rank is None and alpha is None:
-        return ""
-    shown = number(rank) if rank is not None else "?"
-    return shown + (f"/{number(alpha)}" if alpha is not None else "")
-
-
-def _used(entries: list[LogEntry], columns: tuple[str, ...], chosen: bool) -> tuple[str, ...]:
-    """Columns with something in them; all of them where the user chose."""
-    if chosen:
-        return columns
-    always = ("id", "age", "message")
-    return tuple(c for c in columns if c in always or any(cell(e, c) for e in entries))
 
 
 def table(entries: list[LogEntry], columns: tuple[str, ...], *, chosen: bool) -> Iterator[str]:
@@ -100,7 +32,7 @@ def table(entries: list[LogEntry], columns: tuple[str, ...], *, chosen: bool) ->
     from rich.table import Table
     from rich.text import Text
 
-    shown = _used(entries, columns, chosen)
+    shown = columns if chosen else used(entries, columns)
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in shown:
         made.add_column(
@@ -124,7 +56,7 @@ def plain(entries: Iterable[LogEntry], columns: tuple[str, ...], *, chosen: bool
     rest = iter(entries)
     # Which columns are worth showing, and how wide, is read off the first screenful.
     first = list(islice(rest, 50))
-    shown = _used(first, columns, chosen)
+    shown = columns if chosen else used(first, columns)
     widths = {c: _WIDTHS.get(c, 0) for c in shown}
     for entry in first:
         for column in shown:
@@ -149,8 +81,8 @@ def one_line(entry: LogEntry) -> str:
 def fact_line(entry: LogEntry) -> str:
     """Id, refs, message, and the facts that the table has."""
     facts = []
-    if _rank(entry):
-        facts.append(f"r/α {_rank(entry)}")
+    if rank_text(entry):
+        facts.append(f"r/α {rank_text(entry)}")
     for column in ("epoch", "loss", "eval_loss"):
         text = cell(entry, column)
         # A message that was made from the facts has said it.

@@ -57,6 +57,7 @@ def log(
     contains, and joins with and, or, not. A name without a value makes its comparison false.
     """
     from mstore.cli import logtext
+    from mstore.ops.cells import DEFAULT_COLUMNS
     from mstore.ops.log import elsewhere, sought
     from mstore.ops.log import log as read_log
 
@@ -83,7 +84,7 @@ def log(
         lines = (logtext.one_line(e) for e in entries)
     else:
         chosen = tuple(c.strip() for c in columns.split(",") if c.strip()) if columns else None
-        lines = logtext.listing(entries, chosen or logtext.DEFAULT_COLUMNS, chosen=chosen is not None)
+        lines = logtext.listing(entries, chosen or DEFAULT_COLUMNS, chosen=chosen is not None)
 
     def all_lines() -> Iterator[str]:
         yield from lines
@@ -118,7 +119,7 @@ def compare(revs: tuple[str, ...], everything: bool, as_json: bool, as_md: bool,
     import csv
     import sys
 
-    from mstore.ops.text import escaped, jsonable
+    from mstore.ops.text import jsonable
 
     if as_json + as_md + as_csv > 1:
         raise click.UsageError("--json, --md and --csv exclude each other")
@@ -133,7 +134,7 @@ def compare(revs: tuple[str, ...], everything: bool, as_json: bool, as_md: bool,
             }
         )
         return
-    table = [[escaped(text) for text in row] for row in found.table()]
+    table = found.table()
     if as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows(table)
         return
@@ -181,7 +182,8 @@ def show(rev: str, as_json: bool) -> None:
 
 
 def _show_lines(found: Shown) -> Iterator[str]:
-    from mstore.cli.logtext import any_text, names_text
+    from mstore.cli.logtext import any_text
+    from mstore.ops.cells import names_text
     from mstore.ops.text import age, escaped, number, size
 
     entry, commit = found.entry, found.entry.commit
@@ -356,7 +358,7 @@ def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: boo
     A and B are versions or folders (with a `/` in them). Without B: the model
     directory; without A: HEAD.
     """
-    from mstore.cli.difftext import diff_lines
+    from mstore.ops.difftext import diff_lines
 
     try:
         result = _compared(a, b, stat)

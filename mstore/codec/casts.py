@@ -41,7 +41,10 @@ def cast_for(raw: memoryview, base: Buffer, width: int, base_width: int) -> int 
         return HALVES | WIDEN if _has_halves(raw) else WIDEN
     if width != base_width:
         return None
-    return HALVES if width == 4 and _has_halves(raw) and _has_halves(memoryview(base)) else 0
+    base = memoryview(base).cast("B")
+    if width != 4 or not _has_halves(raw) or not _has_halves(base):
+        return 0
+    return 0 if raw == base else HALVES  # What is equal is coded as such, and costs nothing.
 
 
 def _has_halves(raw: memoryview) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import UsageError
 from mstore.ops.log import LogEntry, entry_of
+from mstore.ops.notebook import html_table, text_table
 from mstore.ops.plain import alike, flattened
 from mstore.ops.revision import resolve
-from mstore.ops.text import jsonable
+from mstore.ops.text import escaped, jsonable
 from mstore.values import dataclass
 
 if TYPE_CHECKING:
@@ -47,31 +47,25 @@ class Comparison:
     left_out: int
 
     def table(self) -> list[list[str]]:
-        """Rows of text, the first one the heading."""
-        head = ["", *(f"{e.id.short} {e.subject}" for e in self.entries)]
-        return [head, *([name, *map(shown, values)] for name, values in self.rows)]
+        """Rows of text, control characters escaped, the first one the heading."""
+        head = ["", *(f"{e.id.short} {escaped(e.subject)}" for e in self.entries)]
+        return [head, *([escaped(name), *map(shown, values)] for name, values in self.rows)]
 
     def _repr_html_(self) -> str:
-        rows = [
-            "<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>"
-            for row in self.table()
-        ]
-        return f"<table>{''.join(rows)}</table>"
+        return html_table(self.table())
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
     def __str__(self) -> str:
-        table = self.table()
-        widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-        return "\n".join(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in table
-        )
+        return text_table(self.table())
 
 
 def shown(value: Any) -> str:
-    """A value as a cell of a table."""
+    """A value as a cell of a table, control characters escaped."""
     if value is None:
         return "–"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else escaped(str(value))
 
 
 def compare(place: Place, revisions: Sequence[str], *, everything: bool = False) -> Comparison:

@@ -21,10 +21,10 @@ from mstore.ops.adapterdiff import AdapterDiff, AdapterSide, pair_adapters, rank
 from mstore.ops.side import Side, side_of, side_of_commit, side_of_folder
 from mstore.ops.tensordiff import TensorDiff, compare_tensors, measure, tensors_in
 from mstore.ops.tensorstat import can_measure, values_of
-from mstore.ops.text import jsonable
+from mstore.ops.text import escaped, jsonable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mstore.ops.tensordiff import TensorPlace
 
 _CHUNK_BYTES: Final = 4 << 20
+_NOTEBOOK_COLUMNS: Final = 120
+_TEXT_COLUMNS: Final = 88
 _CONFIG_NAMES: Final = ("config.json", "generation_config.json", "adapter_config.json")
 # PEFT keeps these as sets, whose order in the file is another one at each save.
 _SETS: Final = ("target_modules", "modules_to_save", "exclude_modules", "target_parameters")
@@ -149,6 +151,20 @@ class DiffResult:
             parts.append(str(self.tensors))
         files = sum(map(len, (self.files.added, self.files.removed, self.files.changed)))
         return f"{self.a} → {self.b}: " + ", ".join([*parts, f"{files} file{'s' * (files != 1)}"])
+
+    def _repr_html_(self) -> str:
+        from mstore.ops.notebook import html_lines
+
+        return html_lines(lambda style: self._lines(_NOTEBOOK_COLUMNS, style))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text("\n".join(self._lines(_TEXT_COLUMNS)))
+
+    def _lines(self, width: int, style: Callable[[str, str], str] | None = None) -> Iterator[str]:
+        from mstore.ops.difftext import diff_lines
+
+        yield from diff_lines(self, width=width, style=style)
+        yield from (f"warning: {escaped(warning)}" for warning in self.warnings)
 
     def plain(self) -> dict[str, Any]:
         """For `--json`: strict JSON; a side that has no such key is left out of its pair."""

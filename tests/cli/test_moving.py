@@ -405,8 +405,13 @@ def test_ctrl_c_from_the_keyboard(history: Path) -> None:
     import time
 
     write_model(history / "big", seed=4, elements=30_000_000)
+    # What a shell starts in the background ignores the signal: not so here.
+    start = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from mstore.cli import main; sys.exit(main())"
+    )
     child = subprocess.Popen(
-        [sys.executable, "-m", "mstore", "commit", "big", "--branch", "big", "-m", "x"],
+        [sys.executable, "-c", start, "commit", "big", "--branch", "big", "-m", "x"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
