@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import minilm
@@ -18,7 +19,6 @@ from measure import Bar, Bench, Failed, Part, Ran, bytes_in, run, synced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 _MODEL = "model"
 
@@ -50,6 +50,19 @@ _GIT: tuple[tuple[str, ...], ...] = (
     ("git", "config", "user.email", "bench@example.org"),
 )
 _GIT_COMMIT = (("git", "add", "."), ("git", "commit", "--quiet", "-m", "{n}"))
+
+
+def _python_with(package: str) -> str:
+    """The interpreter on PATH whose environment has a package; the package's name where none has."""
+    for folder in os.get_exec_path():
+        python = Path(folder, "python")
+        if python.exists() and any(python.parent.parent.glob(f"lib/python*/site-packages/{package}")):
+            return str(python)
+    return package
+
+
+# Oxen's package has no command: its calls are made one by one, as its documentation shows them.
+_OXEN = (_python_with("oxen"), "-c")
 
 PEERS = (
     Peer("cp -r", ("cp",), (("mkdir", "copies"),), (("cp", "-r", _MODEL, "copies/{n}"),), ("copies",)),
@@ -87,21 +100,26 @@ PEERS = (
     ),
     Peer(
         "Oxen",
-        ("oxen",),
+        (_OXEN[0],),
         (
-            ("oxen", "config", "--name", "bench", "--email", "bench@example.org"),
-            ("oxen", "init"),
+            (*_OXEN, "import oxen; oxen.user.config_user('bench', 'bench@example.org')"),
+            (*_OXEN, "import oxen; oxen.Repo('.').init()"),
         ),
-        (("oxen", "add", _MODEL), ("oxen", "commit", "-m", "{n}")),
+        ((*_OXEN, f"import oxen; r = oxen.Repo('.'); r.add('{_MODEL}'); r.commit('{{n}}')"),),
         (".oxen",),
-        ("oxen", "--version"),
+        (*_OXEN, "import oxen; print(oxen.__version__)"),
     ),
     Peer(
         "git-theta",
-        ("git", "git-theta"),
+        ("git", "git-theta", "git-lfs"),
         (*_GIT, ("git", "theta", "install"), ("git", "theta", "track", "model/model.safetensors")),
         _GIT_COMMIT,
         (".git",),
+        (
+            _python_with("git_theta"),
+            "-c",
+            "import importlib.metadata as m; print(m.version('git-theta'))",
+        ),
     ),
 )
 
@@ -124,11 +142,11 @@ def _alone(home: Path) -> dict[str, str]:
         "DVC_SYSTEM_CONFIG_DIR": str(home / "dvc-system"),
         "DVC_SITE_CACHE_DIR": str(home / "dvc-site"),
         "DVC_NO_ANALYTICS": "1",
+        "GIT_THETA_CHECKPOINT_TYPE": "safetensors",
         "RESTIC_PASSWORD": "bench",
         "RESTIC_CACHE_DIR": str(home / "restic"),
         "BORG_BASE_DIR": str(home),
         "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
-        "GIT_THETA_CHECKPOINT_TYPE": "safetensors",
     }
 
 
