@@ -247,17 +247,21 @@ def _checkout_to(
         )
     plan = _plan(tree, manifest, back_up=tuple(tree.entries) if unknown else (), occupied=occupied)
     number = place.workspace.next_operation() if place.workspace is not None else 0
-    backup = _apply(place, plan, manifest, to, tree, number, progress)
-    if place.workspace is not None and plan.back_up:
-        place.workspace.remember(
-            Operation(
-                f"checkout {id.short} --to {to}",
-                folder=str(to.resolve()),
-                backup=backup.name if backup is not None else None,
-                touched=plan.touched,
-                number=number,
-            )
+
+    def remember(backup: Path | None) -> None:
+        if place.workspace is None or backup is None:
+            return
+        operation = Operation(
+            f"checkout {id.short} --to {to}",
+            folder=str(to.resolve()),
+            backup=backup.name,
+            touched=plan.touched,
+            number=number,
         )
+        with place.workspace.remembering(operation):
+            pass  # What belongs to it is done; where this fails, it is taken back.
+
+    backup = _apply(place, plan, manifest, to, tree, number, progress, remember)
     return CheckoutResult(
         id=id,
         commit=commit,
@@ -348,7 +352,7 @@ def _apply(
     tree: Tree,
     number: int,
     progress: Progress | None,
-    then: Callable[[], None] = lambda: None,
+    then: Callable[[Path | None], None] = lambda backup: None,
 ) -> Path | None:
     """Carry a plan out, and `then` what belongs to it; gives the folder of the copies kept, if any.
 
@@ -388,13 +392,16 @@ def _apply(
             # Out of the way first: where a file was, the version may have a folder.
             new = set_aside(destination, staged, plan.remove)
             put_in_place(destination, staged)
-            then()
+            then(backup)
         except BaseException:
             bring_back(destination, staged, plan.remove, new)
-            discard(destination, staged)
             for path in moved:
                 with contextlib.suppress(MStoreError, OSError):
                     move_in(cast("Path", backup) / path, destination, path)
+            # Only now: on a full disk a folder that is gone does not come back.
+            for index in new:
+                remove_empty_folders(destination, staged.paths[index])
+            discard(destination, staged)
             raise
         discard(destination, staged)
         for path in plan.remove:
@@ -484,9 +491,20 @@ def _checkout_here(
 
     late: list[Unconfirmed] = []
 
-    def then() -> None:
+    def then(written: _Plan | None, backup: Path | None) -> None:
         refs = place.store.refs
-        with place.standing(after) as move_head:
+        operation = Operation(
+            f"checkout {branch or id.short}",
+            (ref_move(f"heads/{new_branch}", None, id),) if new_branch is not None else (),
+            (_frozen(before, at), _frozen(after, id)),
+            str(folder.resolve()) if folder is not None and written is not None else None,
+            backup.name if backup is not None else None,
+            written.touched if written is not None else (),
+            workspace.next_operation(),
+        )
+        with place.standing(after) as move_head, contextlib.ExitStack() as stack:
+            if before != after or written is not None:
+                stack.enter_context(workspace.remembering(operation))
             if new_branch is not None:
                 move = place.move("branch", f"made at {id.short}")
                 with going_on(late):
@@ -508,20 +526,7 @@ def _checkout_here(
         check_paths(manifest.files)
         plan, backup = _replace_files(place, folder, manifest, at, number, force, progress, then)
     else:
-        then()
-    moves = (ref_move(f"heads/{new_branch}", None, id),) if new_branch is not None else ()
-    if before != after or plan is not None:
-        workspace.remember(
-            Operation(
-                f"checkout {branch or id.short}",
-                moves,
-                (_frozen(before, at), _frozen(after, id)),
-                str(folder.resolve()) if folder is not None and plan is not None else None,
-                backup.name if backup is not None else None,
-                plan.touched if plan is not None else (),
-                number,
-            )
-        )
+        then(None, None)
     if late:
         raise late[0]
     if plan is None:
@@ -549,18 +554,19 @@ def _replace_files(
     number: int,
     force: bool,
     progress: Progress | None,
-    then: Callable[[], None],
+    then: Callable[[_Plan, Path | None], None],
 ) -> tuple[_Plan, Path | None]:
     if folder.is_symlink():
         raise BadPath(str(folder), "is a symbolic link; checkout writes into folders only")
     if not folder.exists():
+        plan = _Plan(manifest.files, (), 0, ())
         _write_beside(place, manifest, folder, progress)
         try:
-            then()
+            then(plan, None)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return _Plan(manifest.files, (), 0, ()), None
+        return plan, None
     tree, changes = compare_folder(place, folder, at)
     # A file that already is what the version wants is no loss.
     target = manifest.by_path
@@ -579,7 +585,11 @@ def _replace_files(
             hint="`mstore commit` keeps them; --force replaces them and keeps a copy for `mstore undo`",
         )
     plan = _plan(tree, manifest, back_up=lost, occupied=occupied)
-    return plan, _apply(place, plan, manifest, folder, tree, number, progress, then)
+
+    def then_all(backup: Path | None) -> None:
+        then(plan, backup)
+
+    return plan, _apply(place, plan, manifest, folder, tree, number, progress, then_all)
 
 
 def _some(paths: tuple[str, ...]) -> str:
@@ -639,4 +649,4 @@ def put_back(
         write=tuple(f for f in plan.write if f.path in only),
         remove=tuple(p for p in plan.remove if p in only),
     )
-    _apply(place, plan, target, folder, tree, 0, None, then)
+    _apply(place, plan, target, folder, tree, 0, None, lambda backup: then())

@@ -54,7 +54,6 @@ from mstore.ops.tree import (
     remember,
 )
 from mstore.store.transaction import Transaction
-from mstore.workspace import Operation
 from mstore.workspace.folder import Found, OpenFile, checkpoints_in, scan
 
 if TYPE_CHECKING:
@@ -386,8 +385,10 @@ def _moved(
     refs = place.store.refs
     for _ in range(_APPEND_TRIES):
         move = place.move("commit", made.message.partition("\n")[0])
+        here = ref_move(f"heads/{branch}", expected, made.id)
         try:
-            refs.move(f"heads/{branch}", made.id, move, expected=expected)
+            with place.remembering(f"commit {made.id.short} on {branch}", here):
+                refs.move(f"heads/{branch}", made.id, move, expected=expected)
         except RefMoved:
             tip = place.branch_tip(branch)
             if not options.append:
@@ -403,13 +404,5 @@ def _moved(
                 transaction.put(made)
                 transaction.publish()
             continue
-        if place.workspace is not None:
-            place.workspace.remember(
-                Operation(
-                    f"commit {made.id.short} on {branch}",
-                    (ref_move(f"heads/{branch}", expected, made.id),),
-                    number=place.workspace.next_operation(),
-                )
-            )
         return made
     raise RefMoved(branch, hint=f"your version is stored as {made.id.short}")

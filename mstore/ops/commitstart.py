@@ -283,8 +283,9 @@ def _noted(
     metrics: Mapping[str, float],
     metadata: Mapping[str, Any],
 ) -> NoteId | None:
+    from mstore.ops.note import add_facts
     from mstore.ops.text import storable
-    from mstore.store import FACTS, add_note, late_facts
+    from mstore.store import late_facts
 
     late = late_facts(place.store, id)
     known = {**commit.metrics, **late.metrics}
@@ -298,7 +299,7 @@ def _noted(
         payload["metadata"] = storable(more)
     if not payload:
         return None
-    return add_note(place.store, id, FACTS, payload, place.move("note", "later facts"))
+    return add_facts(place, id, payload, "later facts")
 
 
 def _equal(one: float | None, other: float) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mstore.backend import make_folder
 from mstore.errors import (
     Conflict,
     Corrupt,
@@ -14,6 +15,7 @@ from mstore.errors import (
     NotFound,
     RefMoved,
     RevisionNotFound,
+    StorageFailed,
     Unconfirmed,
     UsageError,
 )
@@ -24,10 +26,10 @@ from mstore.ops.restore import Destination, move_in, remove
 from mstore.ops.revision import resolve
 from mstore.store import Record, check_ref_name
 from mstore.store.transaction import Transaction
-from mstore.workspace import Head, Operation, RefMove, Workspace
+from mstore.workspace import Head, Operation, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mstore.store import Move, Refs
 
@@ -99,8 +101,8 @@ def make_branch(
     expected = before.target if before is not None else None
     with place.store.leaning_on(id):
         check_whole(place, id)
-        refs.move(f"heads/{name}", id, move, expected=expected, whatever=force)
-    _remember(place, f"branch {name}", (ref_move(f"heads/{name}", expected, id),))
+        with place.remembering(f"branch {name}", ref_move(f"heads/{name}", expected, id)):
+            refs.move(f"heads/{name}", id, move, expected=expected, whatever=force)
     return id
 
 
@@ -122,11 +124,10 @@ def _delete(place: Place, namespace: str, name: str) -> CommitId:
     if value is None:
         raise RevisionNotFound(name)
     id = peeled(place.store, value.target)
-    place.store.refs.move(
-        f"{namespace}/{name}", None, place.move("delete", f"was {id.short}"), expected=value.target
-    )
     kind = "branch" if namespace == "heads" else "tag"
-    _remember(place, f"delete {kind} {name}", (ref_move(f"{namespace}/{name}", value.target, None),))
+    full, move = f"{namespace}/{name}", place.move("delete", f"was {id.short}")
+    with place.remembering(f"delete {kind} {name}", ref_move(full, value.target, None)):
+        place.store.refs.move(full, None, move, expected=value.target)
     return id
 
 
@@ -156,28 +157,27 @@ def _rename(place: Place, namespace: str, old: str, new: str) -> None:
     kind = "branch" if namespace == "heads" else "tag"
     # The new name first: a crash in between leaves both, never neither, and the next try goes on.
     late: list[Unconfirmed] = []
-    if there is None:
-        with going_on(late):
-            refs.move(f"{namespace}/{new}", value.target, was, expected=None)
-    gone = place.move("rename", f"is now {new}")
-    try:
-        with going_on(late):
-            refs.move(f"{namespace}/{old}", None, gone, expected=value.target)
-    except MStoreError as error:
-        back = place.move("rename", f"of {old} failed")
-        try:
-            refs.move(f"{namespace}/{new}", None, back, expected=value.target)
-        except MStoreError:
-            error.hint = f"both names stand now: {old!r} and {new!r}; the same command again goes on"
-        raise
-    _remember(
-        place,
-        f"rename {kind} {old} to {new}",
-        (
-            ref_move(f"{namespace}/{new}", None, value.target),
-            ref_move(f"{namespace}/{old}", value.target, None),
-        ),
+    moves = (
+        ref_move(f"{namespace}/{new}", None, value.target),
+        ref_move(f"{namespace}/{old}", value.target, None),
     )
+    with place.remembering(f"rename {kind} {old} to {new}", *moves):
+        if there is None:
+            with going_on(late):
+                refs.move(f"{namespace}/{new}", value.target, was, expected=None)
+        gone = place.move("rename", f"is now {new}")
+        try:
+            with going_on(late):
+                refs.move(f"{namespace}/{old}", None, gone, expected=value.target)
+        except MStoreError as error:
+            back = place.move("rename", f"of {old} failed")
+            try:
+                refs.move(f"{namespace}/{new}", None, back, expected=value.target)
+            except MStoreError:
+                error.hint = (
+                    f"both names stand now: {old!r} and {new!r}; the same command again goes on"
+                )
+            raise
     if late:
         raise late[0]
 
@@ -221,7 +221,7 @@ def make_tag(
         raise Conflict(f"tag {name!r} exists", hint="--force moves it")
     target: ObjectId = id
     expected = before.target if before is not None else None
-    with place.store.leaning_on(id), ExitStack() as stack:
+    with place.store.leaning_on(id), contextlib.ExitStack() as stack:
         check_whole(place, id)
         if message is not None:
             tag = Tag(id, name, message, place.author, Time.now())
@@ -229,10 +229,9 @@ def make_tag(
             transaction.put(tag)
             transaction.publish()
             target = tag.id
-        place.store.refs.move(
-            f"tags/{name}", target, place.move("tag", f"at {id.short}"), expected=expected
-        )
-    _remember(place, f"tag {name}", (ref_move(f"tags/{name}", expected, target),))
+        move = place.move("tag", f"at {id.short}")
+        with place.remembering(f"tag {name}", ref_move(f"tags/{name}", expected, target)):
+            place.store.refs.move(f"tags/{name}", target, move, expected=expected)
     return id
 
 
@@ -244,11 +243,6 @@ def delete_tag(place: Place, name: str) -> CommitId:
 def rename_tag(place: Place, old: str, new: str) -> None:
     """Give a tag another name. Raises RevisionNotFound, Conflict."""
     _rename(place, "tags", old, new)
-
-
-def _remember(place: Place, action: str, moves: tuple[RefMove, ...]) -> None:
-    if place.workspace is not None:
-        place.workspace.remember(Operation(action, moves, number=place.workspace.next_operation()))
 
 
 # -- reflog and undo
@@ -311,10 +305,28 @@ def undo(place: Place, name: str | None = None) -> Undone:
     if name is not None:
         return _undo_ref(place, name)
     workspace = place.need_workspace("undo without a name")
-    operations = workspace.operations()
-    if not operations:
-        raise UsageError("nothing to undo")
-    return _undo_operation(place, workspace, operations[-1])
+    for operation in reversed(workspace.operations()):
+        if not _never_happened(place, workspace, operation):
+            return _undo_operation(place, workspace, operation)
+        workspace.forget_operation(operation)
+    raise UsageError("nothing to undo")
+
+
+def _never_happened(place: Place, workspace: Workspace, operation: Operation) -> bool:
+    """Whether a process was killed between writing an operation down and doing any of it."""
+    if operation.undoing or _copies(workspace, operation)[0] is not None:
+        return False
+    refs = place.store.refs
+    stands = []
+    for move in operation.moves:
+        if move.old != move.new:
+            value = refs.read(move.ref)
+            stands.append((value.target.hex if value is not None else None) == move.old)
+    if operation.head is not None:
+        before, after = ({k: v for k, v in s.items() if k != "at"} for s in operation.head)
+        if before != after:
+            stands.append(workspace.head.plain() == before)
+    return bool(stands) and all(stands)
 
 
 def _undo_ref(place: Place, name: str) -> Undone:
@@ -329,8 +341,8 @@ def _undo_ref(place: Place, name: str) -> Undone:
     value = place.store.refs.read(full)
     if (value.target if value is not None else None) != last.new:
         raise RefMoved(name)
-    _move_back(place, full, last.new, last.old, f"undo: {last.move.action}")
-    _remember(place, f"undo of {name}", (ref_move(full, last.new, last.old),))
+    with place.remembering(f"undo of {name}", ref_move(full, last.new, last.old)):
+        _move_back(place, full, last.new, last.old, f"undo: {last.move.action}")
     return Undone(action=f"{last.move.action} on {name}", refs={name: last.old})
 
 
@@ -356,6 +368,8 @@ def _undo_operation(place: Place, workspace: Workspace, operation: Operation) ->
             check_whole(place, peeled(place.store, ID_TYPES[Kind[ref.kind.upper()]].parse(ref.old)))
     restored: tuple[str, ...] = ()
     late: list[Unconfirmed] = []
+    # Killed half-way, the next try goes on with this one.
+    workspace.mark_operation(operation)
     if operation.head is not None or operation.folder is not None:
         restored = _restore_files(place, workspace, operation, late)
     for ref in reversed(operation.moves):
@@ -371,7 +385,10 @@ def _undo_operation(place: Place, workspace: Workspace, operation: Operation) ->
             if place.head.branch == renamed:
                 with going_on(late):
                     workspace.set_head(Head(branch=ref.ref.partition("/")[2]))
-    workspace.forget_last_operation()
+    with contextlib.suppress(
+        StorageFailed
+    ):  # Undone it is; where the record stays, nothing is left to do.
+        workspace.forget_operation(operation)
     if late:
         raise late[0]
     return Undone(action=operation.action, refs=moved, restored=restored)
@@ -392,13 +409,15 @@ def _restore_files(
             raise Conflict("HEAD has moved since", hint="`mstore checkout` to where you want to be")
     folder = Path(operation.folder) if operation.folder is not None else None
 
-    def stand() -> None:
-        if operation.head is not None:
-            plain = {k: v for k, v in operation.head[0].items() if k != "at"}
-            with going_on(late):
-                place.stand(Head.from_plain(plain, "operations"))
-
     backup, going = _copies(workspace, operation)
+
+    def stand() -> None:
+        with _beginning(backup, going):
+            if operation.head is not None:
+                plain = {k: v for k, v in operation.head[0].items() if k != "at"}
+                with going_on(late):
+                    place.stand(Head.from_plain(plain, "operations"))
+
     # Where an undo was killed among the copies, the files before them are back already.
     begun = operation.backup is not None and (backup is None or going == backup)
     if begun:
@@ -415,18 +434,41 @@ def _restore_files(
     if folder is not None and backup is not None and going is not None:
         import shutil
 
-        folder.mkdir(parents=True, exist_ok=True)
-        if backup != going:
-            backup.rename(going)
-        with Destination(folder) as destination:
-            for source in sorted(p for p in going.rglob("*") if p.is_file()):
-                path = source.relative_to(going).as_posix()
-                move_in(source, destination, path)
-                restored.append(path)
+        try:
+            with _beginning(backup, going):
+                make_folder(folder)
+            with Destination(folder) as destination:
+                for source in sorted(p for p in going.rglob("*") if p.is_file()):
+                    path = source.relative_to(going).as_posix()
+                    move_in(source, destination, path)
+                    restored.append(path)
+        except (MStoreError, OSError) as error:
+            raise StorageFailed(
+                f"files that were replaced are not all back yet: {error}",
+                hint=f"they lie in {going}; `mstore undo` again goes on",
+            ) from error
         shutil.rmtree(going, ignore_errors=True)
     if folder is None:
         stand()
     return tuple(restored)
+
+
+@contextlib.contextmanager
+def _beginning(backup: Path | None, going: Path | None) -> Iterator[None]:
+    """Around the first step after the files: what marks that the copies are next."""
+    if backup is None or going is None or not backup.is_dir() or backup == going:
+        yield
+        return
+    try:
+        backup.rename(going)
+    except OSError as error:
+        raise StorageFailed(f"cannot rename {backup}: {error.strerror}", errno=error.errno) from error
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            going.rename(backup)
+        raise
 
 
 def _copies(workspace: Workspace, operation: Operation) -> tuple[Path | None, Path | None]:

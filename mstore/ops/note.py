@@ -9,12 +9,12 @@ from mstore.ops.place import ref_move
 from mstore.ops.revision import resolve
 from mstore.ops.text import storable
 from mstore.store import FACTS, add_note
-from mstore.workspace import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
-    from mstore.objects import NoteId
+    from mstore.objects import CommitId, NoteId
     from mstore.ops.place import Place
 
 
@@ -41,20 +41,13 @@ def note(
         payload["metrics"] = {k: float(v) for k, v in metrics.items()}
     if metadata:
         payload["metadata"] = storable(dict(metadata))
-    before = place.store.refs.read(f"notes/{id.hex}")
-    made = add_note(
-        place.store,
-        id,
-        FACTS,
-        payload,
-        place.move("note", ", ".join([*(metrics or {}), *(metadata or {})])),
-    )
-    if place.workspace is not None:
-        place.workspace.remember(
-            Operation(
-                f"note on {id.short}",
-                (ref_move(f"notes/{id.hex}", before.target if before else None, made),),
-                number=place.workspace.next_operation(),
-            )
-        )
-    return made
+    return add_facts(place, id, payload, ", ".join([*(metrics or {}), *(metadata or {})]))
+
+
+def add_facts(place: Place, id: CommitId, payload: Mapping[str, Any], message: str) -> NoteId:
+    """Note facts on a commit, as something that `undo` takes back. Raises RefMoved, StorageFailed."""
+
+    def remembering(before: NoteId | None, after: NoteId) -> AbstractContextManager[None]:
+        return place.remembering(f"note on {id.short}", ref_move(f"notes/{id.hex}", before, after))
+
+    return add_note(place.store, id, FACTS, payload, place.move("note", message), around=remembering)

@@ -11,7 +11,7 @@ from mstore.errors import MStoreError, Unconfirmed, UsageError
 from mstore.objects import CommitId, ObjectId, TagId, Time
 from mstore.store import Move, Store
 from mstore.values import dataclass
-from mstore.workspace import Head, RefMove, Workspace
+from mstore.workspace import Head, Operation, RefMove, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,6 +111,17 @@ class Place:
                 hint="`mstore init --store DIR` makes a workspace on it",
             )
         return self.workspace
+
+    def remembering(self, action: str, *moves: RefMove) -> contextlib.AbstractContextManager[None]:
+        """Around the moves of refs that `undo` can take back; without a workspace, nothing.
+
+        Raises:
+            StorageFailed: they cannot be written down; nothing was done.
+        """
+        if self.workspace is None:
+            return contextlib.nullcontext()
+        number = self.workspace.next_operation()
+        return self.workspace.remembering(Operation(action, moves, number=number))
 
 
 @contextlib.contextmanager

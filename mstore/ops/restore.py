@@ -449,7 +449,10 @@ def discard(destination: Destination, staged: Staged) -> None:
     with contextlib.suppress(OSError):
         for name in os.listdir(staged.descriptor):
             with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=staged.descriptor)
+                if name.startswith("folder-"):
+                    shutil.rmtree(name, dir_fd=staged.descriptor)
+                else:
+                    os.unlink(name, dir_fd=staged.descriptor)
     with contextlib.suppress(OSError, Refused, StorageFailed), destination.folder([]) as root:
         os.rmdir(staged.folder, dir_fd=root)
     os.close(staged.descriptor)
@@ -473,7 +476,6 @@ def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) ->
         StorageFailed: the system failed.
     """
     aside = staged.descriptor
-    wanted = set(staged.paths)
     for number, path in enumerate(paths):
         *parts, name = path.split("/")
         try:
@@ -483,9 +485,17 @@ def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) ->
             continue
         except OSError as error:
             raise _translated(error, str(destination.path / path)) from error
-        # Empty folders stay for the way back, unless a file is to be where one is.
-        if any("/".join(parts[:depth]) in wanted for depth in range(1, len(parts) + 1)):
-            remove_empty_folders(destination, path)
+    # Empty folders stay for the way back; where a file is to be, one is moved aside as it is:
+    # a folder that is removed does not come back on a full disk.
+    for number, path in enumerate(staged.paths):
+        *parts, name = path.split("/")
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError, BadPath),
+            destination.folder(parts) as folder,
+        ):
+            is_folder = stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+            if is_folder and not any(files for _, _, files, _ in os.fwalk(name, dir_fd=folder)):
+                os.rename(name, f"folder-{number}", src_dir_fd=folder, dst_dir_fd=aside)
     new = []
     for number, path in enumerate(staged.paths):
         *parts, name = path.split("/")
@@ -507,7 +517,7 @@ def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) ->
 def bring_back(
     destination: Destination, staged: Staged, paths: Sequence[str], new: frozenset[int]
 ) -> None:
-    """Undo `put_in_place` and `set_aside` as far as they came.
+    """Undo `put_in_place` and `set_aside` as far as they came; folders that they made stay.
 
     Args:
         destination, staged, paths: as given to `set_aside`.
@@ -523,8 +533,8 @@ def bring_back(
                 os.rename(f"was-{number}", name, src_dir_fd=aside, dst_dir_fd=folder)
             elif number in new and str(number) not in left:
                 os.unlink(name, dir_fd=folder)
-        if number in new:
-            remove_empty_folders(destination, path)
+            if f"folder-{number}" in left:
+                os.rename(f"folder-{number}", name, src_dir_fd=aside, dst_dir_fd=folder)
     for number, path in enumerate(paths):
         *parts, name = path.split("/")
         with contextlib.suppress(*failures), destination.folder(parts, create=True) as folder:

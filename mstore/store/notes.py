@@ -6,6 +6,7 @@ Source: docs/format.md section 5.5.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,8 @@ from mstore.objects import CommitId, Note, NoteId, ObjectId
 from mstore.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from mstore.objects import Time
     from mstore.store.refs import Move
@@ -88,20 +90,33 @@ def forgotten_since(store: Store, commit: CommitId) -> tuple[tuple[str, Time], .
 
 
 def add_note(
-    store: Store, subject: ObjectId, kind: str, payload: Mapping[str, Any], move: Move
+    store: Store,
+    subject: ObjectId,
+    kind: str,
+    payload: Mapping[str, Any],
+    move: Move,
+    *,
+    around: Callable[[NoteId | None, NoteId], AbstractContextManager[None]] | None = None,
 ) -> NoteId:
     """Store a note and point the subject's ref to it.
+
+    Args:
+        around: stands around the ref's move, given the note before and the new one.
 
     Raises:
         RefMoved: somebody noted the same object at this moment.
         StorageFailed: the store is read-only, or the system failed.
     """
-    (id,) = add_notes(store, [(subject, kind, payload)], move)
+    (id,) = add_notes(store, [(subject, kind, payload)], move, around=around)
     return id
 
 
 def add_notes(
-    store: Store, notes: Sequence[tuple[ObjectId, str, Mapping[str, Any]]], move: Move
+    store: Store,
+    notes: Sequence[tuple[ObjectId, str, Mapping[str, Any]]],
+    move: Move,
+    *,
+    around: Callable[[NoteId | None, NoteId], AbstractContextManager[None]] | None = None,
 ) -> list[NoteId]:
     """Store notes on several objects, each as (subject, kind, payload); see `add_note`."""
     from mstore.store.transaction import Transaction
@@ -119,5 +134,6 @@ def add_notes(
             transaction.lean_on([note.subject, *([previous] if previous is not None else [])])
         transaction.publish()
         for note, previous in made:
-            store.refs.move(f"notes/{note.subject.hex}", note.id, move, expected=previous)
+            with nullcontext() if around is None else around(previous, note.id):
+                store.refs.move(f"notes/{note.subject.hex}", note.id, move, expected=previous)
     return [note.id for note, _ in made]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import asdict, field
+from dataclasses import asdict, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,7 @@ from mstore.backend import (
     replacement,
     sweep_folder,
 )
-from mstore.errors import Corrupt, Refused, StorageFailed, UsageError
+from mstore.errors import Corrupt, Refused, StorageFailed, Unconfirmed, UsageError
 from mstore.objects import CommitId
 from mstore.store import STORE_FILE, check_ref_name
 from mstore.values import dataclass
@@ -92,6 +92,8 @@ class Operation:
         folder: the folder that checkout wrote, or None.
         backup: where its replaced files are kept, below the workspace, or None.
         touched: paths that checkout wrote or removed in the folder.
+        number: counts up.
+        undoing: an `undo` has begun to take it back.
     """
 
     action: str
@@ -101,6 +103,7 @@ class Operation:
     backup: str | None = None
     touched: tuple[str, ...] = ()
     number: int = 0
+    undoing: bool = False
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Operation:
@@ -114,6 +117,7 @@ class Operation:
             plain.get("backup"),
             tuple(plain.get("touched", ())),
             plain["number"],
+            plain.get("undoing", False),
         )
 
 
@@ -390,24 +394,47 @@ class Workspace:
         known = self.operations()
         return known[-1].number + 1 if known else 1
 
-    def remember(self, operation: Operation) -> None:
-        """Add an operation that was done.
+    @contextlib.contextmanager
+    def remembering(self, operation: Operation) -> Iterator[None]:
+        """Write an operation down, do it, and strike it out again if it fails.
 
-        Losing this record costs an `undo`, and that is all that a failure to write it does:
-        what was done is done.
+        The record comes first: what was done without one could not be undone, and `undo`
+        would take back what came before it. A record whose process was killed before it did
+        anything is told from the others by the refs (`mstore.ops.names.undo`).
+
+        Args:
+            operation: what the block does.
+
+        Raises:
+            StorageFailed: it cannot be written down; the block has not run.
         """
-        kept = [*self.operations(), operation][-_OPERATIONS_KEPT:]
-        self._write_operations(kept)
+        self._write_operations([*self.operations(), operation])
         sweep_folder(self.path)
+        try:
+            yield
+        except Unconfirmed:
+            raise  # It is done.
+        except BaseException:
+            with contextlib.suppress(StorageFailed):
+                self.forget_operation(operation)
+            raise
 
-    def forget_last_operation(self) -> None:
-        """Drop the latest operation: it was undone."""
-        self._write_operations(list(self.operations()[:-1]))
+    def forget_operation(self, operation: Operation) -> None:
+        """Strike an operation out: it was undone, or never done. Raises StorageFailed."""
+        self._write_operations([o for o in self.operations() if o.number != operation.number])
+
+    def mark_operation(self, operation: Operation) -> None:
+        """Write down that an operation is about to be undone. Raises StorageFailed."""
+        marked = replace(operation, undoing=True)
+        self._write_operations([marked if o == operation else o for o in self.operations()])
 
     def _write_operations(self, operations: list[Operation]) -> None:
-        text = "".join(json.dumps(asdict(o)) + "\n" for o in operations)
-        with contextlib.suppress(OSError):
+        text = "".join(json.dumps(asdict(o)) + "\n" for o in operations[-_OPERATIONS_KEPT:])
+        try:
             replace_file(self.path / "operations", text.encode(), durable=False)
+        except OSError as error:
+            where = self.path / "operations"
+            raise StorageFailed(f"cannot write {where}: {error.strerror}", errno=error.errno) from error
 
 
 def _is_count(value: str) -> bool:
