@@ -83,6 +83,9 @@ class FaultyMachine(Machine):
     def arm(self, at: int, fault: Fault) -> None:
         self.armed = (at, fault)
 
+    def nothing_is_left_lying(self) -> None:
+        """Staging folders of which the removal failed stay until the next checkout sweeps them."""
+
     @rule(now=st.booleans())
     def tend(self, now: bool) -> None:
         """gc with what the reflogs remember: every version of the model stays."""

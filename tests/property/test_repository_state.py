@@ -48,8 +48,13 @@ def read(folder: Path) -> Tree:
     return {
         p.relative_to(folder).as_posix(): names.get(p.read_bytes(), "something else")
         for p in folder.rglob("*")
-        if p.is_file()
+        if p.is_file() and not is_staging(p)
     }
+
+
+def is_staging(path: Path) -> bool:
+    """Whether a path is, or lies in, a folder that a checkout removes at its end."""
+    return any(part.startswith(".~mstore-") for part in path.parts)
 
 
 class Machine(RuleBasedStateMachine):
@@ -209,6 +214,11 @@ class Machine(RuleBasedStateMachine):
                 expected.append(walk)
                 walk = self.parents[walk]  # type: ignore[assignment]
             assert [e.id for e in self.repo.log(name)] == expected
+
+    @invariant()
+    def nothing_is_left_lying(self) -> None:
+        if hasattr(self, "root"):
+            assert not [p for p in self.root.rglob("*") if is_staging(p)]
 
     @invariant()
     def nothing_is_damaged(self) -> None:
