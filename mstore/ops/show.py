@@ -237,7 +237,7 @@ def fill_tensors(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from mstore.store.memory import keep_freed_memory
+    from mstore.store.memory import keep_freed_memory, take_pages
 
     keep_freed_memory()
     manifest = manifest_of(place, revision)
@@ -252,6 +252,7 @@ def fill_tensors(
 
     def fill(stretch: tuple[str, int, memoryview]) -> None:
         path, begin, out = stretch
+        take_pages(out)
         StoredFile(place.store, manifest.by_path[path]).read_into(begin, out)
 
     with ThreadPoolExecutor(threads or os.cpu_count() or 1, "mstore") as pool:

@@ -254,7 +254,7 @@ class Transaction:
             StorageFailed: the system failed.
         """
         ids: list[BlobId] = []
-        waiting: deque[tuple[BlobSource, Future[_Coded] | None]] = deque()
+        waiting: deque[tuple[BlobSource, Future[_Coded]]] = deque()
         in_flight = 0
         upcoming = iter(sources)
         exhausted = False
@@ -263,19 +263,21 @@ class Transaction:
                 source = next(upcoming, None)
                 if source is None:
                     exhausted = True
-                elif source.size_bytes > _WHOLE_BYTES:
-                    waiting.append((source, None))
                 else:
-                    in_flight += source.size_bytes
-                    waiting.append((source, self._pool.submit(self._code_whole, source)))
+                    # A large one takes no such room, but what is hashed must still be in the
+                    # system's cache when it is read again to be coded.
+                    in_flight += min(source.size_bytes, _WHOLE_BYTES)
+                    is_large = source.size_bytes > _WHOLE_BYTES
+                    work = self._hash_large if is_large else self._code_whole
+                    waiting.append((source, self._pool.submit(work, source)))
             if not waiting:
                 break
             source, future = waiting.popleft()
-            if future is None:
-                ids.append(self._store_large(source))
+            coded = future.result()
+            in_flight -= min(source.size_bytes, _WHOLE_BYTES)
+            if source.size_bytes > _WHOLE_BYTES:
+                ids.append(self._store_large(source, coded))
             else:
-                coded = future.result()
-                in_flight -= source.size_bytes
                 ids.append(coded.id)
                 if coded.head is not None:
                     self._write(source, coded.head, coded.blocks, coded.sketch)
@@ -402,14 +404,13 @@ class Transaction:
         return base
 
     def _code_whole(self, source: BlobSource) -> _Coded:
-        blocks = [source.block(i) for i in range(source.block_count)]
-        if len(blocks) == 1:
-            id = blob_id(blocks[0])
-        else:
-            hasher = hasher_of_blob()
-            for block in blocks:
-                hasher.update(block)
-            id = BlobId(hasher.digest())
+        blocks = []
+        hasher = hasher_of_blob()
+        for i in range(source.block_count):
+            block = source.block(i)
+            hasher.update(block)  # while the cache of the core that read it holds it
+            blocks.append(block)
+        id = BlobId(hasher.digest())
         if not self._claim(id):
             return _Coded(id, None, [])
         sketcher = Sketcher(source.size_bytes, width=source.width, is_float=source.is_float)
@@ -423,18 +424,21 @@ class Transaction:
             blocks[i] = b""  # raw bytes go as soon as they are coded
         return _Coded(id, self._head(id, source, base), coded, sketch)
 
-    def _store_large(self, source: BlobSource) -> BlobId:
-        ahead = 2 * self._threads + 2
+    def _hash_large(self, source: BlobSource) -> _Coded:
         hasher = hasher_of_blob()
         sketcher = Sketcher(source.size_bytes, width=source.width, is_float=source.is_float)
-        for block in _in_order(self._pool, source.block, range(source.block_count), ahead):
+        for i in range(source.block_count):
+            block = source.block(i)
             hasher.update(block)
             sketcher.update(block)
-        id = BlobId(hasher.digest())
+        return _Coded(BlobId(hasher.digest()), None, [], sketcher.digest())
+
+    def _store_large(self, source: BlobSource, hashed: _Coded) -> BlobId:
+        id, sketch = hashed.id, hashed.sketch
         if not self._claim(id):
             return id
+        ahead = 2 * self._threads + 2
         again = hasher_of_blob()
-        sketch = sketcher.digest()
         base = self._delta_base(id, source, source.block, sketch)
 
         def read_and_code(index: int) -> tuple[Buffer, Block]:
