@@ -13,7 +13,9 @@ import shutil
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ import mstore
 from mstore.codec import BLOCK_LOG2, Codec, encode_block
 from mstore.objects import blob_id
 from mstore.store.pack import FrameHead, PackWriter, pack_key
-from tests.conftest import contents, write_adapter, write_model
+from tests.conftest import contents, save_tensors, write_adapter, write_model
 
 HERE = Path(__file__).parent / "stores"
 
@@ -48,6 +50,14 @@ def make(version: str) -> None:
     repo.make_tag("v1", "main~1", message="first")
     repo.make_tag("light", "main")
     _add_delta(repo)
+    for name, folder, options in _tuned(root):
+        made = repo.commit(folder, message=name, branch="tuned", **options)
+        kept(made.id.hex, folder)
+    repo.commit(root / "state", message="with state", branch="state", start="")
+    repo.commit(root / "state", message="once more", branch="state", allow_empty=True)
+    repo.forget("training-state", branch="state", keep_last=0)
+    for entry in repo.log("state"):
+        kept(entry.id.hex, root / "bare")
     expected["refs"] = {
         **{f"heads/{b}": i.hex for b, i in repo.branches().items()},
         **{f"tags/{t.name}": t.id.hex for t in repo.list_tags()},
@@ -59,6 +69,33 @@ def make(version: str) -> None:
         archive.add(root / ".mstore/store", "store", filter=_anonymous)
     (HERE / f"{version}.json").write_text(json.dumps(expected, indent=1) + "\n")
     shutil.rmtree(root)
+
+
+def _tuned(root: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    """Versions that the codec meets in all its modes: near, sparse, renamed, resized, recast."""
+    rng = np.random.default_rng(7)
+    weights = (rng.standard_normal((600, 100)) * 0.02).astype(np.float32)
+    near = weights + (rng.standard_normal(weights.shape) * 1e-4).astype(np.float32)
+    sparse = near.copy()
+    sparse[::97, 3] += 1
+    grown = np.vstack([sparse, weights[:20]])
+    halves = (grown.view(np.uint32) >> 16 << 16).view(np.float32)
+    versions = {
+        "whole": {"w": weights},
+        "near": {"w": near},
+        "sparse": {"w": sparse},
+        "renamed": {"v": sparse},
+        "grown": {"v": grown},
+        "half a float": {"v": halves},
+        "near halves": {"v": ((halves + 1e-3).view(np.uint32) >> 16 << 16).view(np.float32)},
+    }
+    for number, (name, tensors) in enumerate(versions.items()):
+        save_tensors(root / "tuned/model.safetensors", tensors, {"format": "pt"})
+        (root / "tuned/config.json").write_text(json.dumps({"version": name}))
+        yield name, root / "tuned", {} if number else {"start": ""}
+    for folder in ("bare", "state"):
+        write_model(root / folder, elements=3000)
+    (root / "state/optimizer.pt").write_bytes(rng.bytes(5000))
 
 
 def _add_delta(repo: mstore.Repository) -> None:
