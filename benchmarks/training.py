@@ -137,6 +137,6 @@ def training(bench: Bench) -> Part:
     part.add("store ÷ directories", store / directories, "")
     part.remarks.append(
         "The worker shares the machine's cores with the training that it runs beside: on two cores, a"
-        " CPU run pays for the coding in wall time; a GPU run does not."
+        " CPU run pays for the coding in wall time. Beside a GPU it was not measured."
     )
     return part

@@ -94,7 +94,7 @@ class Backend(Protocol):
         """Bytes that a key holds, or None where there is no such key."""
 
     def delete(self, *keys: str) -> None:
-        """Remove keys; absent ones are ignored."""
+        """Remove keys; absent ones are ignored. Not durable: a power cut may bring them back."""
 
     def rename(self, moves: Mapping[str, str]) -> set[str]:
         """Give keys that never change other names, durably.

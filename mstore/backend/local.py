@@ -704,17 +704,14 @@ class LocalBackend:
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def delete(self, *keys: str) -> None:
-        folders = set()
         for key in keys:
             self.observe("unlink", key)
             self._forget(key)
             try:
                 os.unlink(self.path(key))
-                folders.add(self.path(key).parent)
             except OSError as error:
                 if error.errno not in _GONE:
                     raise _failed(error, f"cannot delete {self.path(key)}") from error
-        self._fsync_folders(folders)
 
     def _fsync_folders(self, folders: set[Path]) -> None:
         for folder in sorted(folders):
