@@ -91,8 +91,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--only", default="", help="mutants whose name holds this")
     parser.add_argument("--list", action="store_true", help="name them, and go")
+    parser.add_argument(
+        "--skip", type=int, default=0, metavar="N", help="go on with a run that was stopped after N"
+    )
     arguments = parser.parse_args()
     every = [m for m in mutants(Path(mstore.__file__).parent) if arguments.only in m.name]
+    every = every[arguments.skip :]
     if arguments.list:
         for mutant in every:
             print(f"{mutant.kind:8} {mutant.name}")
@@ -103,7 +107,9 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="mstore-mutants-"))
     try:
         scratch = workshop(folder)
-        needed = {name for mutant in every for name in BY_KIND[mutant.kind]}
+        needed = (
+            {name for mutant in every for name in BY_KIND[mutant.kind]} if not arguments.skip else ()
+        )
         for name in sorted(needed):
             if not _holds(PROOFS[name], scratch):
                 print(f"the proof {name} fails without any mutant: {' '.join(PROOFS[name])}")
