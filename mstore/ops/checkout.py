@@ -35,8 +35,10 @@ from mstore.ops.restore import (
     TEMPORARY_PREFIX,
     Destination,
     Held,
+    absent_folders,
     bring_back,
     check_paths,
+    clear_way,
     discard,
     in_the_way,
     make_staging,
@@ -44,6 +46,7 @@ from mstore.ops.restore import (
     move_out,
     put_in_place,
     remove_empty_folders,
+    remove_folders,
     set_aside,
     sweep_staging,
     write_staged,
@@ -58,7 +61,7 @@ from mstore.workspace import Head, Operation
 from mstore.workspace.folder import OpenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mstore.ops.commitstart import Progress
@@ -246,7 +249,6 @@ def _checkout_to(
             hint="--force replaces them and keeps a copy for `mstore undo`; or choose another folder",
         )
     plan = _plan(tree, manifest, back_up=tuple(tree.entries) if unknown else (), occupied=occupied)
-    number = place.workspace.next_operation() if place.workspace is not None else 0
 
     def remember(backup: Path | None) -> None:
         if place.workspace is None or backup is None:
@@ -256,12 +258,12 @@ def _checkout_to(
             folder=str(to.resolve()),
             backup=backup.name,
             touched=plan.touched,
-            number=number,
+            version=id.hex,
         )
         with place.workspace.remembering(operation):
             pass  # What belongs to it is done; where this fails, it is taken back.
 
-    backup = _apply(place, plan, manifest, to, tree, number, progress, remember)
+    backup = _apply(place, plan, manifest, to, tree, progress, remember)
     return CheckoutResult(
         id=id,
         commit=commit,
@@ -350,7 +352,6 @@ def _apply(
     manifest: Manifest,
     folder: Path,
     tree: Tree,
-    number: int,
     progress: Progress | None,
     then: Callable[[Path | None], None] = lambda backup: None,
 ) -> Path | None:
@@ -365,7 +366,7 @@ def _apply(
             place.workspace.path / "undo" if place.workspace is not None else folder.absolute().parent
         )
         name = (
-            f"{number:06d}"
+            f"{place.workspace.next_operation():06d}"
             if place.workspace is not None
             else f"{folder.name}.replaced-{os.urandom(4).hex()}"
         )
@@ -376,6 +377,7 @@ def _apply(
     new: frozenset[int] = frozenset()
     with Destination(folder) as destination:
         check_paths(manifest.files, destination)
+        absent = absent_folders(destination, [f.path for f in plan.write])
         with _held(tree, plan.write) as held:
             staged = write_staged(
                 place.store,
@@ -397,10 +399,9 @@ def _apply(
             bring_back(destination, staged, plan.remove, new)
             for path in moved:
                 with contextlib.suppress(MStoreError, OSError):
+                    clear_way(destination, staged, path)
                     move_in(cast("Path", backup) / path, destination, path)
-            # Only now: on a full disk a folder that is gone does not come back.
-            for index in new:
-                remove_empty_folders(destination, staged.paths[index])
+            remove_folders(destination, absent)
             discard(destination, staged)
             raise
         discard(destination, staged)
@@ -480,7 +481,6 @@ def _checkout_here(
     after = Head(branch=branch) if branch is not None else Head(commit=id)
     at = place.head_commit()
     result = CheckoutResult(id=id, commit=commit, path=folder, branch=branch, detached=branch is None)
-    number = workspace.next_operation()
     backup: Path | None = None
     plan: _Plan | None = None
     if folder is None and id != at:
@@ -500,7 +500,6 @@ def _checkout_here(
             str(folder.resolve()) if folder is not None and written is not None else None,
             backup.name if backup is not None else None,
             written.touched if written is not None else (),
-            workspace.next_operation(),
         )
         with place.standing(after) as move_head, contextlib.ExitStack() as stack:
             if before != after or written is not None:
@@ -524,7 +523,7 @@ def _checkout_here(
 
     if folder is not None and (id != at or force):
         check_paths(manifest.files)
-        plan, backup = _replace_files(place, folder, manifest, at, number, force, progress, then)
+        plan, backup = _replace_files(place, folder, manifest, at, force, progress, then)
     else:
         then(None, None)
     if late:
@@ -551,7 +550,6 @@ def _replace_files(
     folder: Path,
     manifest: Manifest,
     at: CommitId | None,
-    number: int,
     force: bool,
     progress: Progress | None,
     then: Callable[[_Plan, Path | None], None],
@@ -589,7 +587,7 @@ def _replace_files(
     def then_all(backup: Path | None) -> None:
         then(plan, backup)
 
-    return plan, _apply(place, plan, manifest, folder, tree, number, progress, then_all)
+    return plan, _apply(place, plan, manifest, folder, tree, progress, then_all)
 
 
 def _some(paths: tuple[str, ...]) -> str:
@@ -599,6 +597,25 @@ def _some(paths: tuple[str, ...]) -> str:
 
 def _count(things: tuple[str, ...], noun: str) -> str:
     return f"{len(things)} {noun}{'s' if len(things) != 1 else ''}"
+
+
+def check_unchanged(place: Place, folder: Path, version: CommitId, touched: tuple[str, ...]) -> None:
+    """Refuse to take back files that were changed since they were written.
+
+    Raises:
+        Dirty: some were.
+    """
+    _, changes = compare_folder(place, folder, version)
+    _refuse_changed(folder, [p for p in changes.paths() if p in set(touched)])
+
+
+def _refuse_changed(folder: Path, paths: Sequence[str]) -> None:
+    if paths:
+        raise Dirty(
+            f"{shown(folder)} was changed since: {_some(tuple(paths))}",
+            tuple(paths),
+            hint="`mstore commit` keeps that; then `mstore checkout` goes where you want",
+        )
 
 
 def put_back(
@@ -635,13 +652,7 @@ def put_back(
         entry, wanted = tree.entries.get(path), target.by_path.get(path)
         return (entry.segments if entry else None) == (wanted.segments if wanted else None)
 
-    since = tuple(p for p in changes.paths() if p in set(touched) and not is_back(p))
-    if since:
-        raise Dirty(
-            f"{shown(folder)} was changed since: {_some(since)}",
-            since,
-            hint="`mstore commit` keeps that; then `mstore checkout` goes where you want",
-        )
+    _refuse_changed(folder, [p for p in changes.paths() if p in set(touched) and not is_back(p)])
     plan = _plan(tree, target, back_up=())
     only = set(touched)
     plan = replace(
@@ -649,4 +660,4 @@ def put_back(
         write=tuple(f for f in plan.write if f.path in only),
         remove=tuple(p for p in plan.remove if p in only),
     )
-    _apply(place, plan, target, folder, tree, 0, None, lambda backup: then())
+    _apply(place, plan, target, folder, tree, None, lambda backup: then())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +24,13 @@ from mstore.ops.place import Place, going_on, peeled, ref_move
 from mstore.ops.reach import check_whole
 from mstore.ops.restore import Destination, move_in, remove
 from mstore.ops.revision import resolve
+from mstore.ops.status import compare_folder
 from mstore.store import Record, check_ref_name
 from mstore.store.transaction import Transaction
-from mstore.workspace import Head, Operation, Workspace
+from mstore.workspace import Head, Operation, RefMove, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mstore.store import Move, Refs
 
@@ -138,12 +139,23 @@ def rename_branch(place: Place, old: str, new: str) -> None:
         RevisionNotFound: there is no such branch.
         Conflict: the new name is taken.
     """
-    _rename(place, "heads", old, new)
-    if place.workspace is not None and place.workspace.head.branch == old:
-        place.workspace.set_head(Head(branch=new))
+    workspace = place.workspace
+    if workspace is None or workspace.head.branch != old:
+        _rename(place, "heads", old, new)
+        return
+    with place.standing(Head(branch=new)) as move_head:
+        _rename(place, "heads", old, new, follow=move_head, stay=lambda: place.stand(Head(branch=old)))
 
 
-def _rename(place: Place, namespace: str, old: str, new: str) -> None:
+def _rename(
+    place: Place,
+    namespace: str,
+    old: str,
+    new: str,
+    *,
+    follow: Callable[[], None] = lambda: None,
+    stay: Callable[[], None] = lambda: None,
+) -> None:
     refs = place.store.refs
     value = refs.read(f"{namespace}/{check_ref_name(old)}")
     if value is None:
@@ -168,15 +180,16 @@ def _rename(place: Place, namespace: str, old: str, new: str) -> None:
         gone = place.move("rename", f"is now {new}")
         try:
             with going_on(late):
+                follow()
+            with going_on(late):
                 refs.move(f"{namespace}/{old}", None, gone, expected=value.target)
         except MStoreError as error:
             back = place.move("rename", f"of {old} failed")
             try:
+                stay()
                 refs.move(f"{namespace}/{new}", None, back, expected=value.target)
             except MStoreError:
-                error.hint = (
-                    f"both names stand now: {old!r} and {new!r}; the same command again goes on"
-                )
+                error.hint = f"both names stand now: {old!r} and {new!r}; the same command goes on"
             raise
     if late:
         raise late[0]
@@ -313,20 +326,40 @@ def undo(place: Place, name: str | None = None) -> Undone:
 
 
 def _never_happened(place: Place, workspace: Workspace, operation: Operation) -> bool:
-    """Whether a process was killed between writing an operation down and doing any of it."""
+    """Whether a process was killed between writing an operation down and doing any of it.
+
+    A move that happened is in the ref's reflog, wherever the ref is now; a checkout's files
+    are written before its record; HEAD is moved by this workspace's operations alone.
+    """
     if operation.undoing or _copies(workspace, operation)[0] is not None:
         return False
-    refs = place.store.refs
-    stands = []
-    for move in operation.moves:
-        if move.old != move.new:
-            value = refs.read(move.ref)
-            stands.append((value.target.hex if value is not None else None) == move.old)
-    if operation.head is not None:
-        before, after = ({k: v for k, v in s.items() if k != "at"} for s in operation.head)
-        if before != after:
-            stands.append(workspace.head.plain() == before)
-    return bool(stands) and all(stands)
+    moves = [move for move in operation.moves if move.old != move.new]
+    if any(_was_made(place, workspace, move) for move in moves):
+        return False
+    if operation.head is None:
+        return bool(moves)
+    before, after = ({k: v for k, v in s.items() if k != "at"} for s in operation.head)
+    if workspace.head.plain() != before:
+        return False
+    if operation.folder is None or before == after or not Path(operation.folder).is_dir():
+        return operation.folder is None and before != after
+    at = operation.head[0]["at"]
+    _, changes = compare_folder(place, Path(operation.folder), CommitId.parse(at) if at else None)
+    return not set(changes.paths()) & set(operation.touched)
+
+
+def _was_made(place: Place, workspace: Workspace, move: RefMove) -> bool:
+    try:
+        records = place.store.refs.log(move.ref)
+    except NotFound:
+        return False
+    except Corrupt:
+        return True
+    here = (workspace.id, move.old, move.new)
+    return any(
+        here == (r.move.workspace, *(None if t is None else t.hex for t in (r.old, r.new)))
+        for r in records
+    )
 
 
 def _undo_ref(place: Place, name: str) -> Undone:
@@ -368,10 +401,18 @@ def _undo_operation(place: Place, workspace: Workspace, operation: Operation) ->
             check_whole(place, peeled(place.store, ID_TYPES[Kind[ref.kind.upper()]].parse(ref.old)))
     restored: tuple[str, ...] = ()
     late: list[Unconfirmed] = []
-    # Killed half-way, the next try goes on with this one.
-    workspace.mark_operation(operation)
+    begun = False
+
+    def begin() -> None:
+        """Killed half-way, the next try goes on with this operation."""
+        nonlocal begun, operation
+        if not begun:
+            workspace.mark_operation(operation)
+            begun, operation = True, replace(operation, undoing=True)
+
     if operation.head is not None or operation.folder is not None:
-        restored = _restore_files(place, workspace, operation, late)
+        restored = _restore_files(place, workspace, operation, late, begin)
+    begin()
     for ref in reversed(operation.moves):
         make = ID_TYPES[Kind[ref.kind.upper()]]
         new, old = (make.parse(t) if t else None for t in (ref.new, ref.old))
@@ -395,10 +436,14 @@ def _undo_operation(place: Place, workspace: Workspace, operation: Operation) ->
 
 
 def _restore_files(
-    place: Place, workspace: Workspace, operation: Operation, late: list[Unconfirmed]
+    place: Place,
+    workspace: Workspace,
+    operation: Operation,
+    late: list[Unconfirmed],
+    begin: Callable[[], None],
 ) -> tuple[str, ...]:
     """Put HEAD and files back to where they were before a checkout."""
-    from mstore.ops.checkout import put_back
+    from mstore.ops.checkout import check_unchanged, put_back
 
     restored: list[str] = []
     if operation.head is not None:
@@ -412,6 +457,7 @@ def _restore_files(
     backup, going = _copies(workspace, operation)
 
     def stand() -> None:
+        begin()
         with _beginning(backup, going):
             if operation.head is not None:
                 plain = {k: v for k, v in operation.head[0].items() if k != "at"}
@@ -428,6 +474,9 @@ def _restore_files(
         after_id = CommitId.parse(operation.head[1]["at"])
         put_back(place, folder, at, after_id, operation.touched, then=stand)
     elif folder is not None and folder.is_dir():
+        if operation.version is not None and not operation.undoing:
+            check_unchanged(place, folder, CommitId.parse(operation.version), operation.touched)
+        begin()
         with Destination(folder) as destination:
             for path in operation.touched:
                 remove(destination, path)

@@ -120,8 +120,7 @@ class Place:
         """
         if self.workspace is None:
             return contextlib.nullcontext()
-        number = self.workspace.next_operation()
-        return self.workspace.remembering(Operation(action, moves, number=number))
+        return self.workspace.remembering(Operation(action, moves))
 
 
 @contextlib.contextmanager

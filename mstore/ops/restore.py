@@ -488,14 +488,7 @@ def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) ->
     # Empty folders stay for the way back; where a file is to be, one is moved aside as it is:
     # a folder that is removed does not come back on a full disk.
     for number, path in enumerate(staged.paths):
-        *parts, name = path.split("/")
-        with (
-            contextlib.suppress(FileNotFoundError, NotADirectoryError, BadPath),
-            destination.folder(parts) as folder,
-        ):
-            is_folder = stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-            if is_folder and not any(files for _, _, files, _ in os.fwalk(name, dir_fd=folder)):
-                os.rename(name, f"folder-{number}", src_dir_fd=folder, dst_dir_fd=aside)
+        _set_folder_aside(destination, staged, path, f"folder-{number}")
     new = []
     for number, path in enumerate(staged.paths):
         *parts, name = path.split("/")
@@ -512,6 +505,50 @@ def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) ->
                 continue  # Where there are no hard links, a replaced file has no way back.
             raise _translated(error, str(destination.path / path)) from error
     return frozenset(new)
+
+
+def _set_folder_aside(destination: Destination, staged: Staged, path: str, name: str) -> None:
+    """Where a folder without files has a path, move it into the staging folder."""
+    *parts, own = path.split("/")
+    with (
+        contextlib.suppress(FileNotFoundError, NotADirectoryError, BadPath),
+        destination.folder(parts) as folder,
+    ):
+        is_folder = stat.S_ISDIR(os.stat(own, dir_fd=folder, follow_symlinks=False).st_mode)
+        if is_folder and not any(files for _, _, files, _ in os.fwalk(own, dir_fd=folder)):
+            os.rename(own, name, src_dir_fd=folder, dst_dir_fd=staged.descriptor)
+
+
+def clear_way(destination: Destination, staged: Staged, path: str) -> None:
+    """Let a file come back where a version that failed has put a folder. Raises StorageFailed."""
+    try:
+        _set_folder_aside(destination, staged, path, f"folder-{os.urandom(8).hex()}")
+    except OSError as error:
+        raise _translated(error, str(destination.path / path)) from error
+
+
+def absent_folders(destination: Destination, paths: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Folders above some paths that are not there, the deepest first."""
+    absent: set[tuple[str, ...]] = set()
+    for path in paths:
+        parts = tuple(path.split("/")[:-1])
+        for depth in range(1, len(parts) + 1):
+            try:
+                with destination.folder(parts[:depth]):
+                    pass
+            except (FileNotFoundError, BadPath, StorageFailed):
+                absent.add(parts[:depth])
+    return tuple(sorted(absent, key=lambda parts: (-len(parts), parts)))
+
+
+def remove_folders(destination: Destination, folders: Sequence[tuple[str, ...]]) -> None:
+    """Remove folders as far as they are there and empty."""
+    for *above, name in folders:
+        with (
+            contextlib.suppress(OSError, Refused, StorageFailed),
+            destination.folder(above) as folder,
+        ):
+            os.rmdir(name, dir_fd=folder)
 
 
 def bring_back(
@@ -537,6 +574,10 @@ def bring_back(
                 os.rename(f"folder-{number}", name, src_dir_fd=aside, dst_dir_fd=folder)
     for number, path in enumerate(paths):
         *parts, name = path.split("/")
+        if f"gone-{number}" not in left:
+            continue
+        with contextlib.suppress(*failures):
+            clear_way(destination, staged, path)
         with contextlib.suppress(*failures), destination.folder(parts, create=True) as folder:
             os.rename(f"gone-{number}", name, src_dir_fd=aside, dst_dir_fd=folder)
 

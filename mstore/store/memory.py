@@ -8,7 +8,7 @@ seconds spent in the kernel. What is kept is bounded by the bytes in flight.
 
 from __future__ import annotations
 
-import mmap
+import os
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -22,7 +22,7 @@ _M_MMAP_THRESHOLD: Final = -3
 _KEPT_BYTES: Final = 256 << 20
 # <linux/mman.h>; madvise(2).
 _MADV_POPULATE_WRITE: Final = 23
-_PAGE_BYTES: Final = mmap.PAGESIZE
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 @cache

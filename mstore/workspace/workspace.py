@@ -8,6 +8,7 @@ disturb each other.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 from dataclasses import asdict, field, replace
@@ -23,7 +24,7 @@ from mstore.backend import (
     replacement,
     sweep_folder,
 )
-from mstore.errors import Corrupt, Refused, StorageFailed, Unconfirmed, UsageError
+from mstore.errors import Corrupt, MStoreError, Refused, StorageFailed, Unconfirmed, UsageError
 from mstore.objects import CommitId
 from mstore.store import STORE_FILE, check_ref_name
 from mstore.values import dataclass
@@ -37,6 +38,7 @@ FOLDER: Final = ".mstore"
 WORKSPACE_FILE: Final = "workspace.json"
 USER_CACHE: Final = Path("~/.cache/mstore")
 _OPERATIONS_KEPT: Final = 50
+_UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
 CONFIG_KEYS: Final = {
     "author": "who commits: `Name <address>`",
     "model-dir": "the folder that a bare commit takes and checkout writes",
@@ -92,6 +94,7 @@ class Operation:
         folder: the folder that checkout wrote, or None.
         backup: where its replaced files are kept, below the workspace, or None.
         touched: paths that checkout wrote or removed in the folder.
+        version: the commit that was written into a folder without HEAD moving, or None.
         number: counts up.
         undoing: an `undo` has begun to take it back.
     """
@@ -104,21 +107,42 @@ class Operation:
     touched: tuple[str, ...] = ()
     number: int = 0
     undoing: bool = False
+    version: str | None = None
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Operation:
-        """Read one from its JSON object."""
+        """Read one from its JSON object.
+
+        Raises:
+            ValueError, TypeError, KeyError, AttributeError, IndexError: it is none.
+        """
         head = plain.get("head")
-        return cls(
+        made = cls(
             plain["action"],
             tuple(RefMove(**m) for m in plain.get("moves", ())),
-            (head[0], head[1]) if head else None,
+            (dict(head[0]), dict(head[1])) if head else None,
             plain.get("folder"),
             plain.get("backup"),
             tuple(plain.get("touched", ())),
             plain["number"],
             plain.get("undoing", False),
+            plain.get("version"),
         )
+        texts = (made.action, *made.touched, *(v for s in made.head or () for v in s.values()))
+        may_be_absent = (made.folder, made.backup, made.version)
+        if (
+            not all(isinstance(t, str) for t in (*texts, *(t or "" for t in may_be_absent)))
+            or not isinstance(made.number, int)
+            or not all(
+                isinstance(t, str)
+                for m in made.moves
+                for t in (m.ref, m.kind, m.old or "", m.new or "")
+            )
+            or any("at" not in s for s in made.head or ())
+            or "/" in (made.backup or "")
+        ):
+            raise TypeError("not an operation")
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,16 +392,26 @@ class Workspace:
     # -- operations
 
     def operations(self) -> tuple[Operation, ...]:
-        """What can be undone, the latest last."""
+        """What can be undone, the latest last; what cannot be read of it is left out.
+
+        Raises:
+            StorageFailed: the file is there and cannot be read.
+        """
         try:
-            lines = (self.path / "operations").read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
+            lines = (self.path / "operations").read_bytes().splitlines()
+        except FileNotFoundError:
             return ()
+        except OSError as error:
+            raise self._failed("read", error) from error
         found = []
         for line in lines:
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(*_UNREADABLE):
                 found.append(Operation.from_plain(json.loads(line)))
         return tuple(found)
+
+    def _failed(self, verb: str, error: OSError) -> StorageFailed:
+        where = self.path / "operations"
+        return StorageFailed(f"cannot {verb} {where}: {error.strerror}", errno=error.errno)
 
     def unclaimed_copies(self) -> tuple[Path, ...]:
         """Folders of files that a killed `checkout --force` saved, and of which no operation tells."""
@@ -387,10 +421,11 @@ class Workspace:
             found = sorted(os.listdir(self.path / "undo"))
         except OSError:
             return ()
-        return tuple(self.path / "undo" / name for name in found if name not in known)
+        folders = (self.path / "undo" / name for name in found if name not in known)
+        return tuple(f for f in folders if any(not p.is_dir() for p in f.rglob("*")))
 
     def next_operation(self) -> int:
-        """The number that the next operation will have."""
+        """The number that the next operation will have, if no other command is faster."""
         known = self.operations()
         return known[-1].number + 1 if known else 1
 
@@ -398,43 +433,57 @@ class Workspace:
     def remembering(self, operation: Operation) -> Iterator[None]:
         """Write an operation down, do it, and strike it out again if it fails.
 
-        The record comes first: what was done without one could not be undone, and `undo`
-        would take back what came before it. A record whose process was killed before it did
-        anything is told from the others by the refs (`mstore.ops.names.undo`).
+        The record comes before refs and HEAD move: what was done without one could not be
+        undone, and `undo` would take back what came before it. Where the process is killed, the
+        record stays; `mstore.ops.names.undo` finds out whether it came to anything.
 
         Args:
-            operation: what the block does.
+            operation: what the block does. It is given its number here.
 
         Raises:
             StorageFailed: it cannot be written down; the block has not run.
         """
-        self._write_operations([*self.operations(), operation])
+        with self._rewriting() as operations:
+            number = operations[-1].number + 1 if operations else 1
+            operation = replace(operation, number=number)
+            operations.append(operation)
         sweep_folder(self.path)
         try:
             yield
         except Unconfirmed:
             raise  # It is done.
-        except BaseException:
+        except MStoreError:
             with contextlib.suppress(StorageFailed):
                 self.forget_operation(operation)
             raise
 
     def forget_operation(self, operation: Operation) -> None:
         """Strike an operation out: it was undone, or never done. Raises StorageFailed."""
-        self._write_operations([o for o in self.operations() if o.number != operation.number])
+        with self._rewriting() as operations:
+            operations[:] = [
+                o for o in operations if replace(o, undoing=operation.undoing) != operation
+            ]
 
     def mark_operation(self, operation: Operation) -> None:
         """Write down that an operation is about to be undone. Raises StorageFailed."""
-        marked = replace(operation, undoing=True)
-        self._write_operations([marked if o == operation else o for o in self.operations()])
+        with self._rewriting() as operations:
+            operations[:] = [replace(o, undoing=True) if o == operation else o for o in operations]
 
-    def _write_operations(self, operations: list[Operation]) -> None:
-        text = "".join(json.dumps(asdict(o)) + "\n" for o in operations[-_OPERATIONS_KEPT:])
+    @contextlib.contextmanager
+    def _rewriting(self) -> Iterator[list[Operation]]:
+        """The operations, to be changed by nobody else meanwhile; written as the block leaves them."""
         try:
-            replace_file(self.path / "operations", text.encode(), durable=False)
+            lock = os.open(self.path / "operations.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                operations = list(self.operations())
+                yield operations
+                text = "".join(json.dumps(asdict(o)) + "\n" for o in operations[-_OPERATIONS_KEPT:])
+                replace_file(self.path / "operations", text.encode(), durable=False)
+            finally:
+                os.close(lock)
         except OSError as error:
-            where = self.path / "operations"
-            raise StorageFailed(f"cannot write {where}: {error.strerror}", errno=error.errno) from error
+            raise self._failed("write", error) from error
 
 
 def _is_count(value: str) -> bool:

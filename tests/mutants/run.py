@@ -27,12 +27,14 @@ PROOFS: Final = {
         "tests/unit/test_gc.py",
         "tests/unit/test_activity.py",
         "tests/unit/test_restore_held.py",
+        "tests/unit/test_undo.py",
     ),
     "damage": (*_PYTEST, "tests/damage"),
     "posix": ("-m", "tests.crash.posix", "--rounds", "1", "--subsets", "0", "--stop"),
     "crash": ("-m", "tests.crash.explore", "--rounds", "1", "--subsets", "2", "--stop"),
     "faults": ("-m", "tests.faults.sweep", "--every", "9"),
     "interleavings": (*_PYTEST, "tests/race/test_interleave.py"),
+    "training": (*_PYTEST, "tests/hf/test_background.py"),
     "storm": ("-m", "tests.race.storm", "--processes", "12", "--commits", "25"),
 }
 """Command lines that fail when something does not hold."""
@@ -47,9 +49,14 @@ BY_KIND: Final = {
 """Proofs that are to notice, the quickest first."""
 
 
+def proofs_of(mutant: Mutant) -> tuple[str, ...]:
+    """The proofs that are to notice a mutant."""
+    return ("training",) if mutant.file.startswith("hf/") else BY_KIND[mutant.kind]
+
+
 def caught_by(mutant: Mutant, scratch: Path) -> str | None:
     """The first proof that fails for a mutant; None if it survives them all."""
-    for name in BY_KIND[mutant.kind]:
+    for name in proofs_of(mutant):
         if not _holds(PROOFS[name], scratch):
             return name
     return None
@@ -107,9 +114,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="mstore-mutants-"))
     try:
         scratch = workshop(folder)
-        needed = (
-            {name for mutant in every for name in BY_KIND[mutant.kind]} if not arguments.skip else ()
-        )
+        needed = {name for mutant in every for name in proofs_of(mutant)} if not arguments.skip else ()
         for name in sorted(needed):
             if not _holds(PROOFS[name], scratch):
                 print(f"the proof {name} fails without any mutant: {' '.join(PROOFS[name])}")
