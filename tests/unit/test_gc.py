@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -450,3 +452,63 @@ def test_on_the_command_line(mstore, workshop: Path) -> None:  # type: ignore[no
     done = json.loads(mstore("gc", "--now", "--yes", "--json")[1])["done"]
     assert done["freed_bytes"] > 0 and len(list(workshop.rglob("*.pack"))) == 1
     assert isinstance(GcPlan(), GcPlan)
+
+
+@pytest.mark.parametrize("what", ["parent", "known files"])
+def test_what_a_commit_takes_for_there_stays_until_its_branch_moves(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    tip = repo.resolve("try")
+    write_model(tmp_path / "known", seed=12)  # as the tip of `try` has it
+    time.sleep(0.1)  # the stat cache trusts nothing that is as young as the clock's grain
+    assert repo.commit(tmp_path / "known", branch="try", message="x").id == tip
+    repo.delete_branch("try")
+    folder, start = tmp_path / "known", "main"
+    if what == "parent":
+        folder, start = write_model(tmp_path / "fresh", seed=99), tip.hex
+    move, collected = repo.store.refs.move, []
+
+    def after_gc(*args: Any, **named: Any) -> None:
+        with mstore.open(workspace=tmp_path) as other:
+            collected.append(other.gc(now=True).freed_bytes)
+        move(*args, **named)
+
+    monkeypatch.setattr(repo.store.refs, "move", after_gc)
+    made = repo.commit(folder, branch="new", start=start, message="new")
+    monkeypatch.undo()
+    assert collected and made.created
+    with mstore.open(workspace=tmp_path) as fresh:
+        assert fresh.fsck().ok
+        for entry in fresh.log("new"):
+            assert fresh.read_file(entry.id, "model.safetensors")
+        fresh.checkout("new", to=tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(folder)
+
+
+@pytest.mark.parametrize("verb", ["gc", "repack"])
+def test_what_reads_back_wrong_replaces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    repo = mstore.init(tmp_path, model_dir=tmp_path / "out")
+    for seed in range(12):
+        write_model(tmp_path / "out", seed=seed)
+        repo.commit(message=f"{seed}")
+    files = [repo.read_file(e.id, "model.safetensors") for e in repo.log()]
+    publish = Transaction.publish
+
+    def damaged(self: Transaction) -> tuple[bytes, ...]:
+        names = publish(self)
+        for path in repo.store.path.rglob("*.pack"):
+            if path.stem in {name.hex() for name in names}:
+                content = bytearray(path.read_bytes())
+                content[len(content) // 3] ^= 1
+                path.chmod(0o600)
+                path.write_bytes(content)
+        return names
+
+    monkeypatch.setattr(Transaction, "publish", damaged)
+    with pytest.raises(Corrupt):
+        getattr(repo, verb)()
+    monkeypatch.undo()
+    with mstore.open(workspace=tmp_path) as fresh:
+        assert [fresh.read_file(e.id, "model.safetensors") for e in fresh.log()] == files
