@@ -28,6 +28,7 @@ PROOFS: Final = {
         "tests/unit/test_activity.py",
         "tests/unit/test_restore_held.py",
         "tests/unit/test_undo.py",
+        "tests/unit/test_resume_path.py",
     ),
     "damage": (*_PYTEST, "tests/damage"),
     "posix": ("-m", "tests.crash.posix", "--rounds", "1", "--subsets", "0", "--stop"),
