@@ -18,6 +18,7 @@ from mstore.formats.folder import MAX_JSON_BYTES
 from mstore.formats.jsontext import read_json
 from mstore.objects import Manifest, ManifestFile, hasher_of_blob
 from mstore.ops.adapterdiff import AdapterDiff, AdapterSide, pair_adapters, rank_warnings
+from mstore.ops.plain import alike, flattened
 from mstore.ops.side import Side, side_of, side_of_commit, side_of_folder
 from mstore.ops.tensordiff import TensorDiff, compare_tensors, measure, tensors_in
 from mstore.ops.tensorstat import can_measure, values_of
@@ -292,7 +293,7 @@ def _configuration(side: Side) -> dict[str, Any]:
             continue
         if name == "adapter_config.json":
             value = {k: _ordered(v) if k in _SETS else v for k, v in value.items()}
-        flat.update(_flattened(value, file.path.removesuffix(".json")))
+        flat.update(flattened({file.path.removesuffix(".json"): value}))
     return flat
 
 
@@ -311,15 +312,6 @@ def _ordered(value: Any) -> Any:
     return value
 
 
-def _flattened(value: Any, key: str) -> dict[str, Any]:
-    if type(value) is not dict or not value:
-        return {key: value}
-    flat: dict[str, Any] = {}
-    for name, inner in value.items():
-        flat.update(_flattened(inner, f"{key}.{name}" if key else str(name)))
-    return flat
-
-
 def _metadata(side: Side) -> dict[str, Any]:
     """What the user gave, and of what was recorded the run and its surroundings.
 
@@ -329,7 +321,7 @@ def _metadata(side: Side) -> dict[str, Any]:
     given = {k: v for k, v in side.metadata.items() if k not in ("recorded", "run")}
     recorded = side.metadata.get("recorded")
     if type(recorded) is not dict:
-        return _flattened(given, "") if given else {}
+        return flattened(given)
     run = recorded.get("trainer")
     run = run if type(run) is dict else {}
     kept = {
@@ -339,32 +331,12 @@ def _metadata(side: Side) -> dict[str, Any]:
     }
     kept = {k: v for k, v in kept.items() if v}
     everything = {**given, **({"recorded": kept} if kept else {})}
-    return _flattened(everything, "") if everything else {}
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two plain values are equal: NaN is itself, 1 is 1.0, and true is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        return one == other or (_is_nan(one) and _is_nan(other))
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_alike(v, other[k]) for k, v in one.items())
-    return bool(one == other)
-
-
-def _is_nan(value: float) -> bool:
-    # An integer of a thousand digits is a number of JSON, and math.isnan chokes on it.
-    return isinstance(value, float) and math.isnan(value)
+    return flattened(everything)
 
 
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     pairs = {k: (a.get(k, MISSING), b.get(k, MISSING)) for k in (*a, *(k for k in b if k not in a))}
-    return {k: pair for k, pair in pairs.items() if not _alike(*pair)}
+    return {k: pair for k, pair in pairs.items() if not alike(*pair)}
 
 
 def _metrics(a: Side, b: Side) -> dict[str, tuple[float | None, float | None]]:
@@ -373,7 +345,7 @@ def _metrics(a: Side, b: Side) -> dict[str, tuple[float | None, float | None]]:
         # A folder knows what its trainer_state.json has; that a commit knows more is no change.
         names = sorted((a if a.is_folder else b).metrics)
     pairs = {name: (a.metrics.get(name), b.metrics.get(name)) for name in names}
-    return {name: pair for name, pair in pairs.items() if not _alike(*pair)}
+    return {name: pair for name, pair in pairs.items() if not alike(*pair)}
 
 
 # -- files

@@ -341,8 +341,12 @@ def _never_happened(place: Place, workspace: Workspace, operation: Operation) ->
     before, after = ({k: v for k, v in s.items() if k != "at"} for s in operation.head)
     if workspace.head.plain() != before:
         return False
-    if operation.folder is None or before == after or not Path(operation.folder).is_dir():
-        return operation.folder is None and before != after
+    if before == after:
+        return False
+    if operation.folder is None:
+        return True
+    if not Path(operation.folder).is_dir():
+        return False
     at = operation.head[0]["at"]
     _, changes = compare_folder(place, Path(operation.folder), CommitId.parse(at) if at else None)
     return not set(changes.paths()) & set(operation.touched)

@@ -14,7 +14,7 @@ def alike(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        return one == other or (is_nan(one) and is_nan(other))
+        return one == other or (_is_nan(one) and _is_nan(other))
     if type(one) is not type(other):
         return False
     if isinstance(one, list):
@@ -24,20 +24,15 @@ def alike(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def is_nan(value: Any) -> bool:
+def _is_nan(value: Any) -> bool:
     """Whether a value is NaN."""
     # An integer of a thousand digits is a number of JSON, and math.isnan chokes on it.
     return isinstance(value, float) and math.isnan(value)
 
 
-def flattened(value: Mapping[str, Any], key: str = "") -> dict[str, Any]:
-    """Nested values by their path, dots between its parts; an empty object is a value.
-
-    Args:
-        value: an object of JSON.
-        key: what the paths begin with.
-    """
-    return dict(_leaves(value, key))
+def flattened(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a nested object by their path, dots between its parts; an empty object is a value."""
+    return dict(_leaves(value, ""))
 
 
 def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
@@ -49,4 +44,4 @@ def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
             yield path, inner
 
 
-__all__ = ["alike", "flattened", "is_nan"]
+__all__ = ["alike", "flattened"]
