@@ -91,14 +91,10 @@ def compare(place: Place, revisions: Sequence[str], *, everything: bool = False)
     for group in (metrics, facts):
         for name in sorted({name for held in group for name in held}):
             values = tuple(held.get(name) for held in group)
-            if all(_same(values[0], value) for value in values[1:]):
+            if all(alike(values[0], value) for value in values[1:]):
                 equal += 1
             elif not everything and name.startswith(_NOISE):
                 left_out += 1
             else:
                 rows.append((name, values))
     return Comparison(entries=entries, rows=tuple(rows), equal=equal, left_out=left_out)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one is other if one is None or other is None else alike(one, other)
