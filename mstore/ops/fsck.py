@@ -398,7 +398,9 @@ def _is_readable(store: Store, findings: Findings, id: ObjectId) -> bool:
         return True
     if id in findings.bad:
         return False
-    return store.has(id) or store.bring_back(lambda other: other == id)
+    if not store.has(id):
+        store.bring_back(lambda other: other == id)
+    return store.has(id)
 
 
 __all__ = ["Findings", "FsckResult", "Problem", "check", "fsck", "result_of"]

@@ -275,8 +275,8 @@ class Store:
                 return
 
     def _look_again(self) -> bool:
-        """Bring the catalog up to date; False where a pack went meanwhile."""
-        stamps = [(folder, self.backend.stamp(folder)) for folder in _PACK_FOLDERS]
+        """Bring the catalog up to date; False where packs moved meanwhile."""
+        stamps = self._stamps()
         stale = self.catalog.stale_folders(stamps)
         if not stale:
             return True
@@ -297,9 +297,15 @@ class Store:
         self.catalog.add(pack for pack in new.values() if pack is not None)
         if any(pack is None and name not in self.damaged for name, pack in new.items()):
             return False
+        # What went may have come back in a folder that was looked at before.
+        if gone and self._stamps() != stamps:
+            return False
         if not self.damaged:
             self.catalog.note_folders(stale)
         return True
+
+    def _stamps(self) -> list[tuple[str, int | None]]:
+        return [(folder, self.backend.stamp(folder)) for folder in _PACK_FOLDERS]
 
     def _indexed(self, name: bytes) -> IndexedPack | None:
         from mstore.store.pack import read_footer
@@ -414,14 +420,15 @@ class Store:
     def copies(self, id: ObjectId, *, below_depth: int = 1 << 30) -> Iterator[FrameReader]:
         """All copies of an object that can be opened, the shallowest first.
 
-        A catalog that misses the object, or knows packs that are gone, is
-        brought up to date once, then made anew once; after that the object is
-        not there.
+        Whoever asks for more than the catalog knows makes it look at the packs,
+        then at the trash, and is made anew once where the object is in neither;
+        after that the object is not there.
         """
         tried: set[tuple[bytes, int]] = set()
-        for attempt in range(3):
-            for location in self._locations(id):
-                if (location.pack, location.frame) in tried or location.depth >= below_depth:
+        for attempt in range(4):
+            known = [at for at in self._locations(id) if at.depth < below_depth]
+            for location in known:
+                if (location.pack, location.frame) in tried:
                     continue
                 try:
                     frames = self.footer(location.pack)
@@ -433,11 +440,15 @@ class Store:
                 tried.add((location.pack, location.frame))
                 if location.frame < len(frames) and frames[location.frame].head.id == id:
                     yield self.reader_of(location.pack, frames, location.frame)
-            if attempt < 2:
-                self.refresh()  # The second time, what was found may have gone while it was read.
-            if attempt == 1 and not tried and not self.bring_back(lambda i: i == id):
-                if self._rebuilt:
-                    return
+                    if self.backend.size(_pack_key(location.pack)) is None:
+                        tried.discard((location.pack, location.frame))  # It may come back.
+            if attempt == 0:
+                self.refresh()
+            elif attempt == 1 or known:
+                self.bring_back(lambda i: i == id)
+            elif self._rebuilt:
+                return
+            else:
                 self._rebuilt = True
                 self.rebuild()
 
@@ -585,11 +596,10 @@ class Store:
         low = bytes.fromhex(digits + "0" * padded).ljust(32, b"\0")
         high = bytes.fromhex(digits + "f" * padded).ljust(32, b"\xff")
         found = self.catalog.beginning_with(low, high, Kind.COMMIT)
-        for _ in range(2):
-            if found:
-                break
+        if not found:
             self.refresh()
-            # Between the look at the packs and the one at the trash, gc may bring it back.
+            found = self.catalog.beginning_with(low, high, Kind.COMMIT)
+        if not found:
             self.bring_back(lambda id: isinstance(id, CommitId) and low <= id.raw <= high)
             found = self.catalog.beginning_with(low, high, Kind.COMMIT)
         return [CommitId(raw) for raw in found]
@@ -632,8 +642,8 @@ class Store:
             missing = self._not_on_disk(missing)
         if missing:
             wanted = {id for id, _ in missing}
-            if self.bring_back(wanted.__contains__):
-                missing = self._not_on_disk(missing)
+            self.bring_back(wanted.__contains__)
+            missing = self._not_on_disk(missing)
         return [id for id, _ in missing]
 
     def _not_on_disk(self, leans: Iterable[tuple[ObjectId, int]]) -> list[tuple[ObjectId, int]]:
@@ -678,12 +688,19 @@ class Store:
                 found[known[0]] = TrashedPack(entry.key, entry.size_bytes, known[1])
         return found
 
-    def bring_back(self, wanted: Callable[[ObjectId], bool]) -> bool:
-        """Fetch from the trash the packs that hold `wanted` objects; whether there were any."""
+    def bring_back(self, wanted: Callable[[ObjectId], bool]) -> None:
+        """Fetch from the trash the packs that hold `wanted` objects.
+
+        The packs are looked at again whether there were any or not: what somebody
+        else fetched just before this look at the trash is known after it too.
+        """
+        if not self.read_only:
+            self._fetch(wanted)
+        self.refresh()
+
+    def _fetch(self, wanted: Callable[[ObjectId], bool]) -> None:
         from mstore.store.pack import read_footer
 
-        if self.read_only:
-            return False
         moves = {}
         for name, trashed in self.trash().items():
             try:
@@ -692,10 +709,8 @@ class Store:
                 continue
             if any(wanted(frame.head.id) for frame in frames):
                 moves[trashed.key] = _pack_key(name)
-        if not moves or not self.backend.rename(moves):
-            return False
-        self.refresh()
-        return True
+        if moves:
+            self.backend.rename(moves)
 
     def bring_back_packs(self, names: Iterable[bytes]) -> None:
         """Fetch packs from the trash."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import mstore
+from mstore.backend import Entry
 from mstore.errors import Conflict, Corrupt, NotFound, StorageFailed, UsageError, Vanished
-from mstore.objects import CommitId, ObjectId
+from mstore.objects import CommitId, ManifestId, ObjectId
 from mstore.ops import gc as module
 from mstore.ops.gc import GcPlan
 from mstore.repository import Repository
 from mstore.store import Store
+from mstore.store.pack import pack_key
 from mstore.store.transaction import BlobSource, Transaction
 from tests.conftest import contents, save_tensors, write_model
 
@@ -113,6 +116,88 @@ def test_undo_of_what_is_gone_is_refused_and_changes_nothing(repo: Repository) -
         repo.undo()
     assert list(repo.branches()) == ["main"]
     assert repo.fsck().ok
+
+
+@pytest.fixture
+def away(repo: Repository, tmp_path: Path) -> Iterator[tuple[Store, Store, CommitId]]:
+    """A store in which every pack was put away, one that has not noticed, and a commit in both."""
+    at = repo.store.path
+    mine = Store(at, catalog_path=lambda id: tmp_path / "mine.sqlite")
+    other = Store(at, catalog_path=lambda id: tmp_path / "other.sqlite")
+    tip = repo.resolve("main")
+    other.manifest(other.commit(tip).manifest)  # Its footer is kept in memory.
+    mine.put_away(mine.pack_names())
+    assert mine.pack_names() == []
+    yield mine, other, tip
+    assert mine.pack_names() and repo.fsck().ok
+    mine.close()
+    other.close()
+
+
+def test_a_reader_whose_pack_went_under_its_eyes_finds_it_in_the_trash(
+    away: tuple[Store, Store, CommitId],
+) -> None:
+    """It had read the pack before: a copy that went is asked for again once it is back."""
+    _, reader, tip = away
+    reader.backend.close()  # An open pack can be read wherever it lies.
+    assert reader.manifest(reader.commit(tip).manifest).files
+
+
+@pytest.mark.parametrize("ask", ["get", "lacks", "short"])
+def test_what_another_fetches_between_two_looks_is_found(
+    away: tuple[Store, Store, CommitId], monkeypatch: pytest.MonkeyPatch, ask: str
+) -> None:
+    """In the trash while the packs were looked at, in its place while the trash was."""
+    mine, other, tip = away
+    for missing in range(2):  # Asked for what is nowhere, the catalog was made anew already.
+        with pytest.raises(NotFound):
+            mine.get(ManifestId(bytes([missing]) * 32))
+    assert mine.pack_names() == []
+    fetch = mine._fetch
+
+    def late(wanted: Callable[[ObjectId], bool]) -> None:
+        other.bring_back(lambda id: True)
+        assert not other.trash()
+        fetch(wanted)
+
+    monkeypatch.setattr(mine, "_fetch", late)
+    if ask == "get":
+        assert mine.get(tip)
+    elif ask == "lacks":
+        assert mine.lacks([(tip, 255)]) == []
+    else:
+        assert mine.commits_beginning_with(tip.hex[:12]) == [tip]
+
+
+def test_a_look_during_which_an_object_moved_to_a_folder_seen_before_is_not_the_last(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """repack writes it there and takes the old pack away, while a reader is between the two."""
+    at = repo.store.path
+    store = Store(at, catalog_path=lambda id: tmp_path / "own.sqlite")
+    tip = repo.resolve("main")
+    packs = {path: path.read_bytes() for path in at.glob("packs/*/*.pack")}
+    holder = next(at / pack_key(r.pack) for r in store.copies(tip))
+    assert repo.repack().written == 1
+    (merged,) = at.glob("packs/*/*.pack")
+    seen_first, seen_last = sorted((holder, merged))
+    packs[merged] = merged.read_bytes()
+    seen_first.unlink(missing_ok=True)
+    seen_last.write_bytes(packs[seen_last])
+    store.rebuild()
+    assert store.has(tip)
+    listed = store.backend.list
+
+    def moving(folder: str) -> Iterator[Entry]:
+        if at / folder == seen_last.parent and seen_last.exists():
+            seen_first.write_bytes(packs[seen_first])
+            seen_last.unlink()
+        return listed(folder)
+
+    monkeypatch.setattr(store.backend, "list", moving)
+    store.refresh()
+    assert not seen_last.exists() and store.has(tip)
+    store.close()
 
 
 @pytest.mark.parametrize("ask", ["undo", "branch", "short", "checkout"])
