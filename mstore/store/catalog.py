@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-VERSION: Final = 5
+VERSION: Final = 6
 _SCHEMA: Final = f"""
 PRAGMA user_version = {VERSION};
 CREATE TABLE packs (number INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, size INTEGER NOT NULL);
 CREATE TABLE objects (
     id BLOB NOT NULL, kind INTEGER NOT NULL, pack INTEGER NOT NULL, frame INTEGER NOT NULL,
-    depth INTEGER NOT NULL, raw_size INTEGER NOT NULL, PRIMARY KEY (id, pack, frame)
+    offset INTEGER NOT NULL, depth INTEGER NOT NULL, raw_size INTEGER NOT NULL,
+    PRIMARY KEY (id, pack, frame)
 ) WITHOUT ROWID;
 CREATE TABLE sketches (
     band BLOB NOT NULL, pack INTEGER NOT NULL, id BLOB NOT NULL, sketch BLOB NOT NULL,
@@ -50,10 +51,11 @@ _STAMP_GRAIN_NS: Final = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """One copy of an object: the pack's name, the index of the frame in it, its depth."""
+    """One copy of an object: its pack's name, the frame's index and first byte in it, its depth."""
 
     pack: bytes
     frame: int
+    offset: int
     depth: int
     raw_size: int
 
@@ -74,14 +76,14 @@ class IndexedPack:
     Args:
         name: the pack's name.
         size_bytes: its size.
-        objects: (id, frame index, depth, raw size) of each frame.
+        objects: (id, frame index, first byte, depth, raw size) of each frame.
         commits: the commits in it, with their encoded bodies.
         sketches: (id, sketch, keys to find it by) of each blob that has one.
     """
 
     name: bytes
     size_bytes: int
-    objects: tuple[tuple[ObjectId, int, int, int], ...]
+    objects: tuple[tuple[ObjectId, int, int, int, int], ...]
     commits: tuple[tuple[CommitId, Commit, bytes], ...]
     sketches: tuple[tuple[BlobId, bytes, tuple[bytes, ...]], ...] = ()
 
@@ -121,7 +123,8 @@ class Catalog:
             path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA synchronous = OFF")
-        connection.execute("PRAGMA journal_mode = MEMORY")
+        # On disk, though not synced: whoever is killed in a transaction leaves a whole catalog.
+        connection.execute("PRAGMA journal_mode = TRUNCATE")
         connection.execute("PRAGMA temp_store = MEMORY")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != VERSION:
@@ -199,11 +202,8 @@ class Catalog:
                     continue
                 number = cursor.lastrowid
                 connection.executemany(
-                    "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)",
-                    [
-                        (id.raw, int(id.kind), number, frame, depth, raw_size)
-                        for id, frame, depth, raw_size in pack.objects
-                    ],
+                    "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    [(id.raw, int(id.kind), number, *rest) for id, *rest in pack.objects],
                 )
                 connection.executemany(
                     "INSERT OR REPLACE INTO sketches VALUES (?, ?, ?, ?)",
@@ -245,7 +245,7 @@ class Catalog:
     def find(self, id: ObjectId) -> tuple[Location, ...]:
         """All copies of an object, the shallowest first."""
         rows = self._connection.execute(
-            "SELECT p.name, o.frame, o.depth, o.raw_size FROM objects o"
+            "SELECT p.name, o.frame, o.offset, o.depth, o.raw_size FROM objects o"
             " JOIN packs p ON p.number = o.pack"
             " WHERE o.id = ? AND o.kind = ? ORDER BY o.depth",
             (id.raw, int(id.kind)),

@@ -56,6 +56,7 @@ _SUM: Final = struct.Struct("<Q")
 _TAIL_BYTES: Final = 1 << 16
 _TRASH_KEY: Final = re.compile(r"trash/([0-9]{1,12})-([0-9a-f]{64})\.pack")
 _SCAN_BYTES: Final = 1 << 20
+_FRAME_FRONT_BYTES: Final = 256  # start, head and first block header, as a rule
 _MAX_HEAD_BYTES: Final = 4096
 MAX_DEPTH: Final = 255
 MAX_FOOTER_BYTES: Final = 256 << 20
@@ -362,6 +363,49 @@ def read_footer(
     return end + size + _TRAILER.size, frames
 
 
+def read_frame(backend: Backend, name: bytes, offset: int) -> Frame:
+    """The frame that begins at an offset of a pack, without the pack's footer.
+
+    A footer grows with the frames of its pack; this reads the front of one frame, and
+    the header of each of its blocks but the first. The frame has no sketch.
+
+    Raises:
+        KeyError: there is no such pack.
+        Corrupt, Unsupported: no frame that can be read begins there.
+    """
+    key, where = pack_key(name), f"pack {name.hex()[:12]}, frame at {offset}"
+    front = backend.get(key, offset=offset, size=_FRAME_FRONT_BYTES)
+
+    def take(begin: int, size: int) -> bytes:
+        if begin + size <= offset + len(front):
+            return front[begin - offset : begin - offset + size]
+        found = backend.get(key, offset=begin, size=size)
+        if len(found) != size:
+            raise Corrupt(where, "the pack ends before it")
+        return found
+
+    magic, head_size = _FRAME_START.unpack(take(offset, _FRAME_START.size))
+    if magic != FRAME_MAGIC or head_size > _MAX_HEAD_BYTES:
+        raise Corrupt(where, "is none")
+    position = offset + _FRAME_START.size
+    encoded = take(position, head_size)
+    (checksum,) = _SUM.unpack(take(position + head_size, _SUM.size))
+    if xxh3_64_intdigest(encoded) != checksum:
+        raise Corrupt(where, "its head does not have its checksum")
+    position += head_size + _SUM.size
+    try:
+        head = FrameHead.from_plain(decode(encoded, where), where)
+        table = []
+        for _ in range(head.block_count):
+            packed = take(position, BLOCK_HEADER_SIZE)
+            (header,) = BlockHeader.unpack_all(packed)
+            table.append(packed)
+            position += BLOCK_HEADER_SIZE + header.stored_size
+    except (BadEncoding, ValueError) as error:
+        raise Corrupt(where, str(error)) from error
+    return Frame(offset, head, b"".join(table))
+
+
 def scan_frames(backend: Backend, name: bytes) -> Iterator[Frame]:
     """Frames of a pack whose tail is lost or damaged, found from its front.
 
@@ -370,7 +414,7 @@ def scan_frames(backend: Backend, name: bytes) -> Iterator[Frame]:
     key = pack_key(name)
     size, position = backend.size(key) or 0, len(MAGIC)
     while position < size:
-        frame = _frame_at(backend, key, position)
+        frame = _whole_frame_at(backend, name, position)
         if frame is not None:
             yield frame
             position = frame.block_offsets[-1]
@@ -385,36 +429,16 @@ def scan_frames(backend: Backend, name: bytes) -> Iterator[Frame]:
             position += max(1, len(window) - len(FRAME_MAGIC) + 1)
 
 
-def _frame_at(backend: Backend, key: str, offset: int) -> Frame | None:
+def _whole_frame_at(backend: Backend, name: bytes, offset: int) -> Frame | None:
     """The frame that begins at an offset, or None; its blocks have the sums that they claim."""
-    start = backend.get(key, offset=offset, size=_FRAME_START.size)
-    if len(start) < _FRAME_START.size:
-        return None
-    magic, head_size = _FRAME_START.unpack(start)
-    if magic != FRAME_MAGIC or head_size > _MAX_HEAD_BYTES:
-        return None
-    position = offset + _FRAME_START.size
-    encoded = backend.get(key, offset=position, size=head_size + _SUM.size)
-    if len(encoded) < head_size + _SUM.size:
-        return None
-    encoded, checksum = encoded[:head_size], _SUM.unpack_from(encoded, head_size)[0]
-    if xxh3_64_intdigest(encoded) != checksum:
-        return None
-    position += head_size + _SUM.size
     try:
-        head = FrameHead.from_plain(decode(encoded, "a frame head"), "a frame head")
-        table = []
-        for _ in range(head.block_count):
-            packed = backend.get(key, offset=position, size=BLOCK_HEADER_SIZE)
-            (header,) = BlockHeader.unpack_all(packed)
-            stored = backend.get(key, offset=position + BLOCK_HEADER_SIZE, size=header.stored_size)
-            if xxh3_64_intdigest(stored) != header.stored_sum:
-                return None
-            table.append(packed)
-            position += BLOCK_HEADER_SIZE + header.stored_size
-    except (MStoreError, ValueError):
+        frame = read_frame(backend, name, offset)
+        reader = FrameReader(backend, name, frame)
+        for index in range(len(frame.blocks)):
+            reader.stored_block(index)
+    except MStoreError:
         return None
-    return Frame(offset, head, b"".join(table))
+    return frame
 
 
 BaseRange = Callable[[int, int], bytes]

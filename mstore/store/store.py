@@ -70,6 +70,8 @@ _FOLDERS: Final = ("tmp", "locks", "refs", "logs", "packs", "trash", "quarantine
 _REF_FOLDERS: Final = ("refs/heads", "refs/tags", "refs/notes")
 _PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
 _FOOTERS_KEPT: Final = 64
+_INDEXED_AT_ONCE: Final = 64
+_ALONE_BYTES: Final = 4 << 20  # Frames of objects up to this size are read without the footer.
 _BASE_BLOCKS_KEPT: Final = 2
 _REFRESH_TRIES: Final = 10
 _LEAN_BYTES: Final = 34
@@ -291,11 +293,18 @@ class Store:
                 if name is not None:
                     there[name] = entry.size_bytes
         gone = [name for name in known if name[:1] in prefixes and name not in there]
+        new = [name for name in sorted(there) if name not in known]
+        complete = True
+        # A few at a time: what is known stays known where this is killed.
+        for begin in range(0, len(new), _INDEXED_AT_ONCE):
+            names = new[begin : begin + _INDEXED_AT_ONCE]
+            packs = {name: self._indexed(name) for name in names}
+            self.catalog.add(pack for pack in packs.values() if pack is not None)
+            complete &= all(packs[name] is not None or name in self.damaged for name in names)
+        # After that: a commit that is in a new pack too is not read again.
         if gone:
             self.catalog.drop(gone)
-        new = {name: self._indexed(name) for name in sorted(there) if name not in known}
-        self.catalog.add(pack for pack in new.values() if pack is not None)
-        if any(pack is None and name not in self.damaged for name, pack in new.items()):
+        if not complete:
             return False
         # What went may have come back in a folder that was looked at before.
         if gone and self._stamps() != stamps:
@@ -322,14 +331,16 @@ class Store:
     def _index_of(self, name: bytes, size: int, frames: tuple[Frame, ...]) -> IndexedPack:
         commits = []
         for index, frame in enumerate(frames):
-            if isinstance(frame.head.id, CommitId):
+            if isinstance(frame.head.id, CommitId) and self.catalog.body(frame.head.id) is None:
                 try:
                     body = self._read_whole(self.reader_of(name, frames, index), frame.head.id)
                     commit = Commit.decode(body)
                 except (Corrupt, BadEncoding, NotFound):
                     continue
                 commits.append((frame.head.id, commit, body))
-        objects = tuple((f.head.id, i, f.head.depth, f.head.raw_size) for i, f in enumerate(frames))
+        objects = tuple(
+            (f.head.id, i, f.offset, f.head.depth, f.head.raw_size) for i, f in enumerate(frames)
+        )
         return IndexedPack(name, size, objects, tuple(commits), _sketches(frames))
 
     def take_in(self, name: bytes) -> None:
@@ -430,18 +441,10 @@ class Store:
             for location in known:
                 if (location.pack, location.frame) in tried:
                     continue
-                try:
-                    frames = self.footer(location.pack)
-                except KeyError:
-                    continue
-                except (Corrupt, Unsupported) as error:
-                    self.damaged[location.pack] = error
-                    continue
                 tried.add((location.pack, location.frame))
-                if location.frame < len(frames) and frames[location.frame].head.id == id:
-                    yield self.reader_of(location.pack, frames, location.frame)
-                    if self.backend.size(_pack_key(location.pack)) is None:
-                        tried.discard((location.pack, location.frame))  # It may come back.
+                yield from self._readers_at(location, id)
+                if self.backend.size(_pack_key(location.pack)) is None:
+                    tried.discard((location.pack, location.frame))  # It may come back.
             if attempt == 0:
                 self.refresh()
             elif attempt == 1 or known:
@@ -452,11 +455,41 @@ class Store:
                 self._rebuilt = True
                 self.rebuild()
 
+    def _readers_at(self, at: Location, id: ObjectId) -> Iterator[FrameReader]:
+        """Readers of the copy at a place: by its own head, and if that will not do, by the footer."""
+        frame = self._frame_alone(at)
+        if frame is not None and frame.head.id == id:
+            yield self._reader(at.pack, frame)
+        try:
+            frames = self.footer(at.pack)
+        except KeyError:
+            return
+        except (Corrupt, Unsupported) as error:
+            self.damaged[at.pack] = error
+            return
+        if at.frame < len(frames) and frames[at.frame].head.id == id:
+            yield self.reader_of(at.pack, frames, at.frame)
+
+    def _frame_alone(self, at: Location) -> Frame | None:
+        """A frame by its own head; None where the footer is at hand, or is the better way."""
+        from mstore.store.pack import read_frame
+
+        if at.pack in self._footers or at.raw_size > _ALONE_BYTES:
+            return None
+        try:
+            frame = read_frame(self.backend, at.pack, at.offset)
+        except (KeyError, Corrupt, Unsupported):
+            return None
+        known = (at.raw_size, at.depth)
+        return frame if (frame.head.raw_size, frame.head.depth) == known else None
+
     def reader_of(self, pack: bytes, frames: tuple[Frame, ...], index: int) -> FrameReader:
         """A reader of one frame of a pack, its delta base resolved."""
+        return self._reader(pack, frames[index])
+
+    def _reader(self, pack: bytes, frame: Frame) -> FrameReader:
         from mstore.store.pack import FrameReader
 
-        frame = frames[index]
         base = frame.head.base
         if base is None:
             return FrameReader(self.backend, pack, frame)
@@ -647,21 +680,13 @@ class Store:
         return [id for id, _ in missing]
 
     def _not_on_disk(self, leans: Iterable[tuple[ObjectId, int]]) -> list[tuple[ObjectId, int]]:
-        there: dict[bytes, tuple[Frame, ...]] = {}
-
-        def frames(pack: bytes) -> tuple[Frame, ...]:
-            if pack not in there:
-                try:
-                    found = self.backend.size(_pack_key(pack)) is not None
-                    there[pack] = self.footer(pack) if found else ()
-                except (KeyError, Corrupt, Unsupported):
-                    there[pack] = ()
-            return there[pack]
+        there: dict[bytes, bool] = {}
 
         def is_at(id: ObjectId, at: Location) -> bool:
-            # The catalog is not the truth: after a power cut it may hold anything.
-            held = frames(at.pack)
-            return at.frame < len(held) and held[at.frame].head.id == id
+            # Neither the catalog nor an open file is the disk: a power cut, or gc, may have passed.
+            if at.pack not in there:
+                there[at.pack] = self.backend.size(_pack_key(at.pack)) is not None
+            return there[at.pack] and next(self._readers_at(at, id), None) is not None
 
         return [
             (id, depth)

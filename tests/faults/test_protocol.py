@@ -133,3 +133,14 @@ def test_a_sync_that_fails_is_never_tried_again(
     assert (tip == first) == (which < 5)
     repo.commit(message="second", allow_empty=which == 5)
     assert repo.fsck().ok
+
+
+def test_init_syncs_its_folders_before_store_json_makes_it_a_store(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    """Packs are later synced in their folders, which must not be lost themselves."""
+    store = tmp_path / "store"
+    mstore.init(tmp_path / "work", store=store).close()
+    before = synced[: next(n for n, call in enumerate(synced) if call.startswith(f"file {store}/"))]
+    for folder in ("packs", "refs", "locks"):
+        assert f"folder {store / folder}" in before

@@ -27,6 +27,7 @@ PROOFS: Final = {
         "tests/unit/test_gc.py",
         "tests/unit/test_activity.py",
         "tests/unit/test_restore_held.py",
+        "tests/unit/test_checkout_disk.py",
         "tests/unit/test_undo.py",
         "tests/unit/test_resume_path.py",
     ),
@@ -50,14 +51,15 @@ BY_KIND: Final = {
 """Proofs that are to notice, the quickest first."""
 
 
-def proofs_of(mutant: Mutant) -> tuple[str, ...]:
-    """The proofs that are to notice a mutant."""
-    return ("training",) if mutant.file.startswith("hf/") else BY_KIND[mutant.kind]
+def proofs_of(mutant: Mutant, only: str = "") -> tuple[str, ...]:
+    """The proofs that are to notice a mutant; with `only`, that one or none."""
+    names = ("training",) if mutant.file.startswith("hf/") else BY_KIND[mutant.kind]
+    return tuple(name for name in names if only in ("", name))
 
 
-def caught_by(mutant: Mutant, scratch: Path) -> str | None:
+def caught_by(mutant: Mutant, scratch: Path, only: str = "") -> str | None:
     """The first proof that fails for a mutant; None if it survives them all."""
-    for name in proofs_of(mutant):
+    for name in proofs_of(mutant, only):
         if not _holds(PROOFS[name], scratch):
             return name
     return None
@@ -98,6 +100,7 @@ def main() -> int:
     """Run all mutants and state the figure."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--only", default="", help="mutants whose name holds this")
+    parser.add_argument("--proof", default="", choices=["", *PROOFS], help="try no other")
     parser.add_argument("--list", action="store_true", help="name them, and go")
     parser.add_argument(
         "--skip", type=int, default=0, metavar="N", help="go on with a run that was stopped after N"
@@ -115,8 +118,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="mstore-mutants-"))
     try:
         scratch = workshop(folder)
-        needed = {name for mutant in every for name in proofs_of(mutant)} if not arguments.skip else ()
-        for name in sorted(needed):
+        needed = {name for mutant in every for name in proofs_of(mutant, arguments.proof)}
+        for name in sorted(needed if not arguments.skip else ()):
             if not _holds(PROOFS[name], scratch):
                 print(f"the proof {name} fails without any mutant: {' '.join(PROOFS[name])}")
                 return 1
@@ -124,7 +127,7 @@ def main() -> int:
             begun, target = time.monotonic(), scratch / "mstore" / mutant.file
             original = target.read_text("utf-8")
             target.write_text(mutant.source, "utf-8")
-            by = caught_by(mutant, scratch)
+            by = caught_by(mutant, scratch, arguments.proof)
             target.write_text(original, "utf-8")
             caught += by is not None
             verdict = f"caught by {by}" if by else "SURVIVES"

@@ -122,8 +122,7 @@ PATCHES: Final = (
         "store/store.py",
         "_look_again:a pack that went while it was read",
         "check",
-        "        if any(pack is None and name not in self.damaged for name, pack in new.items()):\n"
-        "            return False\n",
+        "        if not complete:\n            return False\n",
         "",
     ),
     _Patch(
@@ -144,8 +143,8 @@ PATCHES: Final = (
         "store/store.py",
         "copies:what went while it was read may come back",
         "check",
-        "                        tried.discard((location.pack, location.frame))  # It may come back.\n",
-        "                        pass\n",
+        "                    tried.discard((location.pack, location.frame))  # It may come back.\n",
+        "                    pass\n",
     ),
     _Patch(
         "store/store.py",

@@ -444,6 +444,25 @@ def test_a_commit_begins_again_where_gc_was_faster(
     assert repo.fsck().ok
 
 
+def test_a_note_on_a_version_that_gc_took_meanwhile_is_refused(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tip = repo.resolve("try")
+    repo.delete_branch("try")
+    real, calls = Transaction.publish, []
+
+    def publish(self: Transaction) -> tuple[bytes, ...]:
+        if not calls:
+            calls.append(mstore.open(repo.store.path.parent.parent).gc(now=True))
+        return real(self)
+
+    monkeypatch.setattr(Transaction, "publish", publish)
+    with pytest.raises(Vanished, match=f"commit {tip.short} was removed"):
+        repo.note(tip, metrics={"late": 1.0})
+    assert calls[0].removed
+    assert not list(repo.store.refs.names("notes")) and repo.fsck().ok
+
+
 def made_files(repo: Repository, id: CommitId):  # type: ignore[no-untyped-def]
     return repo.manifest(id).files
 

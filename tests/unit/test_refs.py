@@ -213,6 +213,32 @@ def _race(path: Path, number: int, start: multiprocessing.synchronize.Event) -> 
                 continue
 
 
+@pytest.mark.parametrize("what", ["move", "record_refused", "mend_log"])
+def test_the_log_is_touched_under_the_lock_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Two who number their records at once would write over each other's."""
+    store.refs.move("heads/main", A, move(), expected=None)
+    other, asked = Store(store.path).backend, []
+    segments = Refs._segments
+
+    def watched(self: Refs, name: str) -> list[str]:
+        asked.append(name)
+        # flock is by open file, so another hold of this process is another owner.
+        with pytest.raises(Conflict), other.hold("refs", wait=False):
+            pass
+        return segments(self, name)
+
+    monkeypatch.setattr(Refs, "_segments", watched)
+    if what == "move":
+        store.refs.move("heads/main", B, move(), expected=A)
+    elif what == "record_refused":
+        store.refs.record_refused("heads/main", B, move())
+    else:
+        assert store.refs.mend_log("heads/main") == (1, 0)
+    assert asked
+
+
 def test_processes_never_lose_a_move(store: Store) -> None:
     context = multiprocessing.get_context("spawn")
     start = context.Event()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +18,7 @@ from mstore.codec import BLOCK_LOG2, Codec, Mode, encode_block
 from mstore.errors import Corrupt, NotFound, Refused, StorageFailed, Unsupported
 from mstore.objects import BlobId, Commit, Layout, Manifest, TensorEntry, Time, blob_id
 from mstore.store import Store
+from mstore.store.catalog import Catalog, IndexedPack
 from mstore.store.pack import FrameHead, PackWriter, pack_key, read_footer
 from mstore.store.transaction import BlobSource, Transaction
 
@@ -275,6 +281,62 @@ def test_a_catalog_that_lost_rows_is_made_anew(store: Store) -> None:
     with store.catalog._transaction() as connection:
         connection.execute("DELETE FROM objects")
     assert store.get(id) == b"x" * 5000
+
+
+def test_a_catalog_outlives_the_kill_of_who_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    ids = [blob_id(n.to_bytes(4, "little")) for n in range(50_000)]  # more than SQLite holds back
+    first = IndexedPack(b"1" * 32, 8, tuple((id, 0, 8, 0, 1) for id in ids[:100]), ())
+    Catalog(path).add([first])
+
+    def killed() -> Iterator[Any]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield
+
+    second = IndexedPack(b"2" * 32, 8, tuple((id, 0, 8, 0, 1) for id in ids), (), killed())  # type: ignore[arg-type]
+    child = os.fork()
+    if not child:
+        Catalog(path).add([second])
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+    catalog = Catalog(path)
+    assert catalog.packs() == {first.name}
+    assert catalog.has(ids[99]) and not catalog.has(ids[100])
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_small_object_is_read_without_the_index_of_its_pack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many lie in the pack with it."""
+    Store.create(tmp_path / "store")
+    catalog = tmp_path / "catalog.sqlite"
+    with contextlib.closing(Store(tmp_path / "store", catalog_path=lambda id: catalog)) as store:
+        ids = put(store, *(b"number %d" % n for n in range(3000)))
+        (name,) = store.pack_names()
+    store = Store(tmp_path / "store", catalog_path=lambda id: catalog)
+    get, read = store.backend.get, []
+
+    def counted(key: str, *, offset: int = 0, size: int | None = None) -> bytes:
+        found = get(key, offset=offset, size=size)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(store.backend, "get", counted)
+    assert store.get(ids[1234]) == b"number 1234"
+    assert store.lacks([(ids[1234], 0), (ids[2345], 0)]) == []
+    assert sum(read) < 2000
+    # Where its own head is damaged, the index knows.
+    path = store.path / pack_key(name)
+    position = next(f.offset for f in read_footer(store.backend, name)[1] if f.head.id == ids[1234])
+    damaged = bytearray(path.read_bytes())
+    damaged[position + 20] ^= 1
+    path.write_bytes(damaged)
+    read.clear()
+    assert store.get(ids[1234]) == b"number 1234"
+    assert sum(read) > 100_000
 
 
 def test_a_pack_that_is_gone_is_missed_once_then_said(store: Store) -> None:
