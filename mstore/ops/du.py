@@ -118,7 +118,7 @@ class _Measured:
         if known is None:
             copies = [
                 StoredBlob(f.head.raw_size, f.stored_size, f.head.base is not None)
-                for f in (reader.frame for reader in self._store.copies(id))
+                for f in (reader.frame for reader in self._store.copies(id, known_only=True))
             ]
             known = min(copies, key=lambda c: c.stored_size, default=StoredBlob(0, 0, False))
             self._blobs[id] = known

@@ -428,12 +428,20 @@ class Store:
         """
         return _BaseReader(self, id, depth).range
 
-    def copies(self, id: ObjectId, *, below_depth: int = 1 << 30) -> Iterator[FrameReader]:
+    def copies(
+        self, id: ObjectId, *, below_depth: int = 1 << 30, known_only: bool = False
+    ) -> Iterator[FrameReader]:
         """All copies of an object that can be opened, the shallowest first.
 
         Whoever asks for more than the catalog knows makes it look at the packs,
         then at the trash, and is made anew once where the object is in neither;
-        after that the object is not there.
+        after that the object is not there. A copy may be given twice, by its own
+        head and by the footer.
+
+        Args:
+            id: of the object.
+            below_depth: depth that a copy must not have, nor any greater.
+            known_only: do not look for more than the catalog knows.
         """
         tried: set[tuple[bytes, int]] = set()
         for attempt in range(4):
@@ -445,6 +453,8 @@ class Store:
                 yield from self._readers_at(location, id)
                 if self.backend.size(_pack_key(location.pack)) is None:
                     tried.discard((location.pack, location.frame))  # It may come back.
+            if known_only:
+                return
             if attempt == 0:
                 self.refresh()
             elif attempt == 1 or known:

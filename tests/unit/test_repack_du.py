@@ -173,3 +173,15 @@ def test_rows_of_a_tensor_read_only_their_blocks(tmp_path: Path) -> None:
     assert blocks.count("read") <= 8
     with pytest.raises(mstore.errors.UsageError, match="no rows"):
         repo.read_tensor("HEAD", "embed", rows=(4000, 5000))
+
+
+def test_du_looks_at_the_packs_as_often_whatever_it_counts(tmp_path: Path) -> None:
+    """What is asked after all copies of each blob is the catalog, neither the disk nor the trash."""
+    repo, _ = _history(tmp_path, versions=3)
+    looks: list[str] = []
+    backend = repo.store.backend
+    stamp, listed = backend.stamp, backend.list
+    backend.stamp = lambda prefix: looks.append(prefix) or stamp(prefix)  # type: ignore[method-assign, func-returns-value]
+    backend.list = lambda prefix: looks.append(prefix) or listed(prefix)  # type: ignore[method-assign, func-returns-value]
+    assert len(repo.du("HEAD", "HEAD~1").commits) == 2
+    assert looks.count("packs/00") <= 2 and "trash" not in looks
