@@ -453,6 +453,7 @@ class LocalBackend:
 
     def __init__(self, root: Path, *, shared: bool = False, observe: Observer | None = None) -> None:
         self.root = root
+        self._root = str(root)
         self.shared = shared
         self.file_mode = 0o664 if shared else 0o666
         self.read_only = not os.access(root, os.W_OK)
@@ -468,28 +469,34 @@ class LocalBackend:
         Raises:
             Corrupt: a folder on the way is a symbolic link.
         """
-        *folders, name = key.split("/")
-        path = self.root
-        for folder in folders:
-            path /= folder
-            # A folder once seen to be one is not looked at again: packs are read thousands of times.
-            if str(path) not in self._folders:
-                try:
-                    status = os.lstat(path)
-                except OSError:
-                    break
-                if stat.S_ISLNK(status.st_mode):
-                    raise Corrupt(str(path), "is a symbolic link, which a store never holds")
-                if stat.S_ISDIR(status.st_mode):
-                    self._folders.add(str(path))
-        return self.root.joinpath(*folders, name)
+        self._look_at(key.rpartition("/")[0])
+        return self.root / key
+
+    def _at(self, key: str) -> str:
+        """`path` as text: packs are read, and folders looked at, thousands of times."""
+        self._look_at(key.rpartition("/")[0])
+        return f"{self._root}/{key}"
+
+    def _look_at(self, folder: str) -> None:
+        """Refuse links among the folders down to this one; what once was none is not asked again."""
+        if not folder or folder in self._folders:
+            return
+        self._look_at(folder.rpartition("/")[0])
+        try:
+            status = os.lstat(f"{self._root}/{folder}")
+        except OSError:
+            return
+        if stat.S_ISLNK(status.st_mode):
+            raise Corrupt(f"{self._root}/{folder}", "is a symbolic link, which a store never holds")
+        if stat.S_ISDIR(status.st_mode):
+            self._folders.add(folder)
 
     # -- reading
 
     def _descriptor(self, key: str) -> int:
         self.observe("open", key)
         try:
-            descriptor = os.open(self.path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(self._at(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in _GONE:
                 raise KeyError(key) from error
@@ -567,11 +574,10 @@ class LocalBackend:
             folder = folders.pop()
             self.observe("list", folder)
             try:
-                if self.path(folder).is_symlink():
-                    raise Corrupt(
-                        str(self.path(folder)), "is a symbolic link, which a store never holds"
-                    )
-                with os.scandir(self.path(folder)) as found:
+                at = self._at(folder)
+                if os.path.islink(at):
+                    raise Corrupt(at, "is a symbolic link, which a store never holds")
+                with os.scandir(at) as found:
                     entries = sorted(found, key=lambda e: e.name)
             except OSError as error:
                 if error.errno in _GONE:
@@ -591,7 +597,8 @@ class LocalBackend:
 
     def stamp(self, prefix: str) -> int | None:
         try:
-            return os.stat(self.path(f"{prefix}/x").parent, follow_symlinks=False).st_mtime_ns
+            self._look_at(prefix)
+            return os.stat(f"{self._root}/{prefix}", follow_symlinks=False).st_mtime_ns
         except OSError:
             return None
 
@@ -675,14 +682,14 @@ class LocalBackend:
 
     def _prune(self, key: str) -> None:
         """Remove the empty folders above a key that is gone, down to those that `create` makes."""
-        folder = self.path(key).parent
+        folder = key.rpartition("/")[0]
         for _ in range(key.count("/") - 2):
             try:
-                os.rmdir(folder)
+                os.rmdir(self.path(folder))
             except OSError:
                 return
-            self._folders.discard(str(folder))
-            folder = folder.parent
+            self._folders.discard(folder)
+            folder = folder.rpartition("/")[0]
 
     @staticmethod
     def _make_way(path: Path) -> None:
@@ -696,7 +703,7 @@ class LocalBackend:
 
     def size(self, key: str) -> int | None:
         try:
-            status = os.lstat(self.path(key))
+            status = os.lstat(self._at(key))
         except OSError as error:
             if error.errno in _GONE:
                 return None
