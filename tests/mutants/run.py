@@ -25,6 +25,8 @@ PROOFS: Final = {
         "tests/conformance",
         "tests/unit/test_refs.py",
         "tests/unit/test_gc.py",
+        "tests/unit/test_store.py",
+        "tests/unit/test_repack_du.py",
         "tests/unit/test_activity.py",
         "tests/unit/test_restore_held.py",
         "tests/unit/test_checkout_disk.py",

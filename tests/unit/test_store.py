@@ -16,7 +16,7 @@ import pytest
 
 from mstore.codec import BLOCK_LOG2, Codec, Mode, encode_block
 from mstore.errors import Corrupt, NotFound, Refused, StorageFailed, Unsupported
-from mstore.objects import BlobId, Commit, Layout, Manifest, TensorEntry, Time, blob_id
+from mstore.objects import BlobId, Commit, Layout, Manifest, ManifestId, TensorEntry, Time, blob_id
 from mstore.store import Store
 from mstore.store.catalog import Catalog, IndexedPack
 from mstore.store.pack import FrameHead, PackWriter, pack_key, read_footer
@@ -236,6 +236,23 @@ def test_a_wrong_base_never_passes(store: Store) -> None:
     store.refresh()
     with pytest.raises(Corrupt):
         store.get(blob_id(near))
+
+
+@pytest.mark.parametrize("kind", [BlobId, ManifestId])
+def test_content_that_is_not_what_its_id_says_never_passes(
+    store: Store, kind: type[BlobId] | type[ManifestId]
+) -> None:
+    """With every checksum of pack and block right: whoever wrote it can compute those."""
+    forged = kind(bytes(32))
+    with store.backend.put_new() as upload:
+        writer = PackWriter(upload)
+        writer.add_bytes(forged, b"something else")
+        upload.publish(pack_key(writer.seal()))
+    store.refresh()
+    with pytest.raises(Corrupt, match="does not hash to its id"):
+        store.get(forged)
+    with pytest.raises(Corrupt, match="does not hash to its id"):
+        b"".join(store.stream(forged))
 
 
 @pytest.mark.parametrize(("depth", "base"), [(1, None), (0, blob_id(b"x")), (300, blob_id(b"x"))])
