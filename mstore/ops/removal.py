@@ -115,7 +115,9 @@ def _wanted(
 ) -> set[bytes]:
     """Packs among those away that hold what the staying ones lack: the shallowest copy of each."""
     depths: dict[ObjectId, int] = {}
-    most: dict[ObjectId, int] = dict(leans)
+    most: dict[ObjectId, int] = {}
+    for id, most_depth in leans:
+        most[id] = min(most.get(id, most_depth), most_depth)
     for frames in staying.values():
         for frame in frames:
             head = frame.head
