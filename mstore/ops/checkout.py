@@ -9,6 +9,7 @@ what it would lose refuses it, and `--force` keeps a copy of that for `undo`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -310,7 +311,10 @@ def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress
         try:
             os.rename(beside, to)
         except OSError as error:
-            raise Conflict(f"{to} came into being meanwhile: {error.strerror}") from error
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise Conflict(f"{to} came into being meanwhile: {error.strerror}") from error
+            what = f"cannot rename {beside.name} to {to}: {error.strerror}"
+            raise StorageFailed(what, errno=error.errno) from error
         try:
             confirm_folder(parent)
         except UnconfirmedChange as error:

@@ -151,6 +151,7 @@ class Catalog:
             self._connection.close()
         if self._path is not None:
             self._discard(self._path)
+            in_memory |= self._path.exists()  # What cannot be removed cannot be made anew.
         if in_memory:
             self._path = None
         self._connection = self._open()

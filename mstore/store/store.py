@@ -268,7 +268,11 @@ class Store:
         with self._guard:
             self.catalog.reset()
             self._footers.clear()
-            self._refresh()
+            try:
+                self._refresh()
+            except DatabaseFailed:
+                self.catalog.reset(in_memory=True)
+                self._refresh()
 
     def _refresh(self) -> None:
         # A pack that goes while it is being read went because what it held is elsewhere by now.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mstore
+from mstore.errors import Conflict, StorageFailed
 from mstore.ops.restore import TEMPORARY_PREFIX, make_staging, sweep_staging
 from mstore.repository import Repository
 from tests.conftest import contents, write_model
@@ -105,6 +107,23 @@ def test_copies_on_another_disk_are_synced_before_the_original_goes(
     back = (tmp_path / "out/deep/er/notes.json").stat().st_ino
     synced = events.index(("fsync", back))
     assert synced < events.index(("rename", back)) < events.index(("unlink", inode))
+
+
+def test_a_new_folder_that_cannot_get_its_name_is_no_conflict(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def failing(source: Any, target: Any, **at: Any) -> None:
+        if Path(target).name == "new":
+            raise OSError(number, os.strerror(number))
+        rename(source, target, **at)
+
+    monkeypatch.setattr(os, "rename", failing)
+    for number, error in ((errno.EIO, StorageFailed), (errno.ENOTEMPTY, Conflict)):
+        with pytest.raises(error, match=re.escape(os.strerror(number))):
+            repo.checkout("HEAD~1", to=tmp_path / "new")
+        assert {p.name for p in tmp_path.iterdir()} == {"out", ".mstore"}
 
 
 def test_a_running_checkouts_staging_folder_is_not_swept(tmp_path: Path) -> None:

@@ -300,6 +300,34 @@ def test_a_catalog_that_lost_rows_is_made_anew(store: Store) -> None:
     assert store.get(id) == b"x" * 5000
 
 
+def test_a_catalog_that_cannot_be_written_is_made_anew_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fsck makes it anew, in a store that its user may only read as well."""
+    Store.create(tmp_path / "store")
+    path = tmp_path / "catalog.sqlite"
+    with contextlib.closing(Store(tmp_path / "store", catalog_path=lambda id: path)) as store:
+        (id,) = put(store, b"kept")
+    connect = Catalog._connect
+
+    def reading(at: Path | None) -> sqlite3.Connection:
+        connection = connect(at)
+        if at is not None:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    monkeypatch.setattr(Catalog, "_connect", staticmethod(reading))
+    monkeypatch.setattr(Catalog, "_discard", staticmethod(lambda at: None))
+    for removable in (False, True):
+        store = Store(tmp_path / "store", catalog_path=lambda id: path)
+        if removable:
+            monkeypatch.setattr(Path, "exists", lambda self: False)
+        store.rebuild()
+        assert store.get(id) == b"kept"
+        store.close()
+    assert path.is_file()
+
+
 def test_a_catalog_outlives_the_kill_of_who_writes_it(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite"
     ids = [blob_id(n.to_bytes(4, "little")) for n in range(50_000)]  # more than SQLite holds back
