@@ -187,7 +187,7 @@ def check_pack_file(store: Store, name: bytes, findings: Findings, *, quick: boo
             findings.problem(where, f"frame {index} does not begin where the one before it ends")
         position = frame.offset + frame.stored_size
         try:
-            reader = store.reader_of(name, frames, index)
+            reader = store.reader_of(name, frame)
             reader.check_frame_start()
             if quick:
                 for block in range(len(frame.blocks)):

@@ -465,7 +465,7 @@ def _written(
             frame = layout.frames[name][index]
             id = frame.head.id
             if isinstance(id, BlobId):
-                reader = store.reader_of(name, layout.frames[name], index)
+                reader = store.reader_of(name, frame)
                 transaction.copy(reader, _group(layout, id))
             else:
                 transaction.put_encoded(id, store.get(id))

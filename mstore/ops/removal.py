@@ -69,9 +69,8 @@ def footers(store: Store) -> Frames:
 
 def check_pack(store: Store, name: bytes) -> None:
     """Read a pack that was just written back: every object must hash to its id. Raises Corrupt."""
-    frames = store.footer(name)
-    for index in range(len(frames)):
-        store.reader_of(name, frames, index).check_id()
+    for frame in store.footer(name):
+        store.reader_of(name, frame).check_id()
 
 
 def put_away(

@@ -255,13 +255,7 @@ class Store:
             try:
                 self._refresh()
             except DatabaseFailed:
-                self.catalog.reset()
-                try:
-                    self._refresh()
-                except DatabaseFailed:
-                    # A full disk, most likely: gc must work there.
-                    self.catalog.reset(in_memory=True)
-                    self._refresh()
+                self.rebuild()
 
     def rebuild(self) -> None:
         """Make the catalog anew."""
@@ -271,6 +265,7 @@ class Store:
             try:
                 self._refresh()
             except DatabaseFailed:
+                # A full disk, most likely: gc must work there.
                 self.catalog.reset(in_memory=True)
                 self._refresh()
 
@@ -305,7 +300,7 @@ class Store:
             packs = {name: self._indexed(name) for name in names}
             self.catalog.add(pack for pack in packs.values() if pack is not None)
             complete &= all(packs[name] is not None or name in self.damaged for name in names)
-        # After that: a commit that is in a new pack too is not read again.
+        # After that: the commits of a pack that was written anew are not read again.
         if gone:
             self.catalog.drop(gone)
         if not complete:
@@ -334,10 +329,12 @@ class Store:
 
     def _index_of(self, name: bytes, size: int, frames: tuple[Frame, ...]) -> IndexedPack:
         commits = []
-        for index, frame in enumerate(frames):
-            if isinstance(frame.head.id, CommitId) and self.catalog.body(frame.head.id) is None:
+        for frame in frames:
+            if isinstance(frame.head.id, CommitId):
                 try:
-                    body = self._read_whole(self.reader_of(name, frames, index), frame.head.id)
+                    body = self.catalog.body(frame.head.id)
+                    if body is None:
+                        body = self._read_whole(self.reader_of(name, frame), frame.head.id)
                     commit = Commit.decode(body)
                 except (Corrupt, BadEncoding, NotFound):
                     continue
@@ -350,14 +347,14 @@ class Store:
     def take_in(self, name: bytes) -> None:
         """Index a pack that was just published."""
         with self._guard:
-            pack = self._indexed(name)
-            if pack is None:
-                if name in self.damaged:
-                    raise self.damaged[name]
-                self.refresh()  # Whoever took it away already has put what it holds elsewhere.
-                return
             try:
-                self.catalog.add([pack])
+                pack = self._indexed(name)
+                if pack is not None:
+                    self.catalog.add([pack])
+                elif name in self.damaged:
+                    raise self.damaged[name]
+                else:
+                    self.refresh()  # Whoever took it away already has put what it holds elsewhere.
             except DatabaseFailed:
                 self.rebuild()
 
@@ -471,9 +468,9 @@ class Store:
 
     def _readers_at(self, at: Location, id: ObjectId) -> Iterator[FrameReader]:
         """Readers of the copy at a place: by its own head, and if that will not do, by the footer."""
-        frame = self._frame_alone(at)
-        if frame is not None and frame.head.id == id:
-            yield self._reader(at.pack, frame)
+        frame = self._frame_alone(at, id)
+        if frame is not None:
+            yield self.reader_of(at.pack, frame)
         try:
             frames = self.footer(at.pack)
         except KeyError:
@@ -482,9 +479,9 @@ class Store:
             self.damaged[at.pack] = error
             return
         if at.frame < len(frames) and frames[at.frame].head.id == id:
-            yield self.reader_of(at.pack, frames, at.frame)
+            yield self.reader_of(at.pack, frames[at.frame])
 
-    def _frame_alone(self, at: Location) -> Frame | None:
+    def _frame_alone(self, at: Location, id: ObjectId) -> Frame | None:
         """A frame by its own head; None where the footer is at hand, or is the better way."""
         from mstore.store.pack import read_frame
 
@@ -494,14 +491,11 @@ class Store:
             frame = read_frame(self.backend, at.pack, at.offset)
         except (KeyError, Corrupt, Unsupported):
             return None
-        known = (at.raw_size, at.depth)
-        return frame if (frame.head.raw_size, frame.head.depth) == known else None
+        head = frame.head
+        return frame if (head.id, head.raw_size, head.depth) == (id, at.raw_size, at.depth) else None
 
-    def reader_of(self, pack: bytes, frames: tuple[Frame, ...], index: int) -> FrameReader:
+    def reader_of(self, pack: bytes, frame: Frame) -> FrameReader:
         """A reader of one frame of a pack, its delta base resolved."""
-        return self._reader(pack, frames[index])
-
-    def _reader(self, pack: bytes, frame: Frame) -> FrameReader:
         from mstore.store.pack import FrameReader
 
         base = frame.head.base

@@ -30,7 +30,7 @@ from mstore.store import STORE_FILE, check_ref_name
 from mstore.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mstore.workspace.statcache import StatCache
 
@@ -426,8 +426,7 @@ class Workspace:
 
     def next_operation(self) -> int:
         """The number that the next operation will have, if no other command is faster."""
-        known = self.operations()
-        return known[-1].number + 1 if known else 1
+        return _after(self.operations())
 
     @contextlib.contextmanager
     def remembering(self, operation: Operation) -> Iterator[None]:
@@ -444,8 +443,7 @@ class Workspace:
             StorageFailed: it cannot be written down; the block has not run.
         """
         with self._rewriting() as operations:
-            number = operations[-1].number + 1 if operations else 1
-            operation = replace(operation, number=number)
+            operation = replace(operation, number=_after(operations))
             operations.append(operation)
         sweep_folder(self.path)
         try:
@@ -484,6 +482,10 @@ class Workspace:
                 os.close(lock)
         except OSError as error:
             raise self._failed("write", error) from error
+
+
+def _after(operations: Sequence[Operation]) -> int:
+    return operations[-1].number + 1 if operations else 1
 
 
 def _is_count(value: str) -> bool:

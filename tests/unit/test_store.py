@@ -300,13 +300,18 @@ def test_a_catalog_that_lost_rows_is_made_anew(store: Store) -> None:
     assert store.get(id) == b"x" * 5000
 
 
+def _with_catalog(folder: Path) -> Store:
+    """A store, made if it is not there, whose catalog is a file."""
+    if not (folder / "store").exists():
+        Store.create(folder / "store")
+    return Store(folder / "store", catalog_path=lambda id: folder / "catalog.sqlite")
+
+
 def test_a_catalog_that_cannot_be_written_is_made_anew_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """fsck makes it anew, in a store that its user may only read as well."""
-    Store.create(tmp_path / "store")
-    path = tmp_path / "catalog.sqlite"
-    with contextlib.closing(Store(tmp_path / "store", catalog_path=lambda id: path)) as store:
+    with contextlib.closing(_with_catalog(tmp_path)) as store:
         (id,) = put(store, b"kept")
     connect = Catalog._connect
 
@@ -319,13 +324,37 @@ def test_a_catalog_that_cannot_be_written_is_made_anew_in_memory(
     monkeypatch.setattr(Catalog, "_connect", staticmethod(reading))
     monkeypatch.setattr(Catalog, "_discard", staticmethod(lambda at: None))
     for removable in (False, True):
-        store = Store(tmp_path / "store", catalog_path=lambda id: path)
+        store = _with_catalog(tmp_path)
         if removable:
             monkeypatch.setattr(Path, "exists", lambda self: False)
         store.rebuild()
         assert store.get(id) == b"kept"
         store.close()
-    assert path.is_file()
+    assert (tmp_path / "catalog.sqlite").is_file()
+
+
+@pytest.mark.parametrize("call", ["body", "add"])
+def test_a_catalog_that_fails_when_a_pack_is_taken_in_is_made_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    real, failed = getattr(Catalog, call), []
+
+    def failing(self: Catalog, *arguments: Any) -> Any:
+        if not failed:
+            failed.append(call)
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        return real(self, *arguments)
+
+    with store.backend.put_new() as upload:
+        writer = PackWriter(upload)
+        commit = Commit((), Manifest(()).id, "Ada", Time(0, 0), "kept")
+        writer.add_bytes(commit.id, commit.encoded)
+        name = writer.seal()
+        upload.publish(pack_key(name))
+    monkeypatch.setattr(Catalog, call, failing)
+    store.take_in(name)
+    assert failed and store.catalog.packs() == {name}
+    assert store.commit(commit.id) == commit
 
 
 def test_a_catalog_outlives_the_kill_of_who_writes_it(tmp_path: Path) -> None:
@@ -356,12 +385,10 @@ def test_a_small_object_is_read_without_the_index_of_its_pack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many lie in the pack with it."""
-    Store.create(tmp_path / "store")
-    catalog = tmp_path / "catalog.sqlite"
-    with contextlib.closing(Store(tmp_path / "store", catalog_path=lambda id: catalog)) as store:
+    with contextlib.closing(_with_catalog(tmp_path)) as store:
         ids = put(store, *(b"number %d" % n for n in range(3000)))
         (name,) = store.pack_names()
-    store = Store(tmp_path / "store", catalog_path=lambda id: catalog)
+    store = _with_catalog(tmp_path)
     get, read = store.backend.get, []
 
     def counted(key: str, *, offset: int = 0, size: int | None = None) -> bytes:
