@@ -1,7 +1,6 @@
 """Bytes by key: the interface, and the backends on a local disk and in memory."""
 
 from mstore.backend.base import Backend, Entry, Lean, Upload
-from mstore.backend.filesystem import locks_work, network_type
 from mstore.backend.local import (
     Activity,
     LocalBackend,
@@ -18,6 +17,7 @@ from mstore.backend.local import (
     write_all,
 )
 from mstore.backend.memory import MemoryBackend
+from mstore.fs.mounts import locks_work, network_type
 
 __all__ = [
     "Activity",

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.backend import fsync_file, make_folder, start_writing, write_all
 from mstore.errors import BadPath, Corrupt, Refused, StorageFailed
+from mstore.fs.allocator import keep_freed_memory
 from mstore.objects import BlobId, ManifestFile, check_path, folded, hasher_of_blob
-from mstore.store.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

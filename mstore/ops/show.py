@@ -237,7 +237,7 @@ def fill_tensors(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from mstore.store.memory import keep_freed_memory, take_pages
+    from mstore.fs.allocator import keep_freed_memory, take_pages
 
     keep_freed_memory()
     manifest = manifest_of(place, revision)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from mstore.backend import LocalBackend
 from mstore.codec import BLOCK_LOG2, Block, Codec, Mode, Sketcher, encode_block
 from mstore.errors import Corrupt, NotFound, Refused, StorageFailed, Vanished
+from mstore.fs.allocator import keep_freed_memory
 from mstore.objects import (
     BlobId,
     Commit,
@@ -31,7 +32,6 @@ from mstore.objects import (
     blob_id,
     hasher_of_blob,
 )
-from mstore.store.memory import keep_freed_memory
 from mstore.store.pack import MAX_DEPTH, BaseRange, FrameHead, PackWriter, pack_key
 from mstore.store.store import CASTS, lean_record
 

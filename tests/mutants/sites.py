@@ -31,7 +31,7 @@ _CALLS: Final = {
 }
 
 EXEMPT: Final = {
-    "backend/filesystem.py:locks_work:flock": "probes whether locks work; protects nothing",
+    "fs/mounts.py:locks_work:flock": "probes whether locks work; protects nothing",
     "backend/local.py:activity:hold": "looks who holds a lock, for `status`",
     "backend/local.py:rename:_fsync_folders": (
         "a pack whose way into the trash or back is lost in a power cut lies where readers look as"
