@@ -31,7 +31,15 @@ from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestFile
 from mstore.ops.paste import base_source, line_that_loads
 from mstore.ops.place import Place, going_on, ref_move, shown
 from mstore.ops.present import present_manifest, what_is_forgotten
-from mstore.ops.restore import (
+from mstore.ops.revision import Resolved, resolve
+from mstore.ops.status import changes_between, compare_folder
+from mstore.ops.stored import StoredFolder, facts_of_manifest
+from mstore.ops.text import escaped
+from mstore.ops.tree import Tree, read_folder
+from mstore.store import check_ref_name
+from mstore.workspace import Head, Operation
+from mstore.worktree.scan import OpenFile
+from mstore.worktree.writer import (
     HELD_FROM_BYTES,
     TEMPORARY_PREFIX,
     Destination,
@@ -52,14 +60,6 @@ from mstore.ops.restore import (
     sweep_staging,
     write_staged,
 )
-from mstore.ops.revision import Resolved, resolve
-from mstore.ops.status import changes_between, compare_folder
-from mstore.ops.stored import StoredFolder, facts_of_manifest
-from mstore.ops.text import escaped
-from mstore.ops.tree import Tree, read_folder
-from mstore.store import check_ref_name
-from mstore.workspace import Head, Operation
-from mstore.workspace.folder import OpenFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -54,7 +54,7 @@ from mstore.ops.tree import (
     remember,
 )
 from mstore.store.transaction import Transaction
-from mstore.workspace.folder import Found, OpenFile, checkpoints_in, scan
+from mstore.worktree.scan import Found, OpenFile, checkpoints_in, scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

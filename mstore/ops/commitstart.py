@@ -17,7 +17,7 @@ from mstore.objects import MODEL_ROLES, ROLES, Commit, CommitId, Manifest, Manif
 from mstore.ops.sizes import sizes_of_commit
 from mstore.store import CommitSizes, check_ref_name
 from mstore.values import dataclass
-from mstore.workspace.folder import Found, scan
+from mstore.worktree.scan import Found, scan
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from mstore.ops.commitstart import CommitOptions, CommitResult, Progress
 from mstore.ops.sizes import sizes_of_commit
 from mstore.ops.text import escaped
 from mstore.store import check_ref_name
-from mstore.workspace.folder import scan
+from mstore.worktree.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -22,12 +22,12 @@ from mstore.errors import (
 from mstore.objects import ID_TYPES, Commit, CommitId, Kind, ObjectId, Tag, Time
 from mstore.ops.place import Place, going_on, peeled, ref_move
 from mstore.ops.reach import check_whole
-from mstore.ops.restore import Destination, move_in, remove
 from mstore.ops.revision import resolve
 from mstore.ops.status import compare_folder
 from mstore.store import Record, check_ref_name
 from mstore.store.transaction import Transaction
 from mstore.workspace import Head, Operation, RefMove, Workspace
+from mstore.worktree.writer import Destination, move_in, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

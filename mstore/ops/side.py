@@ -16,7 +16,7 @@ from mstore.ops.status import left_out_roles
 from mstore.ops.stored import StoredFolder, layouts_of
 from mstore.ops.tree import read_folder
 from mstore.store import late_facts
-from mstore.workspace.folder import OpenFile
+from mstore.worktree.scan import OpenFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -37,7 +37,7 @@ from mstore.objects import (
     weights_id_of,
 )
 from mstore.store.transaction import BlobSource
-from mstore.workspace.folder import DiskFolder, Found, FoundFile, OpenFile, scan
+from mstore.worktree.scan import DiskFolder, Found, FoundFile, OpenFile, scan
 
 if TYPE_CHECKING:
     from pathlib import Path

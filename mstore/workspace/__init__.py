@@ -1,6 +1,6 @@
 """What belongs to one user or job: HEAD, the model directory, ignore rules, the stat cache.
 
-Reading folders is in `mstore.workspace.folder`; what is exported here is all that
+Reading folders is in `mstore.worktree.scan`; what is exported here is all that
 finding a workspace and its HEAD takes.
 """
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from mstore.workspace.folder import FoundFile
+    from mstore.worktree.scan import FoundFile
 
 VERSION: Final = 1
 # FAT keeps times to 2 s, some network file systems to 1 s.

@@ -20,7 +20,7 @@ import pytest
 
 import mstore as api
 from mstore.errors import Refused
-from mstore.workspace.folder import OpenFile
+from mstore.worktree.scan import OpenFile
 from tests.bad_inputs.stand import Unchanged, as_nobody, numbered
 from tests.conftest import contents, save_tensors, write_adapter, write_model
 

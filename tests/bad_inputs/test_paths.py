@@ -28,8 +28,8 @@ from mstore.objects import (
     check_path,
     object_id,
 )
-from mstore.ops.restore import Destination
 from mstore.store import Move, Store
+from mstore.worktree.writer import Destination
 from tests.bad_inputs.stand import Unchanged, as_nobody, listing, numbered
 from tests.bad_inputs.test_objects import plant_files, planted, write_pack
 from tests.conftest import contents, save_tensors, write_model
@@ -438,7 +438,7 @@ def test_n57_a_file_where_a_folder_was(mstore: Callable[..., Any], two: Path) ->
 def test_n57_a_checkout_that_fails_changes_nothing(
     mstore: Callable[..., Any], two: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mstore.ops.restore as module
+    import mstore.worktree.writer as module
 
     (two / "out/notes.txt").write_text("mine")
     right = module._write_blob

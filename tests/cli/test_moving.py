@@ -376,7 +376,7 @@ def test_a_full_disk_behind_stdout(history: Path) -> None:
 
 def test_ctrl_c(mstore: Run, bound: Path, monkeypatch: pytest.MonkeyPatch, entries: Entries) -> None:
     import mstore.ops.commit as committing
-    import mstore.ops.restore as restoring
+    import mstore.worktree.writer as restoring
 
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt

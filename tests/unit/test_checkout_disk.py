@@ -12,8 +12,8 @@ import pytest
 
 import mstore
 from mstore.errors import Conflict, StorageFailed
-from mstore.ops.restore import TEMPORARY_PREFIX, make_staging, sweep_staging
 from mstore.repository import Repository
+from mstore.worktree.writer import TEMPORARY_PREFIX, make_staging, sweep_staging
 from tests.conftest import contents, write_model
 
 Event = tuple[str, int]

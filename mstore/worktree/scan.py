@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from mstore.errors import BadPath, NotFound, Refused
 from mstore.objects import check_path
 from mstore.values import dataclass
-from mstore.workspace.ignore import Rules, rules_for
+from mstore.worktree.ignore import Rules, rules_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""The model directory on a disk: reading it, and writing into it."""
