@@ -413,7 +413,7 @@ class Repository:
 
     def facts(self, rev: str | CommitId) -> Facts:
         """What a version says of itself. Raises RevisionNotFound, Ambiguous, Corrupt."""
-        from mstore.ops.stored import facts_of_manifest
+        from mstore.modeldir.stored_tree import facts_of_manifest
 
         return facts_of_manifest(self.store, self.manifest(rev))
 
@@ -657,7 +657,7 @@ def weights_id(folder: str | Path) -> str:
     Raises:
         Refused: its root holds no weights, or a file breaks a rule.
     """
-    from mstore.ops.tree import folder_weights
+    from mstore.modeldir.read import folder_weights
 
     found = folder_weights(Path(folder))
     if "" not in found:

@@ -338,7 +338,7 @@ def test_a_commit_that_changes_nothing(somewhere: Path) -> None:
     imported = _imports(somewhere, "commit out")
     assert "mstore.ops.commitstart" in imported
     unneeded = ("mstore.formats", "mstore.codec", "mstore.store.pack", "mstore.store.transaction")
-    others = ("mstore.ops.commit", "mstore.ops.tree", "mstore.ops.environment")
+    others = ("mstore.ops.commit", "mstore.modeldir.read", "mstore.ops.environment")
     for name in (*unneeded, *others, "numpy", "zstandard", "pathspec", "rich"):
         assert name not in imported, f"an unchanged commit imports {name}"
 

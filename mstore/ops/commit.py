@@ -19,6 +19,16 @@ from mstore.errors import (
     Vanished,
 )
 from mstore.formats import Facts, holds_token, role_of
+from mstore.modeldir.delta_bases import DeltaBases
+from mstore.modeldir.read import (
+    FindBase,
+    Tree,
+    folder_weights,
+    index_warnings,
+    read_folder,
+    read_tree,
+    remember,
+)
 from mstore.objects import (
     MODEL_ROLES,
     ROLES,
@@ -30,7 +40,6 @@ from mstore.objects import (
     Time,
     WeightsId,
 )
-from mstore.ops.bases import DeltaBases
 from mstore.ops.commitstart import (
     CommitOptions,
     CommitResult,
@@ -44,15 +53,6 @@ from mstore.ops.place import Place, ref_move, shown
 from mstore.ops.revision import resolve
 from mstore.ops.sizes import sizes_of
 from mstore.ops.text import storable
-from mstore.ops.tree import (
-    FindBase,
-    Tree,
-    folder_weights,
-    index_warnings,
-    read_folder,
-    read_tree,
-    remember,
-)
 from mstore.store.transaction import Transaction
 from mstore.worktree.scan import Found, OpenFile, checkpoints_in, scan
 

@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.modeldir.read import tensor_blobs
 from mstore.objects import MODEL_ROLES
 from mstore.ops.log import all_tips, walk
 from mstore.ops.revision import resolve
-from mstore.ops.tree import tensor_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

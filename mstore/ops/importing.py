@@ -153,8 +153,8 @@ def run_import(
 
 def _already(place: Place, item: PlannedImport) -> CommitResult | None:
     """The commit on the branch that was imported from this folder with this content, if any."""
+    from mstore.modeldir.read import read_folder
     from mstore.ops.log import walk
-    from mstore.ops.tree import read_folder
 
     tip = place.branch_tip(item.branch)
     if tip is None:

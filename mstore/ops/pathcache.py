@@ -15,8 +15,8 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from mstore.errors import StorageFailed
+from mstore.modeldir.visible import present_manifest
 from mstore.ops.checkout import checkout
-from mstore.ops.present import present_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path

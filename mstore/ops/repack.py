@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.errors import MStoreError
 from mstore.formats.dtypes import codec_element
+from mstore.modeldir.delta_bases import DeltaBases
+from mstore.modeldir.read import tensor_blobs
 from mstore.objects import BlobId, Manifest, ObjectId
-from mstore.ops.bases import DeltaBases
 from mstore.ops.log import all_tips, walk
 from mstore.ops.removal import check_pack, put_away, removing
-from mstore.ops.tree import tensor_blobs
 from mstore.store.transaction import BlobSource, StoredBlob, Transaction
 
 if TYPE_CHECKING:

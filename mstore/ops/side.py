@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.errors import RevisionNotFound, UsageError
 from mstore.formats import describe
+from mstore.modeldir.read import read_folder
+from mstore.modeldir.stored_tree import StoredFolder, layouts_of
 from mstore.objects import MODEL_ROLES, CommitId
 from mstore.ops.place import shown
 from mstore.ops.revision import resolve
 from mstore.ops.status import left_out_roles
-from mstore.ops.stored import StoredFolder, layouts_of
-from mstore.ops.tree import read_folder
 from mstore.store import late_facts
 from mstore.worktree.scan import OpenFile
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mstore.formats import Facts
+    from mstore.modeldir.read import OpenRange, ReadRange
     from mstore.objects import Layout, Manifest
     from mstore.ops.place import Place
-    from mstore.ops.tree import OpenRange, ReadRange
 
 
 @dataclass(frozen=True)

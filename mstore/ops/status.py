@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from mstore.backend import LocalBackend
 from mstore.errors import NotFound, UsageError
 from mstore.formats import role_of
-from mstore.ops.present import present_manifest
-from mstore.ops.tree import Tree, read_folder
+from mstore.modeldir.read import Tree, read_folder
+from mstore.modeldir.visible import present_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path

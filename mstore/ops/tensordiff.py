@@ -12,15 +12,15 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.modeldir.read import tensor_digests
 from mstore.objects import MODEL_ROLES
 from mstore.ops.tensorstat import TensorStat, can_measure, measured
-from mstore.ops.tree import tensor_digests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mstore.modeldir.read import OpenRange, ReadRange
     from mstore.objects import BlobId, Layout, Manifest
-    from mstore.ops.tree import OpenRange, ReadRange
 
 
 @dataclass(frozen=True, slots=True)

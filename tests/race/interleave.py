@@ -294,7 +294,7 @@ def _deterministic(now: Callable[[], Time]) -> Iterator[None]:
         mock.patch.object(Time, "now", now),
         mock.patch("time.time", lambda: _NOW_S),
         mock.patch("mstore.store.transaction.ThreadPoolExecutor", _AtOnce),
-        mock.patch("mstore.ops.tree.ThreadPoolExecutor", _AtOnce),
+        mock.patch("mstore.modeldir.read.ThreadPoolExecutor", _AtOnce),
     ):
         yield
 

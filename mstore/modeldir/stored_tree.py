@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from mstore.formats import Facts
+    from mstore.modeldir.read import ReadRange
     from mstore.objects import BlobId, Layout, LayoutId, Manifest, ManifestFile
-    from mstore.ops.tree import ReadRange
     from mstore.store import Store
 
 _CHUNK_BYTES: Final = 8 << 20
