@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mstore.backend import locks_work
+from mstore.context import Place
 from mstore.errors import Conflict, NoStore, Refused, StorageFailed, UsageError
-from mstore.ops.place import Place
 from mstore.store import STORE_FILE, Store
 from mstore.workspace import FOLDER, USER_CACHE, Workspace
 

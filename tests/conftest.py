@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from mstore.ops.place import Place
+from mstore.context import Place
 from mstore.store import Store
 
 settings.register_profile(

@@ -122,7 +122,7 @@ mstore status
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def status(as_json: bool) -> None:
     """Where you stand, what changed, and what to type next."""
-    from mstore.ops.place import shown
+    from mstore.context import shown
     from mstore.ops.text import escaped
 
     found = repo().status()

@@ -14,10 +14,10 @@ from mstore.cli.output import complain, page, progress, show_json, show_json_lis
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mstore.context import Place
     from mstore.ops.diff import DiffResult
     from mstore.ops.du import Usage
     from mstore.ops.log import LogEntry
-    from mstore.ops.place import Place
     from mstore.ops.show import Shown
 
 

@@ -38,7 +38,7 @@ def checkout(
 
     Without --to the model directory is written and HEAD moves.
     """
-    from mstore.ops.place import shown
+    from mstore.context import shown
 
     if rev is None:
         if new_branch is None:

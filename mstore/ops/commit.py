@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.context import Place, ref_move, shown
 from mstore.errors import (
     MStoreError,
     RefMoved,
@@ -49,7 +50,6 @@ from mstore.ops.commitstart import (
     unchanged,
 )
 from mstore.ops.environment import environment
-from mstore.ops.place import Place, ref_move, shown
 from mstore.ops.revision import resolve
 from mstore.ops.sizes import sizes_of
 from mstore.ops.text import storable

@@ -22,8 +22,8 @@ from mstore.worktree.scan import Found, scan
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mstore.context import Place
     from mstore.formats import Facts
-    from mstore.ops.place import Place
 
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, bytes done, bytes in all)."""

@@ -15,7 +15,7 @@ from mstore.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mstore.ops.place import Place
+    from mstore.context import Place
 
 # What differs between any two runs and says nothing of either.
 _NOISE: Final = (

@@ -19,8 +19,8 @@ from mstore.ops.revision import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mstore.context import Place
     from mstore.objects import BlobId, CommitId, Layout, LayoutId, Manifest, ManifestFile
-    from mstore.ops.place import Place
     from mstore.store import Store
 
 _NUMBER: Final = re.compile(r"[0-9]+")

@@ -20,8 +20,8 @@ from mstore.store import FORGOTTEN, add_notes, forgotten_roles
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mstore.context import Place
     from mstore.objects import Manifest
-    from mstore.ops.place import Place
 
 _EVERYTHING: Final = 1 << 40
 
@@ -154,7 +154,7 @@ def run_forget(place: Place, plan: ForgetPlan, *, progress: Progress | None = No
 
 
 def _tagged(place: Place) -> set[CommitId]:
-    from mstore.ops.place import peeled
+    from mstore.context import peeled
 
     tags = place.store.refs.all("tags").values()
     return {peeled(place.store, value.target) for value in tags}

@@ -18,8 +18,8 @@ from mstore.store.pack import name_of_key, pack_key, read_footer
 from mstore.worktree.writer import check_paths
 
 if TYPE_CHECKING:
+    from mstore.context import Place
     from mstore.objects import Manifest
-    from mstore.ops.place import Place
     from mstore.store import Store
 
 Progress = Callable[[str, int, int], None]

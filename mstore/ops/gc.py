@@ -23,7 +23,7 @@ from mstore.ops.removal import Frames, check_pack, footers, put_away, removing
 from mstore.store.transaction import Transaction, again
 
 if TYPE_CHECKING:
-    from mstore.ops.place import Place
+    from mstore.context import Place
     from mstore.store import Store
     from mstore.store.pack import Frame
 

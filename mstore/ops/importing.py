@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from mstore.ops.place import Place
+    from mstore.context import Place
 
 _STEP: Final = re.compile(r"(?:^|[-_])(?:checkpoint|step|epoch|ckpt)[-_]?([0-9]+)$", re.IGNORECASE)
 _DATE: Final = re.compile(

@@ -9,9 +9,9 @@ from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.context import peeled
 from mstore.errors import Corrupt, NotFound, UsageError
 from mstore.objects import Commit, CommitId
-from mstore.ops.place import peeled
 from mstore.ops.revision import resolve
 from mstore.ops.sizes import sizes_of_commit
 from mstore.ops.text import jsonable, number
@@ -19,7 +19,7 @@ from mstore.store import CommitSizes, LateFacts, late_facts
 from mstore.values import dataclass
 
 if TYPE_CHECKING:
-    from mstore.ops.place import Place
+    from mstore.context import Place
     from mstore.store import Store
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mstore.backend import make_folder
+from mstore.context import Place, going_on, peeled, ref_move
 from mstore.errors import (
     Conflict,
     Corrupt,
@@ -20,7 +21,6 @@ from mstore.errors import (
     UsageError,
 )
 from mstore.objects import ID_TYPES, Commit, CommitId, Kind, ObjectId, Tag, Time
-from mstore.ops.place import Place, going_on, peeled, ref_move
 from mstore.ops.reach import check_whole
 from mstore.ops.revision import resolve
 from mstore.ops.status import compare_folder

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mstore.context import ref_move
 from mstore.errors import UsageError
-from mstore.ops.place import ref_move
 from mstore.ops.revision import resolve
 from mstore.ops.text import storable
 from mstore.store import FACTS, add_note
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
+    from mstore.context import Place
     from mstore.objects import CommitId, NoteId
-    from mstore.ops.place import Place
 
 
 def note(

@@ -21,8 +21,8 @@ from mstore.ops.checkout import checkout
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mstore.context import Place
     from mstore.objects import CommitId
-    from mstore.ops.place import Place
 
 LIMIT_BYTES: Final = 50 << 30
 _LOCK: Final = "lock"

@@ -12,7 +12,7 @@ from mstore.store import forgotten_roles, leant_on
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mstore.ops.place import Place
+    from mstore.context import Place
     from mstore.store import Store
 
 REF_NAMESPACES: Final = ("heads", "tags", "pins")

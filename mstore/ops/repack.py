@@ -22,8 +22,8 @@ from mstore.ops.removal import check_pack, put_away, removing
 from mstore.store.transaction import BlobSource, StoredBlob, Transaction
 
 if TYPE_CHECKING:
+    from mstore.context import Place
     from mstore.objects import CommitId, Layout, LayoutId
-    from mstore.ops.place import Place
     from mstore.store import Store
 
 Progress = Callable[[str, int, int], None]

@@ -19,8 +19,8 @@ from mstore.store.pack import FrameReader, PackWriter, pack_key, read_footer, sc
 from mstore.store.transaction import BlobSource, Transaction, again
 
 if TYPE_CHECKING:
+    from mstore.context import Place
     from mstore.objects import ObjectId
-    from mstore.ops.place import Place
     from mstore.store import Store
     from mstore.store.pack import Frame
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from mstore.context import Place
     from mstore.objects import Commit, CommitId
-    from mstore.ops.place import Place
 
 STATE: Final = "trainer_state.json"
 _STEP: Final = re.compile(r"checkpoint-([0-9]+)/?$")

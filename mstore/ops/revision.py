@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from mstore.context import peeled
 from mstore.errors import NotFound, Refused, RevisionNotFound, UsageError
-from mstore.ops.place import peeled
 from mstore.store import ambiguous, check_ref_name
 from mstore.values import dataclass
 
 if TYPE_CHECKING:
+    from mstore.context import Place
     from mstore.objects import CommitId
-    from mstore.ops.place import Place
 
 _SOUGHT: Final = ("best", "last", "max", "min", "step")
 _HEX: Final = re.compile(r"[0-9a-f]{4,64}")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from mstore.context import Place
     from mstore.objects import BlobId, Manifest, ManifestFile, Note, TensorEntry
-    from mstore.ops.place import Place
     from mstore.store import Store
 
 _STRETCH_BYTES: Final = 8 << 20  # a whole number of blocks

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mstore.context import shown
 from mstore.errors import RevisionNotFound, UsageError
 from mstore.formats import describe
 from mstore.modeldir.read import read_folder
 from mstore.modeldir.stored_tree import StoredFolder, layouts_of
 from mstore.objects import MODEL_ROLES, CommitId
-from mstore.ops.place import shown
 from mstore.ops.revision import resolve
 from mstore.ops.status import left_out_roles
 from mstore.store import late_facts
@@ -21,10 +21,10 @@ from mstore.worktree.scan import OpenFile
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from mstore.context import Place
     from mstore.formats import Facts
     from mstore.modeldir.read import OpenRange, ReadRange
     from mstore.objects import Layout, Manifest
-    from mstore.ops.place import Place
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mstore.backend import Activity
+    from mstore.context import Place
     from mstore.objects import Commit, CommitId, Manifest
-    from mstore.ops.place import Place
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ from unittest import mock
 
 from mstore.backend import Entry, MemoryBackend, Upload
 from mstore.backend.base import Lean
+from mstore.context import Place
 from mstore.errors import Conflict, MStoreError
 from mstore.objects import Time
-from mstore.ops.place import Place
 from mstore.repository import Repository
 from mstore.store import Refs, Store
 from tests.race.storm import write_model

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import mstore
+from mstore.context import Place
 from mstore.errors import Dirty, MStoreError, StorageFailed
-from mstore.ops.place import Place
 from mstore.repository import Repository
 from mstore.workspace import Head, Operation, RefMove, Workspace
 from tests.conftest import write_adapter
