@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mstore.formats import Facts
+    from mstore.history.branches import Branch, TagEntry, Undone
+    from mstore.history.show import Shown, Tensor, TensorRef
+    from mstore.history.status import Status
     from mstore.objects import CommitId, Manifest, NoteId
     from mstore.ops.checkout import CheckoutResult
     from mstore.ops.commitstart import CommitResult, Progress
@@ -33,13 +36,10 @@ if TYPE_CHECKING:
     from mstore.ops.fsck import FsckResult
     from mstore.ops.gc import GcPlan, GcResult
     from mstore.ops.importing import ImportResult
-    from mstore.ops.names import Branch, TagEntry, Undone
     from mstore.ops.notebook import Versions
     from mstore.ops.repack import RepackResult
     from mstore.ops.repair import RepairResult
     from mstore.ops.resume import ResumeResult
-    from mstore.ops.show import Shown, Tensor, TensorRef
-    from mstore.ops.status import Status
     from mstore.store import Record
     from mstore.workspace import Head
 
@@ -345,13 +345,13 @@ class Repository:
 
     def status(self) -> Status:
         """Where the workspace stands. Raises UsageError, Refused."""
-        from mstore.ops.status import status
+        from mstore.history.status import status
 
         return status(self._place)
 
     def resolve(self, rev: str | CommitId) -> CommitId:
         """The commit that a revision names. Raises RevisionNotFound, Ambiguous, UsageError."""
-        from mstore.ops.revision import resolve
+        from mstore.history.query.resolve import resolve
 
         return resolve(self._place, str(rev)).id
 
@@ -364,12 +364,12 @@ class Repository:
         where: str | None = None,
         sort: str | None = None,
     ) -> Versions:
-        """Versions, the latest first; see `mstore.ops.log.sought` for `where` and `sort`.
+        """Versions, the latest first; see `mstore.history.log.sought` for `where` and `sort`.
 
         Raises:
             RevisionNotFound, Ambiguous, Corrupt, UsageError.
         """
-        from mstore.ops.log import log, sought
+        from mstore.history.log import log, sought
         from mstore.ops.notebook import Versions
 
         found = log(self._place, str(rev) if rev is not None else None, everything=all)
@@ -383,7 +383,7 @@ class Repository:
 
     def show(self, rev: str | CommitId = "HEAD") -> Shown:
         """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
-        from mstore.ops.show import show
+        from mstore.history.show import show
 
         return show(self._place, str(rev))
 
@@ -407,7 +407,7 @@ class Repository:
 
     def manifest(self, rev: str | CommitId) -> Manifest:
         """The files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
-        from mstore.ops.show import manifest_of
+        from mstore.history.show import manifest_of
 
         return manifest_of(self._place, str(rev))
 
@@ -419,7 +419,7 @@ class Repository:
 
     def cat(self, rev: str | CommitId, path: str) -> Iterator[Any]:
         """Bytes of a file in parts. Raises NotFound, Corrupt."""
-        from mstore.ops.show import cat
+        from mstore.history.show import cat
 
         return cat(self._place, str(rev), path)
 
@@ -429,7 +429,7 @@ class Repository:
 
     def tensors(self, rev: str | CommitId) -> tuple[TensorRef, ...]:
         """Tensors of a version. Raises RevisionNotFound, Corrupt."""
-        from mstore.ops.show import tensors
+        from mstore.history.show import tensors
 
         return tensors(self._place, str(rev))
 
@@ -446,13 +446,13 @@ class Repository:
         Raises:
             NotFound, UsageError, Corrupt.
         """
-        from mstore.ops.show import read_tensor
+        from mstore.history.show import read_tensor
 
         return read_tensor(self._place, str(rev), name, path=path, rows=rows)
 
     def fill_tensors(self, rev: str | CommitId, wanted: Sequence[tuple[TensorRef, memoryview]]) -> None:
         """Decode tensors into memory that the caller has, on all cores. Raises NotFound, Corrupt."""
-        from mstore.ops.show import fill_tensors
+        from mstore.history.show import fill_tensors
 
         fill_tensors(self._place, str(rev), wanted)
 
@@ -562,7 +562,7 @@ class Repository:
 
     def list_branches(self) -> tuple[Branch, ...]:
         """Branches, by name."""
-        from mstore.ops.names import branches
+        from mstore.history.branches import branches
 
         return branches(self._place)
 
@@ -570,25 +570,25 @@ class Repository:
         self, name: str, rev: str | CommitId | None = None, *, force: bool = False
     ) -> CommitId:
         """Make a branch. Raises Conflict, Refused."""
-        from mstore.ops.names import make_branch
+        from mstore.history.branches import make_branch
 
         return make_branch(self._place, name, str(rev) if rev is not None else None, force=force)
 
     def delete_branch(self, name: str) -> CommitId:
         """Delete a branch; gives the commit that it had. Raises RevisionNotFound, UsageError."""
-        from mstore.ops.names import delete_branch
+        from mstore.history.branches import delete_branch
 
         return delete_branch(self._place, name)
 
     def rename_branch(self, old: str, new: str) -> None:
         """Rename a branch. Raises RevisionNotFound, Conflict."""
-        from mstore.ops.names import rename_branch
+        from mstore.history.branches import rename_branch
 
         rename_branch(self._place, old, new)
 
     def list_tags(self) -> tuple[TagEntry, ...]:
         """Tags, by name."""
-        from mstore.ops.names import tags
+        from mstore.history.branches import tags
 
         return tags(self._place)
 
@@ -601,7 +601,7 @@ class Repository:
         force: bool = False,
     ) -> CommitId:
         """Tag a version. Raises Conflict, Refused."""
-        from mstore.ops.names import make_tag
+        from mstore.history.branches import make_tag
 
         return make_tag(
             self._place, name, str(rev) if rev is not None else None, message=message, force=force
@@ -609,25 +609,25 @@ class Repository:
 
     def delete_tag(self, name: str) -> CommitId:
         """Delete a tag. Raises RevisionNotFound."""
-        from mstore.ops.names import delete_tag
+        from mstore.history.branches import delete_tag
 
         return delete_tag(self._place, name)
 
     def rename_tag(self, old: str, new: str) -> None:
         """Rename a tag. Raises RevisionNotFound, Conflict."""
-        from mstore.ops.names import rename_tag
+        from mstore.history.branches import rename_tag
 
         rename_tag(self._place, old, new)
 
     def reflog(self, name: str | None = None) -> tuple[Record, ...]:
         """Moves of a ref, the latest first. Raises RevisionNotFound, NotFound."""
-        from mstore.ops.names import reflog
+        from mstore.history.branches import reflog
 
         return reflog(self._place, name)[1]
 
     def undo(self, name: str | None = None) -> Undone:
         """Take back one's own last move. Raises UsageError, RefMoved, Dirty."""
-        from mstore.ops.names import undo
+        from mstore.history.branches import undo
 
         return undo(self._place, name)
 

@@ -78,7 +78,7 @@ def repo(*revisions: str | None) -> Repository:
 def _warn_of(opened: Repository, revision: str) -> None:
     from mstore.cli.output import warn
     from mstore.errors import MStoreError
-    from mstore.ops.revision import resolve
+    from mstore.history.query.resolve import resolve
 
     try:
         warning = resolve(opened.place, revision).warning

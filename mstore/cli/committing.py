@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mstore.backend import Activity
+    from mstore.history.status import Status
     from mstore.ops.commitstart import CommitResult
     from mstore.ops.importing import ImportResult, PlannedImport
-    from mstore.ops.status import Status
     from mstore.repository import Repository
     from mstore.workspace import Workspace
 

@@ -18,8 +18,8 @@ from mstore.ops.text import escaped, number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mstore.history.log import LogEntry
     from mstore.objects import CommitId
-    from mstore.ops.log import LogEntry
 
 _TABLE_ROWS: Final = 200
 _WIDTHS: Final = {"id": 7, "age": 10, "r/alpha": 7, "epoch": 9, "loss": 8, "eval_loss": 9, "added": 8}

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mstore.context import Place
+    from mstore.history.log import LogEntry
+    from mstore.history.show import Shown
     from mstore.ops.diff import DiffResult
     from mstore.ops.du import Usage
-    from mstore.ops.log import LogEntry
-    from mstore.ops.show import Shown
 
 
 @examples("""
@@ -57,9 +57,9 @@ def log(
     contains, and joins with and, or, not. A name without a value makes its comparison false.
     """
     from mstore.cli import logtext
+    from mstore.history.log import elsewhere, sought
+    from mstore.history.log import log as read_log
     from mstore.ops.cells import DEFAULT_COLUMNS
-    from mstore.ops.log import elsewhere, sought
-    from mstore.ops.log import log as read_log
 
     opened = repo(rev)
     place = opened.place
@@ -169,7 +169,7 @@ def show(rev: str, as_json: bool) -> None:
     opened = repo(rev)
     found = opened.show(rev)
     if as_json:
-        from mstore.ops.show import plain_file
+        from mstore.history.show import plain_file
 
         plain = found.entry.plain()
         plain["files"] = [plain_file(f) for f in found.manifest.files]
@@ -245,7 +245,7 @@ mstore ls HEAD --tensors
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def ls(rev: str, tensors: bool, as_json: bool) -> None:
     """Files of a version, or its tensors."""
-    from mstore.ops.show import plain_file
+    from mstore.history.show import plain_file
     from mstore.ops.text import escaped, size
 
     opened = repo(rev)
@@ -330,7 +330,7 @@ def _revision_or_folder(place: Place, text: str) -> Any:
     from pathlib import Path
 
     from mstore.errors import RevisionNotFound
-    from mstore.ops.revision import resolve
+    from mstore.history.query.resolve import resolve
 
     if os.path.isdir(text):
         try:

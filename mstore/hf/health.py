@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from mstore.objects import MODEL_ROLES
 
 if TYPE_CHECKING:
+    from mstore.history.show import TensorRef
     from mstore.objects import BlobId, CommitId, Layout, ManifestFile
-    from mstore.ops.show import TensorRef
     from mstore.repository import Repository
 
 # dtype → numpy's unsigned integers of that width, and the bits that are all set in NaN and ±inf

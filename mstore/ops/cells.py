@@ -9,7 +9,7 @@ from mstore.ops.text import age, escaped, number, size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mstore.ops.log import LogEntry
+    from mstore.history.log import LogEntry
 
 DEFAULT_COLUMNS: Final = (
     "id",

@@ -28,13 +28,13 @@ from mstore.errors import (
     UsageError,
 )
 from mstore.formats import check_index
+from mstore.history.query.resolve import Resolved, resolve
+from mstore.history.status import changes_between, compare_folder
 from mstore.modeldir.read import Tree, read_folder
 from mstore.modeldir.stored_tree import StoredFolder, facts_of_manifest
 from mstore.modeldir.visible import present_manifest, what_is_forgotten
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestFile
 from mstore.ops.paste import base_source, line_that_loads
-from mstore.ops.revision import Resolved, resolve
-from mstore.ops.status import changes_between, compare_folder
 from mstore.ops.text import escaped
 from mstore.store import check_ref_name
 from mstore.workspace import Head, Operation

@@ -20,6 +20,8 @@ from mstore.errors import (
     Vanished,
 )
 from mstore.formats import Facts, holds_token, role_of
+from mstore.history.query.resolve import resolve
+from mstore.history.sizes import sizes_of
 from mstore.modeldir.delta_bases import DeltaBases
 from mstore.modeldir.read import (
     FindBase,
@@ -50,8 +52,6 @@ from mstore.ops.commitstart import (
     unchanged,
 )
 from mstore.ops.environment import environment
-from mstore.ops.revision import resolve
-from mstore.ops.sizes import sizes_of
 from mstore.ops.text import storable
 from mstore.store.transaction import Transaction
 from mstore.worktree.scan import Found, OpenFile, checkpoints_in, scan

@@ -13,8 +13,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Conflict, UsageError
+from mstore.history.sizes import sizes_of_commit
 from mstore.objects import MODEL_ROLES, ROLES, Commit, CommitId, Manifest, ManifestFile, NoteId
-from mstore.ops.sizes import sizes_of_commit
 from mstore.store import CommitSizes, check_ref_name
 from mstore.values import dataclass
 from mstore.worktree.scan import Found, scan
@@ -228,7 +228,7 @@ def _branch(place: Place, options: CommitOptions) -> tuple[str, CommitId | None,
         return branch, tip, False
     if options.start is not None:
         place.store.refs.check_new(f"heads/{branch}")
-        from mstore.ops.revision import resolve
+        from mstore.history.query.resolve import resolve
 
         return branch, resolve(place, options.start).id if options.start else None, True
     place.store.refs.check_new(f"heads/{branch}")

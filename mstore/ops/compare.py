@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import UsageError
-from mstore.ops.log import LogEntry, entry_of
+from mstore.history.log import LogEntry, entry_of
+from mstore.history.query.resolve import resolve
 from mstore.ops.notebook import html_table, text_table
 from mstore.ops.plain import alike, flattened
-from mstore.ops.revision import resolve
 from mstore.ops.text import escaped, jsonable
 from mstore.values import dataclass
 

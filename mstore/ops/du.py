@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.history.log import all_tips, walk
+from mstore.history.query.resolve import resolve
 from mstore.modeldir.read import tensor_blobs
 from mstore.objects import MODEL_ROLES
-from mstore.ops.log import all_tips, walk
-from mstore.ops.revision import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

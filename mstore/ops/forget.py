@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mstore.errors import RevisionNotFound, UsageError
+from mstore.history.log import LogEntry, entry_of, walk
+from mstore.history.query.best import best_of
 from mstore.objects import ROLES, CommitId
-from mstore.ops.best import best_of
 from mstore.ops.gc import GcPlan, Progress, plan_gc, run_gc
-from mstore.ops.log import LogEntry, entry_of, walk
 from mstore.store import FORGOTTEN, add_notes, forgotten_roles
 
 if TYPE_CHECKING:

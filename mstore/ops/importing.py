@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import NotFound, Refused
 from mstore.formats import read_json_object, role_of
+from mstore.history.sizes import sizes_of_commit
 from mstore.objects import MODEL_ROLES
 from mstore.ops.commit import commit
 from mstore.ops.commitstart import CommitOptions, CommitResult, Progress
-from mstore.ops.sizes import sizes_of_commit
 from mstore.ops.text import escaped
 from mstore.store import check_ref_name
 from mstore.worktree.scan import scan
@@ -153,8 +153,8 @@ def run_import(
 
 def _already(place: Place, item: PlannedImport) -> CommitResult | None:
     """The commit on the branch that was imported from this folder with this content, if any."""
+    from mstore.history.log import walk
     from mstore.modeldir.read import read_folder
-    from mstore.ops.log import walk
 
     tip = place.branch_tip(item.branch)
     if tip is None:

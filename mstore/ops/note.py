@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.context import ref_move
 from mstore.errors import UsageError
-from mstore.ops.revision import resolve
+from mstore.history.query.resolve import resolve
 from mstore.ops.text import storable
 from mstore.store import FACTS, add_note
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from mstore.context import shown
 from mstore.errors import RevisionNotFound, UsageError
 from mstore.formats import describe
+from mstore.history.query.resolve import resolve
+from mstore.history.status import left_out_roles
 from mstore.modeldir.read import read_folder
 from mstore.modeldir.stored_tree import StoredFolder, layouts_of
 from mstore.objects import MODEL_ROLES, CommitId
-from mstore.ops.revision import resolve
-from mstore.ops.status import left_out_roles
 from mstore.store import late_facts
 from mstore.worktree.scan import OpenFile
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import mstore
 from mstore.errors import Ambiguous, MStoreError, NotFound, RevisionNotFound, UsageError
-from mstore.ops.where import parse
+from mstore.history.query.where import parse
 from mstore.repository import Repository
 from tests.conftest import write_adapter
 
@@ -164,7 +164,7 @@ def test_a_step_that_two_branches_have_is_asked_back(repo: Repository, tmp_path:
 def test_log_loads_the_language_only_for_a_condition(repo: Repository, tmp_path: Path) -> None:
     code = (
         "import sys; from mstore.cli import run; run(sys.argv[1:]);"
-        " print('mstore.ops.where' in sys.modules)"
+        " print('mstore.history.query.where' in sys.modules)"
     )
     for more, loaded in (((), "False"), (("--where", "step > 4"), "True")):
         done = subprocess.run(

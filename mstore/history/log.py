@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.context import peeled
 from mstore.errors import Corrupt, NotFound, UsageError
+from mstore.history.query.resolve import resolve
+from mstore.history.sizes import sizes_of_commit
 from mstore.objects import Commit, CommitId
-from mstore.ops.revision import resolve
-from mstore.ops.sizes import sizes_of_commit
 from mstore.ops.text import jsonable, number
 from mstore.store import CommitSizes, LateFacts, late_facts
 from mstore.values import dataclass
@@ -290,7 +290,7 @@ def sought(
 
     Args:
         entries: versions.
-        where: a condition in the language of `mstore.ops.where`, over the names of
+        where: a condition in the language of `mstore.history.query.where`, over the names of
             `LogEntry.column`; None: all.
         sort: such a name, with `-` before it for the largest first; versions that have no
             value for it come last, after those with NaN. None: as they come.
@@ -299,7 +299,7 @@ def sought(
         UsageError: the condition cannot be read, or asks for a name that no version has.
     """
     if where is not None:
-        from mstore.ops.where import parse
+        from mstore.history.query.where import parse
 
         condition = parse(where)
         entries = list(entries)

@@ -20,10 +20,10 @@ from mstore.errors import (
     Unconfirmed,
     UsageError,
 )
+from mstore.history.query.resolve import resolve
+from mstore.history.status import compare_folder
 from mstore.objects import ID_TYPES, Commit, CommitId, Kind, ObjectId, Tag, Time
 from mstore.ops.reach import check_whole
-from mstore.ops.revision import resolve
-from mstore.ops.status import compare_folder
 from mstore.store import Record, check_ref_name
 from mstore.store.transaction import Transaction
 from mstore.workspace import Head, Operation, RefMove, Workspace

@@ -106,8 +106,8 @@ def _earlier(place: Place, name: str, moves: int) -> CommitId:
 
 def _sought(place: Place, kind: str, what: str) -> Resolved:
     """`best:METRIC`, `min:`, `max:`, `step:N`, each perhaps with `@BRANCH`; `last:BRANCH`."""
-    from mstore.ops.best import best_of
-    from mstore.ops.log import all_tips, entry_of, walk
+    from mstore.history.log import all_tips, entry_of, walk
+    from mstore.history.query.best import best_of
 
     if kind == "last":
         return Resolved(_tip(place, what), what)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Corrupt, NotFound, Refused, UsageError
+from mstore.history.log import LogEntry, decorations, entry_of
+from mstore.history.query.resolve import resolve
+from mstore.history.sizes import sizes_of_commit
 from mstore.modeldir.stored_tree import StoredFile, layouts_of
 from mstore.objects import MODEL_ROLES
-from mstore.ops.log import LogEntry, decorations, entry_of
-from mstore.ops.revision import resolve
-from mstore.ops.sizes import sizes_of_commit
 from mstore.store import forgotten_since, notes_on
 
 if TYPE_CHECKING:

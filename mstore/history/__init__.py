@@ -1,0 +1,1 @@
+"""Versions and their names: log, show, branches, tags, revisions."""

@@ -1,0 +1,1 @@
+"""Naming and choosing versions: revisions, `best:`, conditions."""
