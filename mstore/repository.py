@@ -22,20 +22,20 @@ from mstore.workspace import FOLDER, USER_CACHE, Workspace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from mstore.commit.importing import ImportResult
+    from mstore.commit.plan import CommitResult, Progress
     from mstore.formats import Facts
     from mstore.history.branches import Branch, TagEntry, Undone
     from mstore.history.show import Shown, Tensor, TensorRef
     from mstore.history.status import Status
     from mstore.objects import CommitId, Manifest, NoteId
     from mstore.ops.checkout import CheckoutResult
-    from mstore.ops.commitstart import CommitResult, Progress
     from mstore.ops.compare import Comparison
     from mstore.ops.diff import DiffResult
     from mstore.ops.du import Usage
     from mstore.ops.forget import ForgetPlan, ForgetResult
     from mstore.ops.fsck import FsckResult
     from mstore.ops.gc import GcPlan, GcResult
-    from mstore.ops.importing import ImportResult
     from mstore.ops.notebook import Versions
     from mstore.ops.repack import RepackResult
     from mstore.ops.repair import RepairResult
@@ -221,7 +221,7 @@ class Repository:
         author: str | None = None,
         progress: Progress | None = None,
     ) -> CommitResult:
-        """Commit a folder; see `mstore.ops.commitstart.CommitOptions` for the arguments.
+        """Commit a folder; see `mstore.commit.plan.CommitOptions` for the arguments.
 
         Args:
             path: the folder; None: the model directory.
@@ -231,7 +231,7 @@ class Repository:
         Raises:
             UsageError, Refused, RefMoved, NotFound, StorageFailed.
         """
-        from mstore.ops.commitstart import CommitOptions, CommitResult, start_commit
+        from mstore.commit.plan import CommitOptions, CommitResult, start_commit
 
         options = CommitOptions(
             message=message,
@@ -253,7 +253,7 @@ class Repository:
         started = start_commit(place, Path(path) if path is not None else None, options)
         if isinstance(started, CommitResult):
             return started
-        from mstore.ops.commit import finish_commit
+        from mstore.commit.execute import finish_commit
 
         return finish_commit(place, started, options, progress=progress)
 
@@ -265,7 +265,7 @@ class Repository:
         metadata: Mapping[str, Any] | None = None,
     ) -> NoteId:
         """Add metrics and metadata to a commit later. Raises UsageError, NotFound, RefMoved."""
-        from mstore.ops.note import note
+        from mstore.commit.note import note
 
         return note(self._place, str(rev), metrics=metrics, metadata=metadata)
 
@@ -334,7 +334,7 @@ class Repository:
         progress: Progress | None = None,
     ) -> ImportResult:
         """Turn checkpoint folders into history. Raises NotFound, Refused, StorageFailed."""
-        from mstore.ops.importing import ImportResult, plan_import, run_import
+        from mstore.commit.importing import ImportResult, plan_import, run_import
 
         planned = plan_import([Path(f) for f in folders], branch=branch)
         if dry_run:

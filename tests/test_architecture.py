@@ -336,9 +336,9 @@ def test_a_commit_that_changes_nothing(somewhere: Path) -> None:
         cache.execute("UPDATE files SET read_at = read_at + 3000000000")
         cache.commit()
     imported = _imports(somewhere, "commit out")
-    assert "mstore.ops.commitstart" in imported
+    assert "mstore.commit.plan" in imported
     unneeded = ("mstore.formats", "mstore.codec", "mstore.store.pack", "mstore.store.transaction")
-    others = ("mstore.ops.commit", "mstore.modeldir.read", "mstore.ops.environment")
+    others = ("mstore.commit.execute", "mstore.modeldir.read", "mstore.commit.environment")
     for name in (*unneeded, *others, "numpy", "zstandard", "pathspec", "rich"):
         assert name not in imported, f"an unchanged commit imports {name}"
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mstore.backend import Activity
+    from mstore.commit.importing import ImportResult, PlannedImport
+    from mstore.commit.plan import CommitResult
     from mstore.history.status import Status
-    from mstore.ops.commitstart import CommitResult
-    from mstore.ops.importing import ImportResult, PlannedImport
     from mstore.repository import Repository
     from mstore.workspace import Workspace
 
@@ -368,7 +368,7 @@ def show_commit(result: CommitResult) -> None:
 
 def facts_line(result: CommitResult) -> str:
     """What a commit holds, in one line."""
-    from mstore.ops.commit import adapter_of
+    from mstore.commit.execute import adapter_of
     from mstore.ops.text import escaped, number, size
 
     facts, parts = result.facts, []
@@ -446,7 +446,7 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
     """
     from pathlib import Path
 
-    from mstore.ops.importing import ImportResult, plan_import, run_import
+    from mstore.commit.importing import ImportResult, plan_import, run_import
     from mstore.ops.text import size
 
     opened = repo()

@@ -19,8 +19,8 @@ from mstore.hf.saves import Save, checkpoints, read_save, step_of, trial_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mstore.commit.plan import CommitResult
     from mstore.objects import CommitId, Time
-    from mstore.ops.commitstart import CommitResult
     from mstore.repository import Repository
 
 _log: Final = logging.getLogger("mstore.hf")

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from mstore.ops.commitstart import Progress
+    from mstore.commit.plan import Progress
 
 
 _OLD_FILES_AT_ONCE: Final = 64

@@ -82,7 +82,7 @@ def test_an_index_that_leaves_its_folder_is_not_checked_out(
     """Somebody else's store may hold what ours would have refused; transformers would follow it."""
     _index(stand / "bad", x=shard)
     with monkeypatch.context() as careless:
-        careless.setattr("mstore.ops.commit.index_warnings", lambda *_, **__: ())
+        careless.setattr("mstore.commit.execute.index_warnings", lambda *_, **__: ())
         mstore("commit", "bad", "-m", "evil", "--branch", "evil")
     with Unchanged(stand, stand / "out"):
         _, _, err = mstore("checkout", "evil", "--to", "to", code=6)

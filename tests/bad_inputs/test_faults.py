@@ -88,7 +88,7 @@ def test_n69_two_commits_to_one_branch(tmp_path: Path) -> None:
     begun = {"other": True}
     write_tree(tmp_path / "m1", 1)
     write_tree(tmp_path / "m2", 2)
-    from mstore.ops import commit as module
+    from mstore.commit import execute as module
 
     real: Any = module.Transaction
 

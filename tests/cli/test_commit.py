@@ -282,7 +282,7 @@ def test_without_any_state_there_is_a_hint(mstore: Run, place: Path) -> None:
 def test_appending(mstore: Run, place: Path, entries: Entries, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody moves the branch while we commit: a conflict, or with --append behind them."""
     import mstore as api
-    import mstore.ops.commit as module
+    import mstore.commit.execute as module
 
     right = module.read_tree
 

@@ -89,7 +89,7 @@ def test_exit_codes(mstore: Run, history: Path, monkeypatch: pytest.MonkeyPatch)
                 "writing failed: No space left on device", errno=28, hint="the disk is full"
             )
 
-        full.setattr("mstore.ops.commit.Transaction", fail)
+        full.setattr("mstore.commit.execute.Transaction", fail)
         _, _, err = mstore("commit", "out", "--allow-empty", code=1)
         assert "disk is full" in err
     _, _, err = mstore("frobnicate", code=2)

@@ -375,7 +375,7 @@ def test_a_full_disk_behind_stdout(history: Path) -> None:
 
 
 def test_ctrl_c(mstore: Run, bound: Path, monkeypatch: pytest.MonkeyPatch, entries: Entries) -> None:
-    import mstore.ops.commit as committing
+    import mstore.commit.execute as committing
     import mstore.worktree.writer as restoring
 
     def interrupted(*_: Any, **__: Any) -> None:

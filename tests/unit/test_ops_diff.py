@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
+from mstore.commit.execute import commit
+from mstore.commit.plan import CommitOptions
 from mstore.errors import Corrupt, NotFound, RevisionNotFound, UsageError
 from mstore.modeldir.stored_tree import StoredFile, StoredFolder, facts_of_manifest, layouts_of
 from mstore.objects import Manifest, ManifestFile, Segment, blob_id
 from mstore.ops import tensorstat
-from mstore.ops.commit import commit
-from mstore.ops.commitstart import CommitOptions
 from mstore.ops.diff import MISSING, diff, side_of, side_of_commit, side_of_folder
 from mstore.ops.difftext import diff_lines, folded
 from mstore.store import FACTS, add_note

@@ -90,7 +90,7 @@ def test_repack_merges_and_keeps_everything(tmp_path: Path) -> None:
 def test_repack_gives_bases_to_what_was_stored_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mstore.ops import commit as module
+    from mstore.commit import execute as module
 
     monkeypatch.setattr(module, "_delta_bases", lambda *arguments: None)
     monkeypatch.setattr(Store, "alike", lambda *arguments: None)
@@ -105,7 +105,7 @@ def test_a_pack_that_somebody_leans_on_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
     """A delta that comes, or came, while repack ran names a depth that only an old copy has."""
-    from mstore.ops import commit
+    from mstore.commit import execute as commit
 
     # Stored without bases, so that repack gives the tip a larger depth than it had.
     monkeypatch.setattr(commit, "_delta_bases", lambda *arguments: None)

@@ -283,7 +283,7 @@ def _noted(
     metrics: Mapping[str, float],
     metadata: Mapping[str, Any],
 ) -> NoteId | None:
-    from mstore.ops.note import add_facts
+    from mstore.commit.note import add_facts
     from mstore.ops.text import storable
     from mstore.store import late_facts
 

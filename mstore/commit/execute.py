@@ -10,6 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.commit.environment import environment
+from mstore.commit.plan import (
+    CommitOptions,
+    CommitResult,
+    CommitStart,
+    Progress,
+    start_commit,
+    unchanged,
+)
 from mstore.context import Place, ref_move, shown
 from mstore.errors import (
     MStoreError,
@@ -43,15 +52,6 @@ from mstore.objects import (
     Time,
     WeightsId,
 )
-from mstore.ops.commitstart import (
-    CommitOptions,
-    CommitResult,
-    CommitStart,
-    Progress,
-    start_commit,
-    unchanged,
-)
-from mstore.ops.environment import environment
 from mstore.ops.text import storable
 from mstore.store.transaction import Transaction
 from mstore.worktree.scan import Found, OpenFile, checkpoints_in, scan

@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.commit.execute import commit
+from mstore.commit.plan import CommitOptions, CommitResult, Progress
 from mstore.errors import NotFound, Refused
 from mstore.formats import read_json_object, role_of
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import MODEL_ROLES
-from mstore.ops.commit import commit
-from mstore.ops.commitstart import CommitOptions, CommitResult, Progress
 from mstore.ops.text import escaped
 from mstore.store import check_ref_name
 from mstore.worktree.scan import scan

@@ -1,0 +1,1 @@
+"""commit, import, note: a model directory becomes a version."""
