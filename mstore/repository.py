@@ -22,6 +22,7 @@ from mstore.workspace import FOLDER, USER_CACHE, Workspace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from mstore.checkout.execute import CheckoutResult
     from mstore.commit.importing import ImportResult
     from mstore.commit.plan import CommitResult, Progress
     from mstore.formats import Facts
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from mstore.history.show import Shown, Tensor, TensorRef
     from mstore.history.status import Status
     from mstore.objects import CommitId, Manifest, NoteId
-    from mstore.ops.checkout import CheckoutResult
     from mstore.ops.compare import Comparison
     from mstore.ops.diff import DiffResult
     from mstore.ops.du import Usage
@@ -278,8 +278,8 @@ class Repository:
         new_branch: str | None = None,
         progress: Progress | None = None,
     ) -> CheckoutResult:
-        """Write a version into a folder; see `mstore.ops.checkout.checkout`."""
-        from mstore.ops.checkout import checkout
+        """Write a version into a folder; see `mstore.checkout.execute.checkout`."""
+        from mstore.checkout.execute import checkout
 
         return checkout(
             self._place,
@@ -317,7 +317,7 @@ class Repository:
         Raises:
             RevisionNotFound, Ambiguous, Corrupt, StorageFailed.
         """
-        from mstore.ops.pathcache import LIMIT_BYTES, cached_folder
+        from mstore.checkout.cache import LIMIT_BYTES, cached_folder
 
         limit = LIMIT_BYTES if limit_bytes is None else limit_bytes
         cache = (self._cache or USER_CACHE.expanduser()) / "checkouts"

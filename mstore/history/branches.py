@@ -447,7 +447,7 @@ def _restore_files(
     begin: Callable[[], None],
 ) -> tuple[str, ...]:
     """Put HEAD and files back to where they were before a checkout."""
-    from mstore.ops.checkout import check_unchanged, put_back
+    from mstore.checkout.execute import check_unchanged, put_back
 
     restored: list[str] = []
     if operation.head is not None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.backend import replace_file
+from mstore.checkout.execute import CheckoutResult, checkout
 from mstore.errors import NotFound, StorageFailed
 from mstore.formats import read_json_object
 from mstore.history.log import entry_of, walk
 from mstore.history.query.resolve import resolve
-from mstore.ops.checkout import CheckoutResult, checkout
 from mstore.store import forgotten_since
 
 if TYPE_CHECKING:

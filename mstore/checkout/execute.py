@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, cast
 
 from mstore.backend import UnconfirmedChange, confirm_folder, make_folder
+from mstore.checkout.load_snippet import base_source, line_that_loads
 from mstore.context import Place, going_on, ref_move, shown
 from mstore.errors import (
     BadPath,
@@ -34,7 +35,6 @@ from mstore.modeldir.read import Tree, read_folder
 from mstore.modeldir.stored_tree import StoredFolder, facts_of_manifest
 from mstore.modeldir.visible import present_manifest, what_is_forgotten
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestFile
-from mstore.ops.paste import base_source, line_that_loads
 from mstore.ops.text import escaped
 from mstore.store import check_ref_name
 from mstore.workspace import Head, Operation

@@ -14,9 +14,9 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, Final
 
+from mstore.checkout.execute import checkout
 from mstore.errors import StorageFailed
 from mstore.modeldir.visible import present_manifest
-from mstore.ops.checkout import checkout
 
 if TYPE_CHECKING:
     from pathlib import Path

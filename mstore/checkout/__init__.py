@@ -1,0 +1,1 @@
+"""checkout: a version becomes a model directory again."""
