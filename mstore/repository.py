@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from mstore.checkout.execute import CheckoutResult
     from mstore.commit.importing import ImportResult
     from mstore.commit.plan import CommitResult, Progress
+    from mstore.compare.diff import DiffResult
+    from mstore.compare.versions import Comparison
     from mstore.formats import Facts
     from mstore.history.branches import Branch, TagEntry, Undone
     from mstore.history.show import Shown, Tensor, TensorRef
     from mstore.history.status import Status
     from mstore.objects import CommitId, Manifest, NoteId
-    from mstore.ops.compare import Comparison
-    from mstore.ops.diff import DiffResult
     from mstore.ops.du import Usage
     from mstore.ops.forget import ForgetPlan, ForgetResult
     from mstore.ops.fsck import FsckResult
@@ -376,8 +376,8 @@ class Repository:
         return Versions(islice(sought(found.entries, where, sort), limit))
 
     def compare(self, *revs: str | CommitId, everything: bool = False) -> Comparison:
-        """What differs between versions; see `mstore.ops.compare.compare`."""
-        from mstore.ops.compare import compare
+        """What differs between versions; see `mstore.compare.versions.compare`."""
+        from mstore.compare.versions import compare
 
         return compare(self._place, [str(rev) for rev in revs], everything=everything)
 
@@ -394,14 +394,14 @@ class Repository:
         *,
         stat: bool = False,
     ) -> DiffResult:
-        """Compare two sides; see `mstore.ops.diff.diff`.
+        """Compare two sides; see `mstore.compare.diff.diff`.
 
         Args:
             a: a revision, or a folder as a `Path`.
             b: likewise; None: the model directory.
             stat: how much each tensor changed, too.
         """
-        from mstore.ops.diff import diff, side_of
+        from mstore.compare.diff import diff, side_of
 
         return diff(side_of(self._place, a), side_of(self._place, b), stat=stat)
 
@@ -642,8 +642,8 @@ def diff(a: str | Path, b: str | Path, *, stat: bool = False) -> DiffResult:
     Raises:
         Refused: a file breaks a rule.
     """
-    from mstore.ops.diff import diff as compare
-    from mstore.ops.diff import side_of
+    from mstore.compare.diff import diff as compare
+    from mstore.compare.diff import side_of
 
     return compare(side_of(None, Path(a)), side_of(None, Path(b)), stat=stat)
 

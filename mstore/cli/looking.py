@@ -14,10 +14,10 @@ from mstore.cli.output import complain, page, progress, show_json, show_json_lis
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mstore.compare.diff import DiffResult
     from mstore.context import Place
     from mstore.history.log import LogEntry
     from mstore.history.show import Shown
-    from mstore.ops.diff import DiffResult
     from mstore.ops.du import Usage
 
 
@@ -380,8 +380,8 @@ def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: boo
 
 
 def _compared(a: str | None, b: str | None, stat: bool) -> DiffResult:
-    from mstore.ops.diff import diff as compare
-    from mstore.ops.diff import side_of
+    from mstore.compare.diff import diff as compare
+    from mstore.compare.diff import side_of
 
     place, one, other = _sides(a, b)
     with progress() as told:

@@ -12,17 +12,17 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.ops.diff import MISSING
-from mstore.ops.tensordiff import TensorPlace
+from mstore.compare.diff import MISSING
+from mstore.compare.tensors import TensorPlace
 from mstore.ops.text import escaped, jsonable, number, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from mstore.ops.diff import AdapterDiff, AdapterSide, DiffResult, FileChange
-    from mstore.ops.loradelta import ModuleDelta
-    from mstore.ops.tensordiff import TensorPair
-    from mstore.ops.tensorstat import TensorStat
+    from mstore.compare.diff import AdapterDiff, AdapterSide, DiffResult, FileChange
+    from mstore.compare.lora_delta import ModuleDelta
+    from mstore.compare.stats import TensorStat
+    from mstore.compare.tensors import TensorPair
 
     Style = Callable[[str, str], str]
 

@@ -388,7 +388,7 @@ def test_diff_exit_codes(mstore: Run, history: Path, arguments: tuple[str, ...],
 def test_diff_exit_code_is_never_1_for_trouble(
     mstore: Run, history: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mstore.ops.diff as module
+    import mstore.compare.diff as module
     from mstore.errors import StorageFailed, Unsupported
 
     for error in (StorageFailed("no"), Unsupported("no"), OSError("no"), RuntimeError("no")):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mstore
-from mstore.ops.loradelta import Factors, compare_modules
+from mstore.compare.lora_delta import Factors, compare_modules
 from tests.conftest import save_tensors
 
 

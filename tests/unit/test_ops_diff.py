@@ -20,11 +20,11 @@ from torch import nn
 
 from mstore.commit.execute import commit
 from mstore.commit.plan import CommitOptions
+from mstore.compare import stats as tensorstat
+from mstore.compare.diff import MISSING, diff, side_of, side_of_commit, side_of_folder
 from mstore.errors import Corrupt, NotFound, RevisionNotFound, UsageError
 from mstore.modeldir.stored_tree import StoredFile, StoredFolder, facts_of_manifest, layouts_of
 from mstore.objects import Manifest, ManifestFile, Segment, blob_id
-from mstore.ops import tensorstat
-from mstore.ops.diff import MISSING, diff, side_of, side_of_commit, side_of_folder
 from mstore.ops.difftext import diff_lines, folded
 from mstore.store import FACTS, add_note
 
@@ -797,7 +797,7 @@ def test_numpy_is_imported_for_figures_alone(tmp_path):
     write_adapter(tmp_path / "a", rank=4)
     write_adapter(tmp_path / "b", rank=8)
     code = (
-        "import sys; from mstore.ops.diff import diff, side_of\n"
+        "import sys; from mstore.compare.diff import diff, side_of\n"
         "print(diff(side_of(None, './a'), side_of(None, './b')).lora)\n"
         "print([m for m in ('numpy', 'torch', 'click', 'rich') if m in sys.modules])"
     )

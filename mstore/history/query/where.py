@@ -30,8 +30,8 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from mstore.compare.values import alike
 from mstore.errors import UsageError
-from mstore.ops.plain import alike
 from mstore.ops.text import escaped
 from mstore.values import dataclass
 

@@ -12,9 +12,9 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.compare.stats import TensorStat, can_measure, measured
 from mstore.modeldir.read import tensor_digests
 from mstore.objects import MODEL_ROLES
-from mstore.ops.tensorstat import TensorStat, can_measure, measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.compare.adapters import AdapterDiff, AdapterSide, pair_adapters, rank_warnings
+from mstore.compare.sides import Side, side_of, side_of_commit, side_of_folder
+from mstore.compare.stats import can_measure, values_of
+from mstore.compare.tensors import TensorDiff, compare_tensors, measure, tensors_in
+from mstore.compare.values import alike, flattened
 from mstore.errors import MStoreError
 from mstore.formats.folder import MAX_JSON_BYTES
 from mstore.formats.jsontext import read_json
 from mstore.objects import Manifest, ManifestFile, hasher_of_blob
-from mstore.ops.adapterdiff import AdapterDiff, AdapterSide, pair_adapters, rank_warnings
-from mstore.ops.plain import alike, flattened
-from mstore.ops.side import Side, side_of, side_of_commit, side_of_folder
-from mstore.ops.tensordiff import TensorDiff, compare_tensors, measure, tensors_in
-from mstore.ops.tensorstat import can_measure, values_of
 from mstore.ops.text import escaped, jsonable
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mstore.ops.loradelta import Factors, ModuleDelta
-    from mstore.ops.tensordiff import TensorPlace
+    from mstore.compare.lora_delta import Factors, ModuleDelta
+    from mstore.compare.tensors import TensorPlace
 
 _CHUNK_BYTES: Final = 4 << 20
 _NOTEBOOK_COLUMNS: Final = 120
@@ -248,7 +248,7 @@ def _effects(
     """What two LoRA adapters do to the modules that both have."""
     if pair.a is None or pair.b is None or {pair.a.kind, pair.b.kind} - {None, "LORA"}:
         return ()
-    from mstore.ops.loradelta import compare_modules
+    from mstore.compare.lora_delta import compare_modules
 
     one = _factors(a, pair.a.folder, in_a)
     other = _factors(b, pair.b.folder, in_b)
@@ -257,7 +257,7 @@ def _effects(
 
 
 def _factors(side: Side, folder: str, places: Iterable[TensorPlace]) -> Mapping[str, Factors]:
-    from mstore.ops.loradelta import factors_of
+    from mstore.compare.lora_delta import factors_of
 
     own = {place.name: place for place in places if place.folder == folder}
 

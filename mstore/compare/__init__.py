@@ -1,0 +1,1 @@
+"""How two versions, or two folders, differ."""
