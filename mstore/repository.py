@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from mstore.history.branches import Branch, TagEntry, Undone
     from mstore.history.show import Shown, Tensor, TensorRef
     from mstore.history.status import Status
+    from mstore.maintain.du import Usage
+    from mstore.maintain.forget import ForgetPlan, ForgetResult
+    from mstore.maintain.fsck import FsckResult
+    from mstore.maintain.gc import GcPlan, GcResult
+    from mstore.maintain.repack import RepackResult
+    from mstore.maintain.repair import RepairResult
     from mstore.objects import CommitId, Manifest, NoteId
-    from mstore.ops.du import Usage
-    from mstore.ops.forget import ForgetPlan, ForgetResult
-    from mstore.ops.fsck import FsckResult
-    from mstore.ops.gc import GcPlan, GcResult
     from mstore.ops.notebook import Versions
-    from mstore.ops.repack import RepackResult
-    from mstore.ops.repair import RepairResult
     from mstore.ops.resume import ResumeResult
     from mstore.store import Record
     from mstore.workspace import Head
@@ -458,13 +458,13 @@ class Repository:
 
     def du(self, *revs: str | CommitId) -> Usage:
         """What versions, and the store, cost. Raises RevisionNotFound, Ambiguous, Corrupt."""
-        from mstore.ops.du import du
+        from mstore.maintain.du import du
 
         return du(self._place, [str(r) for r in revs])
 
     def fsck(self, *, quick: bool = False, progress: Progress | None = None) -> FsckResult:
         """Check the store. Raises StorageFailed."""
-        from mstore.ops.fsck import fsck
+        from mstore.maintain.fsck import fsck
 
         return fsck(self._place, quick=quick, progress=progress)
 
@@ -480,7 +480,7 @@ class Repository:
         Raises:
             NoStore, Conflict, StorageFailed.
         """
-        from mstore.ops.repair import repair
+        from mstore.maintain.repair import repair
 
         if source is None:
             return repair(self._place, progress=progress)
@@ -489,7 +489,7 @@ class Repository:
 
     def plan_gc(self, *, now: bool = False) -> GcPlan:
         """Find what no name needs, changing nothing. Raises Corrupt, NotFound."""
-        from mstore.ops.gc import plan_gc
+        from mstore.maintain.gc import plan_gc
 
         return plan_gc(self._place, now=now)
 
@@ -506,7 +506,7 @@ class Repository:
         Raises:
             Conflict, Corrupt, NotFound, StorageFailed.
         """
-        from mstore.ops.gc import plan_gc, run_gc
+        from mstore.maintain.gc import plan_gc, run_gc
 
         if plan is not None:
             return run_gc(self._place, plan, progress=progress)
@@ -521,8 +521,8 @@ class Repository:
         keep_best: str | None = None,
         branch: str | None = None,
     ) -> ForgetPlan:
-        """Find what `forget` would drop; see `mstore.ops.forget.plan_forget`."""
-        from mstore.ops.forget import plan_forget
+        """Find what `forget` would drop; see `mstore.maintain.forget.plan_forget`."""
+        from mstore.maintain.forget import plan_forget
 
         return plan_forget(self._place, roles, keep_last=keep_last, keep_best=keep_best, branch=branch)
 
@@ -534,7 +534,7 @@ class Repository:
         branch: str | None = None,
         progress: Progress | None = None,
     ) -> ForgetResult:
-        """Drop files of some roles from old versions for good; see `mstore.ops.forget.plan_forget`.
+        """Drop files of some roles from old versions for good; see `mstore.maintain.forget.plan_forget`.
 
         Raises:
             UsageError, RevisionNotFound, Conflict, Corrupt, StorageFailed.
@@ -544,13 +544,13 @@ class Repository:
 
     def run_forget(self, plan: ForgetPlan, *, progress: Progress | None = None) -> ForgetResult:
         """Do what `plan_forget` found. Raises Conflict, Corrupt, StorageFailed."""
-        from mstore.ops.forget import run_forget
+        from mstore.maintain.forget import run_forget
 
         return run_forget(self._place, plan, progress=progress)
 
     def repack(self, *, progress: Progress | None = None) -> RepackResult:
         """Code again what was stored in haste. Raises Corrupt, StorageFailed."""
-        from mstore.ops.repack import repack
+        from mstore.maintain.repack import repack
 
         return repack(self._place, progress=progress)
 

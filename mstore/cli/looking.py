@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mstore.context import Place
     from mstore.history.log import LogEntry
     from mstore.history.show import Shown
-    from mstore.ops.du import Usage
+    from mstore.maintain.du import Usage
 
 
 @examples("""

@@ -15,8 +15,8 @@ from mstore.cli.output import progress, show_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mstore.ops.fsck import Problem
-    from mstore.ops.gc import GcPlan
+    from mstore.maintain.fsck import Problem
+    from mstore.maintain.gc import GcPlan
 
 CORRUPT = 4
 _SHOWN: Final = 20

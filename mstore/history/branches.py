@@ -22,8 +22,8 @@ from mstore.errors import (
 )
 from mstore.history.query.resolve import resolve
 from mstore.history.status import compare_folder
+from mstore.maintain.reachability import check_whole
 from mstore.objects import ID_TYPES, Commit, CommitId, Kind, ObjectId, Tag, Time
-from mstore.ops.reach import check_whole
 from mstore.store import Record, check_ref_name
 from mstore.store.transaction import Transaction
 from mstore.workspace import Head, Operation, RefMove, Workspace

@@ -16,7 +16,7 @@ import numpy as np
 
 import mstore
 from mstore.errors import MStoreError
-from mstore.ops.fsck import Findings, check_pack_file
+from mstore.maintain.fsck import Findings, check_pack_file
 from mstore.repository import Repository
 from tests.faults.commands import write_tree
 

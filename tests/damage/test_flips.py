@@ -12,7 +12,7 @@ import pytest
 
 import mstore
 from mstore.errors import MStoreError
-from mstore.ops.fsck import Findings, check_pack_file
+from mstore.maintain.fsck import Findings, check_pack_file
 from mstore.repository import Repository
 from mstore.workspace import Head
 from tests.conftest import contents, write_model

@@ -154,14 +154,14 @@ PATCHES: Final = (
         "            self._fetch(wanted)\n",
     ),
     _Patch(
-        "ops/removal.py",
+        "maintain/pack_removal.py",
         "put_away:asks what is leant on after the packs are away",
         "lean",
         "    leans = list(leant_on(store.backend))\n",
         "    leans = []\n",
     ),
     _Patch(
-        "ops/removal.py",
+        "maintain/pack_removal.py",
         "put_away:asks what is needed after the packs are away",
         "lean",
         "    must_stay = needed()\n",

@@ -137,7 +137,7 @@ def test_a_delta_whose_base_goes_is_stored_anew(tmp_path: Path) -> None:
 
 
 def test_interrupted_before_the_bytes_went(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mstore.ops import forget as module
+    from mstore.maintain import forget as module
 
     plan = repo.plan_forget("training-state")
     with monkeypatch.context() as patched:

@@ -13,9 +13,9 @@ import pytest
 import mstore
 from mstore.backend import Entry
 from mstore.errors import Conflict, Corrupt, NotFound, StorageFailed, UsageError, Vanished
+from mstore.maintain import gc as module
+from mstore.maintain.gc import GcPlan
 from mstore.objects import CommitId, ManifestId, ObjectId
-from mstore.ops import gc as module
-from mstore.ops.gc import GcPlan
 from mstore.repository import Repository
 from mstore.store import Store
 from mstore.store.pack import pack_key

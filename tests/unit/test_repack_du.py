@@ -10,9 +10,9 @@ import pytest
 
 import mstore
 from mstore.codec import BLOCK_LOG2, Codec, encode_block
+from mstore.maintain import pack_removal as removal
+from mstore.maintain.repack import repack
 from mstore.objects import blob_id
-from mstore.ops import removal
-from mstore.ops.repack import repack
 from mstore.repository import Repository
 from mstore.store import Store, leant_on
 from mstore.store.pack import FrameHead, PackWriter, pack_key
@@ -118,7 +118,7 @@ def test_a_pack_that_somebody_leans_on_stays(
     depth, _ = store.link_of(tip)
     assert depth is not None
 
-    from mstore.ops import repack as module
+    from mstore.maintain import repack as module
 
     original = module.check_pack
     running = ExitStack()

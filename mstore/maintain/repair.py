@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from mstore.backend import LocalBackend
 from mstore.errors import Corrupt, MStoreError, NotFound
+from mstore.maintain.fsck import Findings, FsckResult, Progress, check, check_pack_file, result_of
+from mstore.maintain.pack_removal import removing
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestId
-from mstore.ops.fsck import Findings, FsckResult, Progress, check, check_pack_file, result_of
-from mstore.ops.removal import removing
 from mstore.store.pack import FrameReader, PackWriter, pack_key, read_footer, scan_frames
 from mstore.store.transaction import BlobSource, Transaction, again
 

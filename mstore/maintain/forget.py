@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from mstore.errors import RevisionNotFound, UsageError
 from mstore.history.log import LogEntry, entry_of, walk
 from mstore.history.query.best import best_of
+from mstore.maintain.gc import GcPlan, Progress, plan_gc, run_gc
 from mstore.objects import ROLES, CommitId
-from mstore.ops.gc import GcPlan, Progress, plan_gc, run_gc
 from mstore.store import FORGOTTEN, add_notes, forgotten_roles
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What keeps a store sound and small: gc, fsck, repair, repack, forget, du."""
