@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from mstore.maintain.repack import RepackResult
     from mstore.maintain.repair import RepairResult
     from mstore.objects import CommitId, Manifest, NoteId
-    from mstore.ops.notebook import Versions
     from mstore.ops.resume import ResumeResult
+    from mstore.render.html import Versions
     from mstore.store import Record
     from mstore.workspace import Head
 
@@ -370,7 +370,7 @@ class Repository:
             RevisionNotFound, Ambiguous, Corrupt, UsageError.
         """
         from mstore.history.log import log, sought
-        from mstore.ops.notebook import Versions
+        from mstore.render.html import Versions
 
         found = log(self._place, str(rev) if rev is not None else None, everything=all)
         return Versions(islice(sought(found.entries, where, sort), limit))

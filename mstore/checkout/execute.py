@@ -35,8 +35,8 @@ from mstore.modeldir.read import Tree, read_folder
 from mstore.modeldir.stored_tree import StoredFolder, facts_of_manifest
 from mstore.modeldir.visible import present_manifest, what_is_forgotten
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestFile
-from mstore.ops.text import escaped
 from mstore.store import check_ref_name
+from mstore.text import escaped
 from mstore.workspace import Head, Operation
 from mstore.worktree.scan import OpenFile
 from mstore.worktree.writer import (

@@ -123,7 +123,7 @@ mstore status
 def status(as_json: bool) -> None:
     """Where you stand, what changed, and what to type next."""
     from mstore.context import shown
-    from mstore.ops.text import escaped
+    from mstore.text import escaped
 
     found = repo().status()
     if as_json:
@@ -201,7 +201,7 @@ def _staged_saves() -> list[dict[str, Any]]:
 
 
 def _activity(found: Status) -> Iterator[str]:
-    from mstore.ops.text import size
+    from mstore.text import size
 
     now = found.activity
     if now is not None and now.running:
@@ -254,7 +254,7 @@ def _adopt_staged(repository: Repository) -> None:
 
 def left_out_text(paths: tuple[str, ...]) -> str:
     """Ignored paths in one line."""
-    from mstore.ops.text import escaped
+    from mstore.text import escaped
 
     text = ", ".join(escaped(p) for p in paths[:6])
     return text + (f" and {len(paths) - 6} more" if len(paths) > 6 else "")
@@ -353,7 +353,7 @@ def _plain_commit(result: CommitResult) -> dict[str, Any]:
 
 def show_commit(result: CommitResult) -> None:
     """The two lines that answer a commit."""
-    from mstore.ops.text import escaped
+    from mstore.text import escaped
 
     if not result.created:
         said = f"nothing changed since {result.id.short}"
@@ -369,7 +369,7 @@ def show_commit(result: CommitResult) -> None:
 def facts_line(result: CommitResult) -> str:
     """What a commit holds, in one line."""
     from mstore.commit.execute import adapter_of
-    from mstore.ops.text import escaped, number, size
+    from mstore.text import escaped, number, size
 
     facts, parts = result.facts, []
     assert facts is not None  # a commit that was made has facts
@@ -447,7 +447,7 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
     from pathlib import Path
 
     from mstore.commit.importing import ImportResult, plan_import, run_import
-    from mstore.ops.text import size
+    from mstore.text import size
 
     opened = repo()
     planned = plan_import([Path(f) for f in folders], branch=branch)

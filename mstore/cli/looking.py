@@ -56,10 +56,10 @@ def log(
     inside; a name with a slash in double quotes, a text in single ones) with < <= > >= == != in
     contains, and joins with and, or, not. A name without a value makes its comparison false.
     """
-    from mstore.cli import logtext
     from mstore.history.log import elsewhere, sought
     from mstore.history.log import log as read_log
-    from mstore.ops.cells import DEFAULT_COLUMNS
+    from mstore.render import log as logtext
+    from mstore.render.cells import DEFAULT_COLUMNS
 
     opened = repo(rev)
     place = opened.place
@@ -119,7 +119,7 @@ def compare(revs: tuple[str, ...], everything: bool, as_json: bool, as_md: bool,
     import csv
     import sys
 
-    from mstore.ops.text import jsonable
+    from mstore.text import jsonable
 
     if as_json + as_md + as_csv > 1:
         raise click.UsageError("--json, --md and --csv exclude each other")
@@ -182,9 +182,9 @@ def show(rev: str, as_json: bool) -> None:
 
 
 def _show_lines(found: Shown) -> Iterator[str]:
-    from mstore.cli.logtext import any_text
-    from mstore.ops.cells import names_text
-    from mstore.ops.text import age, escaped, number, size
+    from mstore.render.cells import names_text
+    from mstore.render.log import any_text
+    from mstore.text import age, escaped, number, size
 
     entry, commit = found.entry, found.entry.commit
     refs = f" ({names_text(entry)})" if entry.refs else ""
@@ -246,7 +246,7 @@ mstore ls HEAD --tensors
 def ls(rev: str, tensors: bool, as_json: bool) -> None:
     """Files of a version, or its tensors."""
     from mstore.history.show import plain_file
-    from mstore.ops.text import escaped, size
+    from mstore.text import escaped, size
 
     opened = repo(rev)
     if tensors:
@@ -358,7 +358,7 @@ def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: boo
     A and B are versions or folders (with a `/` in them). Without B: the model
     directory; without A: HEAD.
     """
-    from mstore.ops.difftext import diff_lines
+    from mstore.render.diff import diff_lines
 
     try:
         result = _compared(a, b, stat)
@@ -409,7 +409,7 @@ def du(revs: tuple[str, ...], as_json: bool) -> None:
 
 
 def _du_lines(found: Usage) -> Iterator[str]:
-    from mstore.ops.text import escaped, size
+    from mstore.text import escaped, size
 
     for commit in found.commits:
         yield click.style(commit.id.short, fg="yellow") + " " + escaped(commit.message)

@@ -96,7 +96,7 @@ def resume(rev: str, to: str, force: bool, as_json: bool) -> None:
     A checkout, in which `best_model_checkpoint` of trainer_state.json is made to name a
     folder that exists here. HEAD stays where it is.
     """
-    from mstore.ops.text import escaped
+    from mstore.text import escaped
 
     with progress() as told:
         done = repo(rev).resume(rev, to=to, force=force, progress=told)
@@ -158,7 +158,7 @@ def branch(
     name: str | None, rev: str | None, delete: bool, rename: str | None, force: bool, as_json: bool
 ) -> None:
     """List branches; make, move, rename or delete one."""
-    from mstore.ops.text import age, escaped
+    from mstore.text import age, escaped
 
     _check_name(name, delete, rename, force)
     opened = repo(rev)
@@ -201,7 +201,7 @@ def tag(
     message: str | None,
 ) -> None:
     """List tags; make, move, rename or delete one."""
-    from mstore.ops.text import escaped
+    from mstore.text import escaped
 
     _check_name(name, delete, rename, force)
     opened = repo(rev)
@@ -240,7 +240,7 @@ mstore reflog r8
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def reflog(name: str | None, as_json: bool) -> None:
     """Where a branch or tag has been; NAME@{n} names those places."""
-    from mstore.ops.text import age, escaped
+    from mstore.text import age, escaped
 
     opened = repo()
     records = opened.reflog(name)
@@ -282,7 +282,7 @@ mstore undo r8             # the last move of r8, if it was made here
 @click.argument("name", required=False)
 def undo(name: str | None) -> None:
     """Take back your own last move."""
-    from mstore.ops.text import escaped
+    from mstore.text import escaped
 
     done = repo().undo(name)
     click.echo(f"Undone: {escaped(done.action)}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mstore.ops.text import escaped, jsonable
+from mstore.text import escaped, jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -47,7 +47,7 @@ def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
     in the store's folder `quarantine`.
     """
     from mstore.errors import UsageError
-    from mstore.ops.text import escaped, size
+    from mstore.text import escaped, size
 
     repair = repair or source is not None
     if repair and quick:
@@ -121,7 +121,7 @@ def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     Reflogs keep what they name for 30 days. What goes lies in the trash for a day,
     from where it comes back if anything asks for it.
     """
-    from mstore.ops.text import size
+    from mstore.text import size
 
     asks = _asks("gc", yes, dry_run, as_json)
     plan = repo().plan_gc(now=now)
@@ -192,7 +192,7 @@ def forget(
     The versions keep their ids and all other files; a note on each says what was dropped
     and when, and checkout leaves it out. What a tag names is not touched.
     """
-    from mstore.ops.text import escaped, size
+    from mstore.text import escaped, size
 
     asks = _asks("forget", yes, dry_run, as_json)
     repository = repo()
@@ -237,7 +237,7 @@ def forget(
 
 
 def _planned(plan: GcPlan) -> Iterator[str]:
-    from mstore.ops.text import escaped, size
+    from mstore.text import escaped, size
 
     if not plan:
         yield f"{size(plan.store_bytes)} in packs, all of it needed" + _in_trash(plan)
@@ -269,7 +269,7 @@ def _planned(plan: GcPlan) -> Iterator[str]:
 
 
 def _in_trash(plan: GcPlan) -> str:
-    from mstore.ops.text import size
+    from mstore.text import size
 
     return f"; {size(plan.kept_trash_bytes)} in the trash for a day" if plan.kept_trash_bytes else ""
 
@@ -307,7 +307,7 @@ def repack(as_json: bool) -> None:
 
     New packs are read back and checked before old ones go. It may be interrupted.
     """
-    from mstore.ops.text import size
+    from mstore.text import size
 
     with progress() as told:
         done = repo().repack(progress=told)
@@ -337,7 +337,7 @@ mstore config --unset author
 def config(key: str | None, value: str | None, unset: bool, as_json: bool) -> None:
     """Show or set what this workspace is configured to: author, model-dir."""
     from mstore.errors import NotFound, UsageError
-    from mstore.ops.text import escaped
+    from mstore.text import escaped
     from mstore.workspace import CONFIG_KEYS
 
     workspace = repo().place.need_workspace("config")

@@ -52,8 +52,8 @@ from mstore.objects import (
     Time,
     WeightsId,
 )
-from mstore.ops.text import storable
 from mstore.store.transaction import Transaction
+from mstore.text import storable
 from mstore.worktree.scan import Found, OpenFile, checkpoints_in, scan
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from mstore.errors import NotFound, Refused
 from mstore.formats import read_json_object, role_of
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import MODEL_ROLES
-from mstore.ops.text import escaped
 from mstore.store import check_ref_name
+from mstore.text import escaped
 from mstore.worktree.scan import scan
 
 if TYPE_CHECKING:

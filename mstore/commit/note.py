@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from mstore.context import ref_move
 from mstore.errors import UsageError
 from mstore.history.query.resolve import resolve
-from mstore.ops.text import storable
 from mstore.store import FACTS, add_note
+from mstore.text import storable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

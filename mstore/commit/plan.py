@@ -284,8 +284,8 @@ def _noted(
     metadata: Mapping[str, Any],
 ) -> NoteId | None:
     from mstore.commit.note import add_facts
-    from mstore.ops.text import storable
     from mstore.store import late_facts
+    from mstore.text import storable
 
     late = late_facts(place.store, id)
     known = {**commit.metrics, **late.metrics}

@@ -22,7 +22,7 @@ from mstore.errors import MStoreError
 from mstore.formats.folder import MAX_JSON_BYTES
 from mstore.formats.jsontext import read_json
 from mstore.objects import Manifest, ManifestFile, hasher_of_blob
-from mstore.ops.text import escaped, jsonable
+from mstore.text import escaped, jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -154,7 +154,7 @@ class DiffResult:
         return f"{self.a} → {self.b}: " + ", ".join([*parts, f"{files} file{'s' * (files != 1)}"])
 
     def _repr_html_(self) -> str:
-        from mstore.ops.notebook import html_lines
+        from mstore.render.html import html_lines
 
         return html_lines(lambda style: self._lines(_NOTEBOOK_COLUMNS, style))
 
@@ -162,7 +162,7 @@ class DiffResult:
         printer.text("\n".join(self._lines(_TEXT_COLUMNS)))
 
     def _lines(self, width: int, style: Callable[[str, str], str] | None = None) -> Iterator[str]:
-        from mstore.ops.difftext import diff_lines
+        from mstore.render.diff import diff_lines
 
         yield from diff_lines(self, width=width, style=style)
         yield from (f"warning: {escaped(warning)}" for warning in self.warnings)

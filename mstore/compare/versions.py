@@ -8,8 +8,8 @@ from mstore.compare.values import alike, flattened
 from mstore.errors import UsageError
 from mstore.history.log import LogEntry, entry_of
 from mstore.history.query.resolve import resolve
-from mstore.ops.notebook import html_table, text_table
-from mstore.ops.text import escaped, jsonable
+from mstore.render.html import html_table, text_table
+from mstore.text import escaped, jsonable
 from mstore.values import dataclass
 
 if TYPE_CHECKING:

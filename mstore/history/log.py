@@ -14,8 +14,8 @@ from mstore.errors import Corrupt, NotFound, UsageError
 from mstore.history.query.resolve import resolve
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import Commit, CommitId
-from mstore.ops.text import jsonable, number
 from mstore.store import CommitSizes, LateFacts, late_facts
+from mstore.text import jsonable, number
 from mstore.values import dataclass
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mstore.objects import Manifest
-from mstore.ops.text import size
 from mstore.store import forgotten_roles, forgotten_since
+from mstore.text import size
 
 if TYPE_CHECKING:
     from mstore.objects import Commit, CommitId

@@ -25,7 +25,7 @@ from mstore.compare.diff import MISSING, diff, side_of, side_of_commit, side_of_
 from mstore.errors import Corrupt, NotFound, RevisionNotFound, UsageError
 from mstore.modeldir.stored_tree import StoredFile, StoredFolder, facts_of_manifest, layouts_of
 from mstore.objects import Manifest, ManifestFile, Segment, blob_id
-from mstore.ops.difftext import diff_lines, folded
+from mstore.render.diff import diff_lines, folded
 from mstore.store import FACTS, add_note
 
 LAYERS = 2

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from mstore.compare.values import alike
 from mstore.errors import UsageError
-from mstore.ops.text import escaped
+from mstore.text import escaped
 from mstore.values import dataclass
 
 if TYPE_CHECKING:

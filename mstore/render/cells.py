@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mstore.ops.text import age, escaped, number, size
+from mstore.text import age, escaped, number, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,14 +2,14 @@
 
 Hides HTML. A notebook asks an object for `_repr_html_`, and for `_repr_pretty_` where it
 shows text (IPython's display protocol). All that comes from files is escaped twice: control
-characters by `mstore.ops.text`, markup here.
+characters by `mstore.text`, markup here.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.ops.cells import DEFAULT_COLUMNS, cell, used
+from mstore.render.cells import DEFAULT_COLUMNS, cell, used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.compare.diff import MISSING
 from mstore.compare.tensors import TensorPlace
-from mstore.ops.text import escaped, jsonable, number, size
+from mstore.text import escaped, jsonable, number, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

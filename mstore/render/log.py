@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mstore.ops.cells import cell, health_mark, names_text, rank_text, used
-from mstore.ops.text import escaped, number
+from mstore.render.cells import cell, health_mark, names_text, rank_text, used
+from mstore.text import escaped, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -147,7 +147,7 @@ def any_text(value: Any) -> str:
     if isinstance(value, (dict, list)):
         import json
 
-        from mstore.ops.text import jsonable
+        from mstore.text import jsonable
 
         return escaped(json.dumps(jsonable(value), ensure_ascii=False))
     return number(value) if value is not None else "null"
