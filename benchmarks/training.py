@@ -80,9 +80,9 @@ def _bytes(folder: Path) -> int:
 
 def _staging(root: Path) -> float:
     """Seconds to freeze a checkpoint of 500 MB in eight files, the median of five."""
-    from mstore.hf.run import RunPlan
-    from mstore.hf.saves import Save
-    from mstore.hf.staging import Queue
+    from mstore.staging.queue import Queue
+    from mstore.training.checkpoints import Save
+    from mstore.training.run import RunPlan
 
     folder = root / "staging/checkpoint-1"
     folder.mkdir(parents=True)

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from mstore.maintain.repack import RepackResult
     from mstore.maintain.repair import RepairResult
     from mstore.objects import CommitId, Manifest, NoteId
-    from mstore.ops.resume import ResumeResult
     from mstore.render.html import Versions
+    from mstore.staging.resume import ResumeResult
     from mstore.store import Record
     from mstore.workspace import Head
 
@@ -298,8 +298,8 @@ class Repository:
         force: bool = False,
         progress: Progress | None = None,
     ) -> ResumeResult:
-        """Write a version out so that training can go on from it; see `mstore.ops.resume.resume`."""
-        from mstore.ops.resume import resume
+        """Write a version out so that training can go on from it; see `mstore.staging.resume.resume`."""
+        from mstore.staging.resume import resume
 
         return resume(self._place, str(rev), Path(to), force=force, progress=progress)
 

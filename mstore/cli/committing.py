@@ -226,7 +226,7 @@ def _staged(workspace: Workspace) -> Iterator[tuple[str, int]]:
     """Queues of training runs with the number of saves in them that no commit holds yet."""
     if not (workspace.path / "staged").is_dir():
         return
-    from mstore.hf.staging import registered
+    from mstore.staging.queue import registered
 
     for queue in registered(workspace.path):
         if count := queue.unfinished():
@@ -239,8 +239,8 @@ def _adopt_staged(repository: Repository) -> None:
     if workspace is None or not any(True for _ in _staged(workspace)):
         return
     from mstore.errors import MStoreError
-    from mstore.hf.staging import registered
-    from mstore.hf.worker import adopt
+    from mstore.staging.queue import registered
+    from mstore.training.worker import adopt
 
     for queue in registered(workspace.path):
         try:

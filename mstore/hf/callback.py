@@ -24,15 +24,15 @@ from transformers import TrainerCallback
 
 import mstore
 from mstore.errors import MStoreError, NoStore, NotFound, Refused
-from mstore.hf.background import Background, Behind
 from mstore.hf.loading import commit_of
-from mstore.hf.naming import wanted_name
 from mstore.hf.places import author_named, repository_at, repository_named, store_folder
-from mstore.hf.run import Origin, Run, RunPlan, reason
-from mstore.hf.saves import STATE_KEY, Save, checkpoints, read_save, save_of_state, trial_of
-from mstore.hf.staging import CannotStage, queues
-from mstore.hf.worker import adopt
 from mstore.repository import Repository
+from mstore.staging.queue import CannotStage, queues
+from mstore.training.background import Background, Behind
+from mstore.training.checkpoints import STATE_KEY, Save, checkpoints, read_save, save_of_state, trial_of
+from mstore.training.naming import wanted_name
+from mstore.training.run import Origin, Run, RunPlan, reason
+from mstore.training.worker import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,12 +20,12 @@ from transformers import TrainerCallback
 
 import mstore
 from mstore.hf import MStoreCallback, staging
-from mstore.hf.background import Background
-from mstore.hf.health import health_of
-from mstore.hf.run import Run, RunPlan
-from mstore.hf.saves import Save
-from mstore.hf.staging import CannotStage, Queue, queues, register, registered
-from mstore.hf.worker import Worker, adopt
+from mstore.staging.queue import CannotStage, Queue, queues, register, registered
+from mstore.training.background import Background
+from mstore.training.checkpoints import Save
+from mstore.training.health import health_of
+from mstore.training.run import Run, RunPlan
+from mstore.training.worker import Worker, adopt
 from tests.conftest import save_tensors, write_adapter
 
 
@@ -355,7 +355,7 @@ def test_a_save_that_failed_waits_for_the_next_try(
 def test_the_newest_takes_the_place_of_one_that_waits(
     repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from mstore.hf import background as module
+    from mstore.training import background as module
 
     class Asleep:
         alive = True
@@ -398,7 +398,7 @@ def test_a_workspace_forgets_queues_that_are_gone(repo: Any, home: Path) -> None
 
 def test_the_worker_needs_no_torch() -> None:
     code = (
-        "import sys, mstore.hf.worker;"
+        "import sys, mstore.training.worker;"
         " print({m.partition('.')[0] for m in sys.modules} & {'torch', 'transformers', 'peft'})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

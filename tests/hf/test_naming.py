@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mstore.hf.naming import branch_name, free_name, wanted_name
 from mstore.objects import folded
+from mstore.training.naming import branch_name, free_name, wanted_name
 
 
 def legal(name: str) -> bool:

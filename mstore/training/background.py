@@ -11,13 +11,13 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from mstore.hf.saves import Save, checkpoints, read_save, step_of, trial_of
-from mstore.hf.staging import Queue, register
-from mstore.hf.trackers import tell_trackers
-from mstore.hf.worker import Worker
+from mstore.staging.queue import Queue, register
+from mstore.training.checkpoints import Save, checkpoints, read_save, step_of, trial_of
+from mstore.training.trackers import tell_trackers
+from mstore.training.worker import Worker
 
 if TYPE_CHECKING:
-    from mstore.hf.run import Run
+    from mstore.training.run import Run
 
 _log: Final = logging.getLogger("mstore.hf")
 Behind = Literal["wait", "latest"]

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Conflict, MStoreError, NotFound
-from mstore.hf.naming import branch_name, free_name
-from mstore.hf.saves import Save, checkpoints, read_save, step_of, trial_of
+from mstore.training.checkpoints import Save, checkpoints, read_save, step_of, trial_of
+from mstore.training.naming import branch_name, free_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The process that commits staged saves beside the training: `python -m mstore.hf.worker QUEUE`.
+"""The process that commits staged saves beside the training: `python -m mstore.training.worker QUEUE`.
 
 Started by exec, at low priority, in a session of its own; imports neither torch nor
 transformers. It works until its standard input ends and the queue is empty: the
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mstore
 from mstore.errors import MStoreError
-from mstore.hf.health import health_of
-from mstore.hf.run import Run, reason
-from mstore.hf.staging import Queue, StagedSave
+from mstore.staging.queue import Queue, StagedSave
+from mstore.training.health import health_of
+from mstore.training.run import Run, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,7 @@ class Worker:
 
     def __init__(self, queue: Queue) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mstore.hf.worker", str(queue.path)],
+            [sys.executable, "-m", "mstore.training.worker", str(queue.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

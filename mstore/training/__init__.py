@@ -1,0 +1,1 @@
+"""Runs, saves, workers, health: what the Trainer's hook does without torch."""
