@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mstore.repository import Repository, diff, init, open, weights_id
+    from mstore.api.repository import Repository, diff, init, open, weights_id
 
 __version__ = "0.2.0"
 __all__ = ["Repository", "__version__", "diff", "init", "open", "weights_id"]
@@ -23,7 +23,7 @@ __all__ = ["Repository", "__version__", "diff", "init", "open", "weights_id"]
 
 def __getattr__(name: str) -> Any:
     if name in ("Repository", "diff", "init", "open", "weights_id"):
-        from mstore import repository
+        from mstore.api import repository
 
         return getattr(repository, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

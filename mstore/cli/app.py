@@ -18,7 +18,7 @@ from mstore import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mstore.repository import Repository
+    from mstore.api.repository import Repository
 
 
 _LIKE_AN_ID = re.compile(r"[0-9a-f]{4,64}(?![0-9a-z])")
@@ -38,7 +38,7 @@ class Settings:
         Raises:
             NoStore: there is none.
         """
-        from mstore import repository
+        from mstore.api import repository
 
         store, workspace = self.store, self.workspace
         if store is None and workspace is None:

@@ -13,11 +13,11 @@ from mstore.cli.output import hint, progress, show_json, warn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mstore.api.repository import Repository
     from mstore.backend import Activity
     from mstore.commit.importing import ImportResult, PlannedImport
     from mstore.commit.plan import CommitResult
     from mstore.history.status import Status
-    from mstore.repository import Repository
     from mstore.workspace import Workspace
 
 _FLOAT = re.compile(
@@ -93,7 +93,7 @@ mstore init --store /team/models.mstore --shared
 @click.option("--force", is_flag=True, help="Even in a folder that looks like a model directory.")
 def init(store: str | None, shared: bool, model_dir: str | None, force: bool) -> None:
     """Make a workspace here, and a store in it."""
-    from mstore import repository
+    from mstore.api import repository
     from mstore.backend import network_type
 
     if settings().store or settings().workspace:

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Final
 from transformers import TrainerCallback
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.errors import MStoreError, NoStore, NotFound, Refused
 from mstore.hf.loading import commit_of
 from mstore.hf.places import author_named, repository_at, repository_named, store_folder
-from mstore.repository import Repository
 from mstore.staging.queue import CannotStage, queues
 from mstore.training.background import Background, Behind
 from mstore.training.checkpoints import STATE_KEY, Save, checkpoints, read_save, save_of_state, trial_of

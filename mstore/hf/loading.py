@@ -21,8 +21,8 @@ from mstore.hf.places import device_or_cpu, present_devices, repository_at
 if TYPE_CHECKING:
     import torch
 
+    from mstore.api.repository import Repository
     from mstore.objects import Base, CommitId, WeightsId
-    from mstore.repository import Repository
 
 _ADAPTER: Final = "adapter_config.json"
 _LOADED: weakref.WeakKeyDictionary[Any, CommitId] = weakref.WeakKeyDictionary()

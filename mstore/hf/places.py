@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 import mstore
-from mstore.repository import Repository
+from mstore.api.repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
+    from mstore.api.repository import Repository
     from mstore.history.show import TensorRef
-    from mstore.repository import Repository
 
 # Names by which torch knows them; a version of torch that lacks one cannot load it.
 _DTYPES: Final = {

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from mstore.objects import MODEL_ROLES
 
 if TYPE_CHECKING:
+    from mstore.api.repository import Repository
     from mstore.history.show import TensorRef
     from mstore.objects import BlobId, CommitId, Layout, ManifestFile
-    from mstore.repository import Repository
 
 # dtype → numpy's unsigned integers of that width, and the bits that are all set in NaN and ±inf
 # (IEEE 754 §3.4; bfloat16: the upper half of a binary32).

@@ -19,9 +19,9 @@ from mstore.training.naming import branch_name, free_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mstore.api.repository import Repository
     from mstore.commit.plan import CommitResult
     from mstore.objects import CommitId, Time
-    from mstore.repository import Repository
 
 _log: Final = logging.getLogger("mstore.hf")
 

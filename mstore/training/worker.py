@@ -26,7 +26,7 @@ from mstore.training.run import Run, reason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mstore.repository import Repository
+    from mstore.api.repository import Repository
 
 _log: Final = logging.getLogger("mstore.hf")
 _NICE: Final = 10

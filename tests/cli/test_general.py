@@ -123,7 +123,7 @@ def test_a_defect_of_ours_is_no_traceback(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("mstore.repository.Repository.status", broken)
+    monkeypatch.setattr("mstore.api.repository.Repository.status", broken)
     _, _, err = mstore("status", code=1)
     assert "defect" in err and "MSTORE_DEBUG" in err and "oops" in err
 

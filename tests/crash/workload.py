@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mstore
-from mstore.repository import Repository
+from mstore.api.repository import Repository
 from tests.faults.commands import files_of, write_tree
 
 

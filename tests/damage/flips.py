@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.errors import MStoreError
 from mstore.maintain.fsck import Findings, check_pack_file
-from mstore.repository import Repository
 from tests.faults.commands import write_tree
 
 Contents = dict[str, dict[str, bytes]]

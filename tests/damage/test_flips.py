@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.errors import MStoreError
 from mstore.maintain.fsck import Findings, check_pack_file
-from mstore.repository import Repository
 from mstore.workspace import Head
 from tests.conftest import contents, write_model
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.objects import CommitId
-from mstore.repository import Repository
 from mstore.store.pack import name_of_key, read_footer, scan_frames
 from tests.conftest import contents, save_tensors, write_model
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import mstore
-from mstore.repository import Repository
+from mstore.api.repository import Repository
 
 OUT = "out"
 

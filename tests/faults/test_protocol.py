@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.errors import StorageFailed
-from mstore.repository import Repository
 from mstore.store import transaction
 from tests.conftest import save_tensors
 

@@ -17,8 +17,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from mstore.api.repository import Repository
 from mstore.errors import StorageFailed
-from mstore.repository import Repository
 from tests.faults.shim import Fault, Shim
 from tests.property.test_repository_state import Machine, read
 

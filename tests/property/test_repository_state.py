@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.errors import Conflict, MStoreError, RevisionNotFound, UsageError
 from mstore.objects import CommitId
-from mstore.repository import Repository
 
 Tree = dict[str, str]  # path → name of a content
 NAMES = ("main", "r4", "lora/r8")

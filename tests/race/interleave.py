@@ -28,12 +28,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from mstore.api.repository import Repository
 from mstore.backend import Entry, MemoryBackend, Upload
 from mstore.backend.base import Lean
 from mstore.context import Place
 from mstore.errors import Conflict, MStoreError
 from mstore.objects import Time
-from mstore.repository import Repository
 from mstore.store import Refs, Store
 from tests.race.storm import write_model
 

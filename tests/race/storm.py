@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.errors import Conflict, MStoreError
-from mstore.repository import Repository
 
 SHARED = "shared"
 _TENDING_KILLED = 0.05

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.errors import Conflict, StorageFailed
-from mstore.repository import Repository
 from mstore.worktree.writer import TEMPORARY_PREFIX, make_staging, sweep_staging
 from tests.conftest import contents, write_model
 

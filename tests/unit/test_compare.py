@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.errors import UsageError
-from mstore.repository import Repository
 from tests.conftest import write_adapter
 
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.errors import Ambiguous, MStoreError, NotFound, RevisionNotFound, UsageError
 from mstore.history.query.where import parse
-from mstore.repository import Repository
 from tests.conftest import write_adapter
 
 

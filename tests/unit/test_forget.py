@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.errors import NotFound, RevisionNotFound, UsageError
-from mstore.repository import Repository
 from tests.conftest import contents, write_adapter
 
 STATE = 400_000

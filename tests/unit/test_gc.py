@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.backend import Entry
 from mstore.errors import Conflict, Corrupt, NotFound, StorageFailed, UsageError, Vanished
 from mstore.maintain import gc as module
 from mstore.maintain.gc import GcPlan
 from mstore.objects import CommitId, ManifestId, ObjectId
-from mstore.repository import Repository
 from mstore.store import Store
 from mstore.store.pack import pack_key
 from mstore.store.transaction import BlobSource, Transaction

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import mstore
-from mstore.repository import Repository
+from mstore.api.repository import Repository
 from tests.conftest import write_adapter
 
 _HOSTILE = "<script>alert(1)</script>\x1b[31m & \x01red\x02 r8"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.codec import BLOCK_LOG2, Codec, encode_block
 from mstore.maintain import pack_removal as removal
 from mstore.maintain.repack import repack
 from mstore.objects import blob_id
-from mstore.repository import Repository
 from mstore.store import Store, leant_on
 from mstore.store.pack import FrameHead, PackWriter, pack_key
 from mstore.store.store import lean_record

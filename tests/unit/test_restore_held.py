@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.objects import BlobId, blob_id
-from mstore.repository import Repository
 from mstore.store import Store
 from tests.conftest import contents, save_tensors
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.errors import NotFound
-from mstore.repository import Repository
 from tests.conftest import contents, write_adapter
 
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.codec import BLOCK_LOG2, SKETCH_SIZE_BYTES, Sketcher, bands_of, most_alike
 from mstore.objects import BlobId, decode, encode
-from mstore.repository import Repository
 from mstore.store.pack import PackWriter, parse_footer
 from tests.conftest import contents, save_tensors
 

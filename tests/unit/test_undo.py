@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import mstore
+from mstore.api.repository import Repository
 from mstore.context import Place
 from mstore.errors import Dirty, MStoreError, StorageFailed
-from mstore.repository import Repository
 from mstore.workspace import Head, Operation, RefMove, Workspace
 from tests.conftest import write_adapter
 

@@ -1,0 +1,1 @@
+"""The one door: Repository, and what opens one."""
