@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mstore.errors import MStoreError, Unconfirmed, UsageError
+from mstore.frozen import dataclass
 from mstore.objects import CommitId, ObjectId, TagId, Time
 from mstore.store import Move, Store
-from mstore.values import dataclass
 from mstore.workspace import Head, Operation, RefMove, Workspace
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from mstore.values import dataclass
+from mstore.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,10 +13,10 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Conflict, UsageError
+from mstore.frozen import dataclass
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import MODEL_ROLES, ROLES, Commit, CommitId, Manifest, ManifestFile, NoteId
 from mstore.store import CommitSizes, check_ref_name
-from mstore.values import dataclass
 from mstore.worktree.scan import Found, scan
 
 if TYPE_CHECKING:

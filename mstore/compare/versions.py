@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.compare.values import alike, flattened
 from mstore.errors import UsageError
+from mstore.frozen import dataclass
 from mstore.history.log import LogEntry, entry_of
 from mstore.history.query.resolve import resolve
 from mstore.render.html import html_table, text_table
 from mstore.text import escaped, jsonable
-from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.context import peeled
 from mstore.errors import Corrupt, NotFound, UsageError
+from mstore.frozen import dataclass
 from mstore.history.query.resolve import resolve
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import Commit, CommitId
 from mstore.store import CommitSizes, LateFacts, late_facts
 from mstore.text import jsonable, number
-from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from mstore.context import Place

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 from blake3 import blake3
 
 from mstore.errors import BadEncoding
-from mstore.values import dataclass
+from mstore.frozen import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

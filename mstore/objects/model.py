@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from mstore.errors import BadEncoding
+from mstore.frozen import dataclass
 from mstore.objects.encoding import decode, encode, metric
 from mstore.objects.ids import (
     ID_TYPES,
@@ -29,7 +30,6 @@ from mstore.objects.ids import (
     weights_digest,
 )
 from mstore.objects.paths import check_path
-from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,8 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
 
+from mstore.frozen import dataclass
 from mstore.objects import BlobId, Commit, CommitId, Kind, ObjectId, WeightsId
-from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

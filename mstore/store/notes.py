@@ -11,8 +11,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Corrupt
+from mstore.frozen import dataclass
 from mstore.objects import CommitId, Note, NoteId, ObjectId
-from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -23,8 +23,8 @@ from mstore.errors import (
     StorageFailed,
     Unconfirmed,
 )
+from mstore.frozen import dataclass
 from mstore.objects import ID_TYPES, Kind, ObjectId, Time, folded
-from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

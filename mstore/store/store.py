@@ -30,6 +30,7 @@ from mstore.errors import (
     StorageFailed,
     Unsupported,
 )
+from mstore.frozen import dataclass
 from mstore.objects import (
     ID_TYPES,
     BlobId,
@@ -50,7 +51,6 @@ from mstore.objects import (
 )
 from mstore.store.catalog import Catalog, DatabaseFailed, IndexedPack, Location
 from mstore.store.refs import Refs
-from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -25,9 +25,9 @@ from mstore.backend import (
     sweep_folder,
 )
 from mstore.errors import Corrupt, MStoreError, Refused, StorageFailed, Unconfirmed, UsageError
+from mstore.frozen import dataclass
 from mstore.objects import CommitId
 from mstore.store import STORE_FILE, check_ref_name
-from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

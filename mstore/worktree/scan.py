@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mstore.errors import BadPath, NotFound, Refused
+from mstore.frozen import dataclass
 from mstore.objects import check_path
-from mstore.values import dataclass
 from mstore.worktree.ignore import Rules, rules_for
 
 if TYPE_CHECKING:

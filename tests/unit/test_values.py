@@ -10,7 +10,7 @@ from functools import cached_property
 
 import pytest
 
-from mstore import values
+from mstore import frozen as values
 
 
 def _plain(decorate):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.context import peeled
 from mstore.errors import NotFound, Refused, RevisionNotFound, UsageError
+from mstore.frozen import dataclass
 from mstore.store import ambiguous, check_ref_name
-from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from mstore.context import Place

@@ -32,8 +32,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from mstore.compare.values import alike
 from mstore.errors import UsageError
+from mstore.frozen import dataclass
 from mstore.text import escaped
-from mstore.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
