@@ -23,14 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mstore.checkout.execute import CheckoutResult
+    from mstore.checkout.undo import Undone
     from mstore.commit.importing import ImportResult
-    from mstore.commit.plan import CommitResult, Progress
+    from mstore.commit.plan import CommitResult
     from mstore.compare.diff import DiffResult
     from mstore.compare.versions import Comparison
     from mstore.formats import Facts
-    from mstore.history.branches import Branch, TagEntry, Undone
-    from mstore.history.show import Shown, Tensor, TensorRef
+    from mstore.history.branches import Branch
+    from mstore.history.show import Shown
     from mstore.history.status import Status
+    from mstore.history.tags import TagEntry
+    from mstore.history.tensors import Tensor, TensorRef
     from mstore.maintain.du import Usage
     from mstore.maintain.forget import ForgetPlan, ForgetResult
     from mstore.maintain.fsck import FsckResult
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from mstore.maintain.repack import RepackResult
     from mstore.maintain.repair import RepairResult
     from mstore.objects import CommitId, Manifest, NoteId
+    from mstore.progress import Progress
     from mstore.render.html import Versions
     from mstore.staging.resume import ResumeResult
     from mstore.store import Record
@@ -298,7 +302,7 @@ class Repository:
         force: bool = False,
         progress: Progress | None = None,
     ) -> ResumeResult:
-        """Write a version out so that training can go on from it; see `mstore.staging.resume.resume`."""
+        """Write a version out so that training can go on from it; see `staging.resume`."""
         from mstore.staging.resume import resume
 
         return resume(self._place, str(rev), Path(to), force=force, progress=progress)
@@ -429,7 +433,7 @@ class Repository:
 
     def tensors(self, rev: str | CommitId) -> tuple[TensorRef, ...]:
         """Tensors of a version. Raises RevisionNotFound, Corrupt."""
-        from mstore.history.show import tensors
+        from mstore.history.tensors import tensors
 
         return tensors(self._place, str(rev))
 
@@ -446,13 +450,13 @@ class Repository:
         Raises:
             NotFound, UsageError, Corrupt.
         """
-        from mstore.history.show import read_tensor
+        from mstore.history.tensors import read_tensor
 
         return read_tensor(self._place, str(rev), name, path=path, rows=rows)
 
     def fill_tensors(self, rev: str | CommitId, wanted: Sequence[tuple[TensorRef, memoryview]]) -> None:
         """Decode tensors into memory that the caller has, on all cores. Raises NotFound, Corrupt."""
-        from mstore.history.show import fill_tensors
+        from mstore.history.tensors import fill_tensors
 
         fill_tensors(self._place, str(rev), wanted)
 
@@ -521,7 +525,7 @@ class Repository:
         keep_best: str | None = None,
         branch: str | None = None,
     ) -> ForgetPlan:
-        """Find what `forget` would drop; see `mstore.maintain.forget.plan_forget`."""
+        """Find what `forget` would drop; see `plan_forget`."""
         from mstore.maintain.forget import plan_forget
 
         return plan_forget(self._place, roles, keep_last=keep_last, keep_best=keep_best, branch=branch)
@@ -534,7 +538,7 @@ class Repository:
         branch: str | None = None,
         progress: Progress | None = None,
     ) -> ForgetResult:
-        """Drop files of some roles from old versions for good; see `mstore.maintain.forget.plan_forget`.
+        """Drop files of some roles from old versions for good; see `plan_forget`.
 
         Raises:
             UsageError, RevisionNotFound, Conflict, Corrupt, StorageFailed.
@@ -588,7 +592,7 @@ class Repository:
 
     def list_tags(self) -> tuple[TagEntry, ...]:
         """Tags, by name."""
-        from mstore.history.branches import tags
+        from mstore.history.tags import tags
 
         return tags(self._place)
 
@@ -601,7 +605,7 @@ class Repository:
         force: bool = False,
     ) -> CommitId:
         """Tag a version. Raises Conflict, Refused."""
-        from mstore.history.branches import make_tag
+        from mstore.history.tags import make_tag
 
         return make_tag(
             self._place, name, str(rev) if rev is not None else None, message=message, force=force
@@ -609,25 +613,25 @@ class Repository:
 
     def delete_tag(self, name: str) -> CommitId:
         """Delete a tag. Raises RevisionNotFound."""
-        from mstore.history.branches import delete_tag
+        from mstore.history.tags import delete_tag
 
         return delete_tag(self._place, name)
 
     def rename_tag(self, old: str, new: str) -> None:
         """Rename a tag. Raises RevisionNotFound, Conflict."""
-        from mstore.history.branches import rename_tag
+        from mstore.history.tags import rename_tag
 
         rename_tag(self._place, old, new)
 
     def reflog(self, name: str | None = None) -> tuple[Record, ...]:
         """Moves of a ref, the latest first. Raises RevisionNotFound, NotFound."""
-        from mstore.history.branches import reflog
+        from mstore.history.reflog import reflog
 
         return reflog(self._place, name)[1]
 
     def undo(self, name: str | None = None) -> Undone:
         """Take back one's own last move. Raises UsageError, RefMoved, Dirty."""
-        from mstore.history.branches import undo
+        from mstore.checkout.undo import undo
 
         return undo(self._place, name)
 

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from mstore.commit.plan import Progress
+    from mstore.progress import Progress
 
 
 _OLD_FILES_AT_ONCE: Final = 64

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mstore.compare.diff import DiffResult
     from mstore.context import Place
-    from mstore.history.log import LogEntry
+    from mstore.history.entry import LogEntry
     from mstore.history.show import Shown
     from mstore.maintain.du import Usage
 

@@ -11,14 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.commit.environment import environment
-from mstore.commit.plan import (
-    CommitOptions,
-    CommitResult,
-    CommitStart,
-    Progress,
-    start_commit,
-    unchanged,
-)
+from mstore.commit.plan import CommitOptions, CommitResult, CommitStart, start_commit, unchanged
 from mstore.context import Place, ref_move, shown
 from mstore.errors import (
     MStoreError,
@@ -29,6 +22,7 @@ from mstore.errors import (
     Vanished,
 )
 from mstore.formats import Facts, holds_token, role_of
+from mstore.formats.folder import adapter_of
 from mstore.history.query.resolve import resolve
 from mstore.history.sizes import sizes_of
 from mstore.modeldir.delta_bases import DeltaBases
@@ -59,7 +53,7 @@ from mstore.worktree.scan import Found, OpenFile, checkpoints_in, scan
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mstore.formats import AdapterFacts
+    from mstore.progress import Progress
     from mstore.store import Store
 
 _TOKEN_SCAN_BYTES: Final = 16 << 20
@@ -292,13 +286,6 @@ def _metadata(facts: Facts, options: CommitOptions) -> dict[str, Any]:
         raise UsageError("the metadata key 'recorded' is mstore's own", hint="choose another name")
     whole: dict[str, Any] = storable({**options.metadata, "recorded": recorded})
     return whole
-
-
-def adapter_of(facts: Facts) -> AdapterFacts | None:
-    """The root adapter of a directory, or its only one."""
-    if "" in facts.adapters:
-        return facts.adapters[""]
-    return next(iter(facts.adapters.values())) if len(facts.adapters) == 1 else None
 
 
 def _message(facts: Facts, metrics: Mapping[str, float], first: bool) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.commit.execute import commit
-from mstore.commit.plan import CommitOptions, CommitResult, Progress
+from mstore.commit.plan import CommitOptions, CommitResult
 from mstore.errors import NotFound, Refused
 from mstore.formats import read_json_object, role_of
 from mstore.history.sizes import sizes_of_commit
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mstore.context import Place
+    from mstore.progress import Progress
 
 _STEP: Final = re.compile(r"(?:^|[-_])(?:checkpoint|step|epoch|ckpt)[-_]?([0-9]+)$", re.IGNORECASE)
 _DATE: Final = re.compile(
@@ -153,7 +154,7 @@ def run_import(
 
 def _already(place: Place, item: PlannedImport) -> CommitResult | None:
     """The commit on the branch that was imported from this folder with this content, if any."""
-    from mstore.history.log import walk
+    from mstore.history.walk import walk
     from mstore.modeldir.read import read_folder
 
     tip = place.branch_tip(item.branch)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,13 +19,12 @@ from mstore.store import CommitSizes, check_ref_name
 from mstore.worktree.scan import Found, scan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mstore.context import Place
     from mstore.formats import Facts
 
-Progress = Callable[[str, int, int], None]
-"""Told (what is being done, bytes done, bytes in all)."""
 
 _NO_SIZES: Final = CommitSizes(0, 0, 0)
 

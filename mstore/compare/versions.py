@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.compare.values import alike, flattened
 from mstore.errors import UsageError
 from mstore.frozen import dataclass
-from mstore.history.log import LogEntry, entry_of
+from mstore.history.entry import LogEntry, entry_of
 from mstore.history.query.resolve import resolve
+from mstore.objects.plain import alike, flattened
 from mstore.render.html import html_table, text_table
 from mstore.text import escaped, jsonable
 

@@ -7,6 +7,11 @@ from a disk and from a store alike, through `FolderSource`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mstore.formats import AdapterFacts
+
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -343,3 +348,10 @@ def check_index(folder: FolderSource, *, allow_incomplete: bool) -> tuple[str, .
                 )
                 break
     return tuple(warnings)
+
+
+def adapter_of(facts: Facts) -> AdapterFacts | None:
+    """The root adapter of a directory, or its only one."""
+    if "" in facts.adapters:
+        return facts.adapters[""]
+    return next(iter(facts.adapters.values())) if len(facts.adapters) == 1 else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mstore.api.repository import Repository
-    from mstore.history.show import TensorRef
+    from mstore.history.tensors import TensorRef
 
 # Names by which torch knows them; a version of torch that lacks one cannot load it.
 _DTYPES: Final = {

@@ -2,177 +2,20 @@
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from mstore.context import peeled
-from mstore.errors import Corrupt, NotFound, UsageError
+from mstore.errors import UsageError
 from mstore.frozen import dataclass
+from mstore.history.entry import BUILT_IN, LogEntry, decorations, entry_of
 from mstore.history.query.resolve import resolve
-from mstore.history.sizes import sizes_of_commit
-from mstore.objects import Commit, CommitId
-from mstore.store import CommitSizes, LateFacts, late_facts
-from mstore.text import jsonable, number
+from mstore.history.walk import all_tips, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from mstore.context import Place
-    from mstore.store import Store
-
-
-def _inner(value: Any, *keys: str) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
-BUILT_IN: Final = (
-    "id",
-    "refs",
-    "message",
-    "author",
-    "time",
-    "step",
-    "epoch",
-    "r",
-    "alpha",
-    "added",
-    "size",
-    "tensors",
-)
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """A version and what is known of it.
-
-    Args:
-        id: the commit.
-        commit: its value.
-        refs: names that point to it: `HEAD`, branches, tags (`tag: v1`).
-        current: the branch that HEAD stands on, where it points to this commit.
-        late: what notes add.
-    """
-
-    id: CommitId
-    commit: Commit
-    refs: tuple[str, ...] = ()
-    current: str | None = None
-    late: LateFacts = field(default_factory=LateFacts)
-    _store: Store | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def parents(self) -> tuple[CommitId, ...]:
-        """Its parents."""
-        return self.commit.parents
-
-    @property
-    def message(self) -> str:
-        """Its message."""
-        return self.commit.message
-
-    @property
-    def subject(self) -> str:
-        """The first line of its message."""
-        return self.commit.message.partition("\n")[0]
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """Metadata, notes merged in."""
-        return {**self.commit.metadata, **self.late.metadata}
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """Metrics, notes merged in."""
-        return {**self.commit.metrics, **self.late.metrics}
-
-    @cached_property
-    def sizes(self) -> CommitSizes:
-        """Tensors, bytes, bytes that the parent lacks. Raises Corrupt, NotFound."""
-        if self._store is None:
-            raise NotFound(f"commit {self.id.short} is not tied to a store")
-        return sizes_of_commit(self._store, self.id, self.commit)
-
-    @property
-    def step(self) -> int | None:
-        """The training step, or None."""
-        step = _inner(self.metadata, "recorded", "trainer", "global_step")
-        return step if isinstance(step, int) else None
-
-    @property
-    def epoch(self) -> float | None:
-        """The training epoch, or None."""
-        epoch = _inner(self.metadata, "recorded", "trainer", "epoch")
-        return float(epoch) if isinstance(epoch, (int, float)) else None
-
-    @property
-    def adapter(self) -> Mapping[str, Any] | None:
-        """Facts of the root adapter, or of the only one, or None."""
-        adapters = _inner(self.metadata, "recorded", "adapters")
-        if not isinstance(adapters, Mapping) or not adapters:
-            return None
-        chosen = adapters.get("") or (next(iter(adapters.values())) if len(adapters) == 1 else None)
-        return chosen if isinstance(chosen, Mapping) else None
-
-    def column(self, name: str) -> Any:
-        """The value of a column: a built-in one, a metric, or a metadata key (dots go inside)."""
-        built_in: dict[str, Callable[[], Any]] = {
-            "id": lambda: self.id.short,
-            "refs": lambda: ", ".join(self.refs),
-            "message": lambda: self.subject,
-            "author": lambda: self.commit.author,
-            "time": self.commit.time.iso,
-            "step": lambda: self.step,
-            "epoch": lambda: self.epoch,
-            "r": lambda: _inner(self.adapter, "rank"),
-            "alpha": lambda: _inner(self.adapter, "alpha"),
-            "added": lambda: self.sizes.added_bytes,
-            "size": lambda: self.sizes.size_bytes,
-            "tensors": lambda: self.sizes.tensors,
-        }
-        if name in self.metrics:
-            return self.metrics[name]
-        if name in built_in:
-            return built_in[name]()
-        if name in self.metadata:
-            return self.metadata[name]
-        return _inner(self.metadata, *name.split("."))
-
-    def plain(self) -> dict[str, Any]:
-        """What `--json` shows."""
-        base = self.commit.base
-        plain = {
-            "id": self.id.hex,
-            "parents": [p.hex for p in self.parents],
-            "message": self.message,
-            "author": self.commit.author,
-            "time": self.commit.time.iso(),
-            "refs": list(self.refs),
-            "metadata": self.metadata,
-            "metrics": self.metrics,
-            "tensors": self.sizes.tensors,
-            "size_bytes": self.sizes.size_bytes,
-            "added_bytes": self.sizes.added_bytes,
-            "weights": {k: v.hex for k, v in self.commit.weights.items()},
-        }
-        if base is not None:
-            plain["base"] = {
-                "weights": base.weights.hex if base.weights else None,
-                "commit": base.commit.hex if base.commit else None,
-                "name": base.name,
-                "revision": base.revision,
-            }
-        cleaned: dict[str, Any] = jsonable(plain)
-        return cleaned
-
-    def __str__(self) -> str:
-        loss = "".join(
-            f" {k} {number(self.metrics[k])}" for k in ("loss", "eval_loss") if k in self.metrics
-        )
-        return f"{self.id.short} {self.subject}{loss}"
+    from mstore.objects import CommitId
 
 
 @dataclass(frozen=True)
@@ -188,64 +31,6 @@ class Log:
     entries: Iterator[LogEntry]
     tips: tuple[CommitId, ...]
     unborn: str | None = None
-
-
-def decorations(place: Place) -> dict[CommitId, tuple[str, ...]]:
-    """Names that point to each commit: HEAD, its branch, other branches, tags."""
-    store = place.store
-    names: dict[CommitId, list[str]] = {}
-    try:
-        head, at = place.head, place.head_commit()
-    except Corrupt:
-        # A damaged HEAD or branch must not hide the others; fsck names it.
-        head, at = None, None
-    if at is not None:
-        names[at] = ["HEAD"]
-    branches = store.refs.all("heads")
-    current = head.branch if head is not None else None
-    for branch in sorted(branches, key=lambda name: (name != current, name)):
-        target = branches[branch].target
-        if isinstance(target, CommitId):
-            names.setdefault(target, []).append(branch)
-    for tag, value in store.refs.all("tags").items():
-        try:
-            names.setdefault(peeled(store, value.target), []).append(f"tag: {tag}")
-        except NotFound:
-            continue
-    return {id: tuple(n) for id, n in names.items()}
-
-
-def walk(store: Store, tips: Iterable[CommitId]) -> Iterator[tuple[CommitId, Commit]]:
-    """Commits reachable from some, the latest first, no parent before the child that led to it.
-
-    Times are only a hint (clocks are wrong): a commit that claims to be younger
-    than the child through which it was met is taken to be as old. Iterative, so that a history of a
-    million commits is no deeper than one of two.
-
-    Raises:
-        NotFound: a parent is missing.
-        Corrupt: a commit is damaged.
-    """
-    heap: list[tuple[int, bytes]] = []
-    known: dict[CommitId, Commit] = {}
-    given: set[CommitId] = set()
-    for tip in tips:
-        if tip not in known:
-            known[tip] = store.commit(tip)
-            heapq.heappush(heap, (-known[tip].time.ns, tip.raw))
-    while heap:
-        _, raw = heapq.heappop(heap)
-        id = CommitId(raw)
-        commit = known.pop(id)
-        given.add(id)
-        yield id, commit
-        for parent in commit.parents:
-            if parent in given or parent in known:
-                continue
-            value = store.commit(parent)
-            known[parent] = value
-            # A parent never comes before its child, whatever its clock said.
-            heapq.heappush(heap, (-min(value.time.ns, commit.time.ns - 1), parent.raw))
 
 
 def log(place: Place, revision: str | None = None, *, everything: bool = False) -> Log:
@@ -334,32 +119,6 @@ def _check_names(names: Iterable[str], entries: Sequence[LogEntry]) -> None:
             else "metrics, metadata keys, or: " + ", ".join(BUILT_IN)
         )
         raise UsageError(f"no version here has {name!r}", hint=hint)
-
-
-def entry_of(place: Place, id: CommitId, commit: Commit, refs: tuple[str, ...]) -> LogEntry:
-    """A log entry; a damaged note costs only what it said."""
-    try:
-        late = late_facts(place.store, id)
-    except (Corrupt, NotFound):
-        late = LateFacts()
-    head = place.head if refs[:1] == ("HEAD",) else None
-    return LogEntry(id, commit, refs, head.branch if head is not None else None, late, place.store)
-
-
-def all_tips(place: Place) -> list[CommitId]:
-    """Commits that branches, tags and HEAD point to."""
-    tips: dict[CommitId, None] = {}
-    refs = place.store.refs
-    for namespace in ("heads", "tags"):
-        for value in refs.all(namespace).values():
-            tips[peeled(place.store, value.target)] = None
-    try:
-        at = place.head_commit()
-    except Corrupt:
-        at = None
-    if at is not None:
-        tips[at] = None
-    return list(tips)
 
 
 def elsewhere(place: Place, tips: tuple[CommitId, ...]) -> int:

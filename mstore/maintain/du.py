@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.history.log import all_tips, walk
 from mstore.history.query.resolve import resolve
+from mstore.history.walk import all_tips, walk
 from mstore.modeldir.read import tensor_blobs
 from mstore.objects import MODEL_ROLES
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mstore.errors import RevisionNotFound, UsageError
-from mstore.history.log import LogEntry, entry_of, walk
+from mstore.history.entry import LogEntry, entry_of
 from mstore.history.query.best import best_of
+from mstore.history.walk import walk
 from mstore.maintain.gc import GcPlan, Progress, plan_gc, run_gc
 from mstore.objects import ROLES, CommitId
 from mstore.store import FORGOTTEN, add_notes, forgotten_roles

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.backend import LocalBackend
 from mstore.errors import Conflict, Corrupt, MStoreError, NotFound
+from mstore.history.reachability import Reach, Root, reach_of, roots
 from mstore.maintain.pack_removal import Frames, check_pack, footers, put_away, removing
-from mstore.maintain.reachability import Reach, Root, reach_of, roots
 from mstore.objects import BlobId, CommitId, ObjectId
 from mstore.store.transaction import Transaction, again
 

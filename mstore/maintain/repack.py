@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.errors import MStoreError
 from mstore.formats.dtypes import codec_element
-from mstore.history.log import all_tips, walk
+from mstore.history.walk import all_tips, walk
 from mstore.maintain.pack_removal import check_pack, put_away, removing
 from mstore.modeldir.delta_bases import DeltaBases
 from mstore.modeldir.read import tensor_blobs

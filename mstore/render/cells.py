@@ -9,7 +9,7 @@ from mstore.text import age, escaped, number, size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mstore.history.log import LogEntry
+    from mstore.history.entry import LogEntry
 
 DEFAULT_COLUMNS: Final = (
     "id",

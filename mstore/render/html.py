@@ -14,7 +14,7 @@ from mstore.render.cells import DEFAULT_COLUMNS, cell, used
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mstore.history.log import LogEntry
+    from mstore.history.entry import LogEntry
 
 _MOST_ROWS: Final = 100
 # Ages are right only when they are shown first; a notebook is read for months.

@@ -18,7 +18,7 @@ from mstore.text import escaped, number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mstore.history.log import LogEntry
+    from mstore.history.entry import LogEntry
     from mstore.objects import CommitId
 
 _TABLE_ROWS: Final = 200

@@ -16,8 +16,9 @@ from mstore.backend import replace_file
 from mstore.checkout.execute import CheckoutResult, checkout
 from mstore.errors import NotFound, StorageFailed
 from mstore.formats import read_json_object
-from mstore.history.log import entry_of, walk
+from mstore.history.entry import entry_of
 from mstore.history.query.resolve import resolve
+from mstore.history.walk import walk
 from mstore.store import forgotten_since
 
 if TYPE_CHECKING:

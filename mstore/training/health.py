@@ -13,7 +13,7 @@ from mstore.objects import MODEL_ROLES
 
 if TYPE_CHECKING:
     from mstore.api.repository import Repository
-    from mstore.history.show import TensorRef
+    from mstore.history.tensors import TensorRef
     from mstore.objects import BlobId, CommitId, Layout, ManifestFile
 
 # dtype → numpy's unsigned integers of that width, and the bits that are all set in NaN and ±inf

@@ -434,7 +434,7 @@ class Workspace:
 
         The record comes before refs and HEAD move: what was done without one could not be
         undone, and `undo` would take back what came before it. Where the process is killed, the
-        record stays; `mstore.history.branches.undo` finds out whether it came to anything.
+        record stays; `mstore.checkout.undo.undo` finds out whether it came to anything.
 
         Args:
             operation: what the block does. It is given its number here.

@@ -399,7 +399,7 @@ def test_n32_a_cycle_of_parents(mstore: Callable[..., Any], stand: Path) -> None
 
 def test_n32_even_a_cycle_is_walked_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Should a hash ever be broken: walking ends, with an error or with each commit once."""
-    from mstore.history.log import walk
+    from mstore.history.walk import walk
 
     a, b = CommitId(b"\1" * 32), CommitId(b"\2" * 32)
     forged = {a: Commit((b,), EMPTY.id, "E", NOW, "a"), b: Commit((a,), EMPTY.id, "E", NOW, "b")}

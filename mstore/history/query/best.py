@@ -12,7 +12,7 @@ from mstore.errors import NotFound, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mstore.history.log import LogEntry
+    from mstore.history.entry import LogEntry
 
 _LOWER: Final = re.compile(r"(^|[_/-])(loss|perplexity|ppl)($|[_/-])", re.IGNORECASE)
 

@@ -106,8 +106,9 @@ def _earlier(place: Place, name: str, moves: int) -> CommitId:
 
 def _sought(place: Place, kind: str, what: str) -> Resolved:
     """`best:METRIC`, `min:`, `max:`, `step:N`, each perhaps with `@BRANCH`; `last:BRANCH`."""
-    from mstore.history.log import all_tips, entry_of, walk
+    from mstore.history.entry import entry_of
     from mstore.history.query.best import best_of
+    from mstore.history.walk import all_tips, walk
 
     if kind == "last":
         return Resolved(_tip(place, what), what)

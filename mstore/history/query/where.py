@@ -30,9 +30,9 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from mstore.compare.values import alike
 from mstore.errors import UsageError
 from mstore.frozen import dataclass
+from mstore.objects.plain import alike
 from mstore.text import escaped
 
 if TYPE_CHECKING:

@@ -1,0 +1,77 @@
+"""tag: names for versions that stay where they are."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from mstore.context import Place, peeled, ref_move
+from mstore.errors import Conflict
+from mstore.history.query.resolve import resolve
+from mstore.history.reachability import check_whole
+from mstore.history.ref_moves import delete_ref, rename_ref
+from mstore.objects import CommitId, Kind, ObjectId, Tag, Time
+from mstore.store import check_ref_name
+from mstore.store.transaction import Transaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagEntry:
+    """A tag; `tag` is None for one without a message."""
+
+    name: str
+    id: CommitId
+    tag: Tag | None
+
+
+def tags(place: Place) -> tuple[TagEntry, ...]:
+    """All tags, by name."""
+    found = []
+    for name, value in place.store.refs.all("tags").items():
+        tag = place.store.tag(value.target) if value.target.kind is Kind.TAG else None  # type: ignore[arg-type]
+        found.append(TagEntry(name=name, id=peeled(place.store, value.target), tag=tag))
+    return tuple(found)
+
+
+def make_tag(
+    place: Place,
+    name: str,
+    revision: str | None = None,
+    *,
+    message: str | None = None,
+    force: bool = False,
+) -> CommitId:
+    """Tag a version; with a message, by an object of its own.
+
+    Raises:
+        Conflict: it exists.
+    """
+    check_ref_name(name)
+    id = resolve(place, revision or "HEAD").id
+    before = place.store.refs.read(f"tags/{name}")
+    if before is not None and not force:
+        raise Conflict(f"tag {name!r} exists", hint="--force moves it")
+    target: ObjectId = id
+    expected = before.target if before is not None else None
+    with place.store.leaning_on(id), contextlib.ExitStack() as stack:
+        check_whole(place, id)
+        if message is not None:
+            tag = Tag(id, name, message, place.author, Time.now())
+            transaction = stack.enter_context(Transaction(place.store, threads=1))
+            transaction.put(tag)
+            transaction.publish()
+            target = tag.id
+        move = place.move("tag", f"at {id.short}")
+        with place.remembering(f"tag {name}", ref_move(f"tags/{name}", expected, target)):
+            place.store.refs.move(f"tags/{name}", target, move, expected=expected)
+    return id
+
+
+def delete_tag(place: Place, name: str) -> CommitId:
+    """Delete a tag. Raises RevisionNotFound."""
+    return delete_ref(place, "tags", name)
+
+
+def rename_tag(place: Place, old: str, new: str) -> None:
+    """Give a tag another name. Raises RevisionNotFound, Conflict."""
+    rename_ref(place, "tags", old, new)
