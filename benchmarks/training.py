@@ -80,9 +80,9 @@ def _bytes(folder: Path) -> int:
 
 def _staging(root: Path) -> float:
     """Seconds to freeze a checkpoint of 500 MB in eight files, the median of five."""
+    from mstore.staging.checkpoints import Save
     from mstore.staging.queue import Queue
-    from mstore.training.checkpoints import Save
-    from mstore.training.run import RunPlan
+    from mstore.staging.run_plan import RunPlan
 
     folder = root / "staging/checkpoint-1"
     folder.mkdir(parents=True)

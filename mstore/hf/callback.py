@@ -27,11 +27,12 @@ from mstore.api.repository import Repository
 from mstore.errors import MStoreError, NoStore, NotFound, Refused
 from mstore.hf.loading import commit_of
 from mstore.hf.places import author_named, repository_at, repository_named, store_folder
+from mstore.staging.checkpoints import STATE_KEY, Save, checkpoints, read_save, save_of_state, trial_of
 from mstore.staging.queue import CannotStage, queues
+from mstore.staging.run_plan import Origin, RunPlan
 from mstore.training.background import Background, Behind
-from mstore.training.checkpoints import STATE_KEY, Save, checkpoints, read_save, save_of_state, trial_of
 from mstore.training.naming import wanted_name
-from mstore.training.run import Origin, Run, RunPlan, reason
+from mstore.training.run import Run, reason
 from mstore.training.worker import adopt
 
 if TYPE_CHECKING:

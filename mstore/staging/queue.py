@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Refused
 from mstore.formats import role_of
-from mstore.training.checkpoints import Save
-from mstore.training.run import RunPlan
+from mstore.staging.checkpoints import Save
+from mstore.staging.run_plan import RunPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

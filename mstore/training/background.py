@@ -11,8 +11,8 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from mstore.staging.checkpoints import Save, checkpoints, read_save, step_of, trial_of
 from mstore.staging.queue import Queue, register
-from mstore.training.checkpoints import Save, checkpoints, read_save, step_of, trial_of
 from mstore.training.trackers import tell_trackers
 from mstore.training.worker import Worker
 

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Conflict, MStoreError, NotFound
-from mstore.training.checkpoints import Save, checkpoints, read_save, step_of, trial_of
+from mstore.staging.checkpoints import Save, checkpoints, read_save, step_of, trial_of
 from mstore.training.naming import branch_name, free_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mstore.api.repository import Repository
     from mstore.commit.plan import CommitResult
     from mstore.objects import CommitId, Time
+    from mstore.staging.run_plan import RunPlan
 
 _log: Final = logging.getLogger("mstore.hf")
 
@@ -31,19 +30,6 @@ def reason(error: Exception) -> str:
     if isinstance(error, MStoreError):
         return f"{error.message} ({error.hint})" if error.hint else error.message
     return f"{type(error).__name__}: {error}"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The save that a run was resumed from.
-
-    Args:
-        step: its step.
-        attempt: the call of `train()` that wrote it, or None where unknown.
-    """
-
-    step: int
-    attempt: str | None
 
 
 @dataclass(frozen=True)
@@ -69,51 +55,6 @@ def _commits_of(repository: Repository, run_id: str) -> list[_Committed]:
             branch, attempt = ours.get("branch"), ours.get("attempt")
             found.append(_Committed(entry.id, entry.step, attempt, branch, entry.commit.time))
     return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunPlan:
-    """What one call of `train()` asks for, as it begins; travels as JSON.
-
-    Args:
-        repository: the folder that opens it: with `.mstore` in it, or the store alone.
-        author: who acts, or None.
-        output_dir: the Trainer's.
-        name: the branch asked for.
-        named: whether somebody chose that name (else it was derived from a folder).
-        run_id: constant over all resumptions.
-        attempt: this call of `train()`.
-        origin: the save resumed from, or None for a fresh run.
-        training_state: whether optimizer, scheduler and random states are kept.
-        keep_last: how many versions of the branch keep them; None: all.
-        base: revision of the model that was started from, or None to have it found.
-        frozen: a pattern of names of tensors that must not change, or None.
-        metadata: kept with each commit.
-    """
-
-    repository: str
-    author: str | None
-    output_dir: str
-    name: str
-    named: bool
-    run_id: str
-    attempt: str
-    origin: Origin | None
-    training_state: bool
-    keep_last: int | None
-    base: str | None
-    frozen: str | None
-    metadata: Mapping[str, Any]
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> RunPlan:
-        """Read what `plain` gave. Raises KeyError, TypeError."""
-        origin = Origin(**plain["origin"]) if plain["origin"] is not None else None
-        return cls(**{**plain, "origin": origin})
 
 
 class Run:

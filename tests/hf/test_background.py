@@ -20,11 +20,12 @@ from transformers import TrainerCallback
 
 import mstore
 from mstore.hf import MStoreCallback, staging
+from mstore.staging.checkpoints import Save
 from mstore.staging.queue import CannotStage, Queue, queues, register, registered
+from mstore.staging.run_plan import RunPlan
 from mstore.training.background import Background
-from mstore.training.checkpoints import Save
 from mstore.training.health import health_of
-from mstore.training.run import Run, RunPlan
+from mstore.training.run import Run
 from mstore.training.worker import Worker, adopt
 from tests.conftest import save_tensors, write_adapter
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mstore.training.checkpoints import checkpoints, metrics_at, read_save
+from mstore.staging.checkpoints import checkpoints, metrics_at, read_save
 
 HISTORY = [
     {"loss": 3.0, "learning_rate": 1e-3, "epoch": 0.5, "step": 10},
