@@ -22,6 +22,7 @@ from mstore.workspace import FOLDER, USER_CACHE, Workspace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from mstore.api.results import Versions
     from mstore.checkout.execute import CheckoutResult
     from mstore.checkout.undo import Undone
     from mstore.commit.importing import ImportResult
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from mstore.maintain.repair import RepairResult
     from mstore.objects import CommitId, Manifest, NoteId
     from mstore.progress import Progress
-    from mstore.render.html import Versions
     from mstore.staging.resume import ResumeResult
     from mstore.store import Record
     from mstore.workspace import Head
@@ -373,17 +373,18 @@ class Repository:
         Raises:
             RevisionNotFound, Ambiguous, Corrupt, UsageError.
         """
+        from mstore.api.results import Versions
         from mstore.history.log import log, sought
-        from mstore.render.html import Versions
 
         found = log(self._place, str(rev) if rev is not None else None, everything=all)
         return Versions(islice(sought(found.entries, where, sort), limit))
 
     def compare(self, *revs: str | CommitId, everything: bool = False) -> Comparison:
         """What differs between versions; see `mstore.compare.versions.compare`."""
+        from mstore.api.results import Compared
         from mstore.compare.versions import compare
 
-        return compare(self._place, [str(rev) for rev in revs], everything=everything)
+        return Compared.of(compare(self._place, [str(rev) for rev in revs], everything=everything))
 
     def show(self, rev: str | CommitId = "HEAD") -> Shown:
         """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
@@ -405,9 +406,10 @@ class Repository:
             b: likewise; None: the model directory.
             stat: how much each tensor changed, too.
         """
+        from mstore.api.results import Difference
         from mstore.compare.diff import diff, side_of
 
-        return diff(side_of(self._place, a), side_of(self._place, b), stat=stat)
+        return Difference.of(diff(side_of(self._place, a), side_of(self._place, b), stat=stat))
 
     def manifest(self, rev: str | CommitId) -> Manifest:
         """The files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
@@ -646,10 +648,11 @@ def diff(a: str | Path, b: str | Path, *, stat: bool = False) -> DiffResult:
     Raises:
         Refused: a file breaks a rule.
     """
+    from mstore.api.results import Difference
     from mstore.compare.diff import diff as compare
     from mstore.compare.diff import side_of
 
-    return compare(side_of(None, Path(a)), side_of(None, Path(b)), stat=stat)
+    return Difference.of(compare(side_of(None, Path(a)), side_of(None, Path(b)), stat=stat))
 
 
 def weights_id(folder: str | Path) -> str:

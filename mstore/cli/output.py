@@ -127,3 +127,19 @@ def progress() -> Iterator[Any]:
         yield bar
     finally:
         bar.stop()
+
+
+def terminal_width() -> int:
+    """Give the columns of the terminal; 1000 where the output goes elsewhere."""
+    import shutil
+
+    # A program that reads along wants whole names.
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
+
+
+def left_out_text(paths: tuple[str, ...]) -> str:
+    """Ignored paths in one line."""
+    from mstore.text import escaped
+
+    text = ", ".join(escaped(p) for p in paths[:6])
+    return text + (f" and {len(paths) - 6} more" if len(paths) > 6 else "")

@@ -22,10 +22,10 @@ from mstore.formats.folder import MAX_JSON_BYTES
 from mstore.formats.jsontext import read_json
 from mstore.objects import Manifest, ManifestFile, hasher_of_blob
 from mstore.objects.plain import alike, flattened
-from mstore.text import escaped, jsonable
+from mstore.text import jsonable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from mstore.compare.tensors import TensorPlace
 
 _CHUNK_BYTES: Final = 4 << 20
-_NOTEBOOK_COLUMNS: Final = 120
-_TEXT_COLUMNS: Final = 88
 _CONFIG_NAMES: Final = ("config.json", "generation_config.json", "adapter_config.json")
 # PEFT keeps these as sets, whose order in the file is another one at each save.
 _SETS: Final = ("target_modules", "modules_to_save", "exclude_modules", "target_parameters")
@@ -152,20 +150,6 @@ class DiffResult:
             parts.append(str(self.tensors))
         files = sum(map(len, (self.files.added, self.files.removed, self.files.changed)))
         return f"{self.a} → {self.b}: " + ", ".join([*parts, f"{files} file{'s' * (files != 1)}"])
-
-    def _repr_html_(self) -> str:
-        from mstore.render.html import html_lines
-
-        return html_lines(lambda style: self._lines(_NOTEBOOK_COLUMNS, style))
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text("\n".join(self._lines(_TEXT_COLUMNS)))
-
-    def _lines(self, width: int, style: Callable[[str, str], str] | None = None) -> Iterator[str]:
-        from mstore.render.diff import diff_lines
-
-        yield from diff_lines(self, width=width, style=style)
-        yield from (f"warning: {escaped(warning)}" for warning in self.warnings)
 
     def plain(self) -> dict[str, Any]:
         """For `--json`: strict JSON; a side that has no such key is left out of its pair."""

@@ -9,7 +9,6 @@ from mstore.frozen import dataclass
 from mstore.history.entry import LogEntry, entry_of
 from mstore.history.query.resolve import resolve
 from mstore.objects.plain import alike, flattened
-from mstore.render.html import html_table, text_table
 from mstore.text import escaped, jsonable
 
 if TYPE_CHECKING:
@@ -50,15 +49,6 @@ class Comparison:
         """Rows of text, control characters escaped, the first one the heading."""
         head = ["", *(f"{e.id.short} {escaped(e.subject)}" for e in self.entries)]
         return [head, *([escaped(name), *map(shown, values)] for name, values in self.rows)]
-
-    def _repr_html_(self) -> str:
-        return html_table(self.table())
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))
-
-    def __str__(self) -> str:
-        return text_table(self.table())
 
 
 def shown(value: Any) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def delete_ref(place: Place, namespace: str, name: str) -> CommitId:
+    """Delete a branch or a tag; gives the commit that it had. Raises RevisionNotFound."""
     value = place.store.refs.read(f"{namespace}/{check_ref_name(name)}")
     if value is None:
         raise RevisionNotFound(name)
@@ -36,6 +37,19 @@ def rename_ref(
     follow: Callable[[], None] = lambda: None,
     stay: Callable[[], None] = lambda: None,
 ) -> None:
+    """Give a branch or a tag another name.
+
+    Args:
+        place: where.
+        namespace: `heads` or `tags`.
+        old, new: names without namespace.
+        follow: moves HEAD along, between the two refs' moves.
+        stay: takes that back where the second ref cannot be moved.
+
+    Raises:
+        RevisionNotFound: there is no such name.
+        Conflict: the new name is taken.
+    """
     refs = place.store.refs
     value = refs.read(f"{namespace}/{check_ref_name(old)}")
     if value is None:

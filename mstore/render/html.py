@@ -7,18 +7,12 @@ characters by `mstore.text`, markup here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-
-from mstore.render.cells import DEFAULT_COLUMNS, cell, used
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mstore.history.entry import LogEntry
 
-_MOST_ROWS: Final = 100
-# Ages are right only when they are shown first; a notebook is read for months.
-_COLUMNS: Final = tuple("time" if name == "age" else name for name in DEFAULT_COLUMNS)
 # A cascading style sheet's names for the colours that lines of text ask for by a terminal's.
 _COLOURS: Final = {
     "cyan": "teal",
@@ -70,27 +64,3 @@ def html_lines(lines: Callable[[Callable[[str, str], str]], Iterable[str]]) -> s
     for colour, shown in _COLOURS.items():
         text = text.replace(_BEGIN + colour + _MIDDLE, f'<span style="color: {shown}">')
     return f"<pre>{text.replace(_END, '</span>')}</pre>"
-
-
-class Versions(tuple["LogEntry", ...]):
-    """Versions, as `Repository.log` gives them: a tuple that a notebook shows as a table."""
-
-    __slots__ = ()
-
-    def _rows(self) -> list[list[str]]:
-        shown = self[:_MOST_ROWS]
-        columns = used(shown, _COLUMNS)
-        return [
-            [column.replace("_", " ") for column in columns],
-            *([cell(entry, column) for column in columns] for entry in shown),
-        ]
-
-    def __str__(self) -> str:
-        rest = len(self) - _MOST_ROWS
-        return text_table(self._rows()) + (f"\n… and {rest} more" if rest > 0 else "")
-
-    def _repr_html_(self) -> str:
-        return html_table(self._rows(), more=max(0, len(self) - _MOST_ROWS))
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))

@@ -1,0 +1,46 @@
+"""mstore branch: list, make, move, rename and delete branches."""
+
+from __future__ import annotations
+
+import click
+
+from mstore.cli.context import examples, repo
+from mstore.cli.name_command import check_name, name_command
+from mstore.cli.output import show_json
+
+
+@examples("""
+mstore branch
+mstore branch ablation r8~1
+mstore branch r8 --rename lora-r8
+mstore branch -d ablation
+""")
+@click.command()
+@name_command("branch")
+def branch(
+    name: str | None, rev: str | None, delete: bool, rename: str | None, force: bool, as_json: bool
+) -> None:
+    """List branches; make, move, rename or delete one."""
+    from mstore.text import age, escaped
+
+    check_name(name, delete, rename, force)
+    opened = repo(rev)
+    if name is None:
+        found = opened.list_branches()
+        if as_json:
+            show_json([{"name": b.name, "id": b.id.hex, "current": b.current} for b in found])
+            return
+        width = max((len(b.name) for b in found), default=0)
+        for b in found:
+            mark = click.style("* ", fg="green") if b.current else "  "
+            subject = escaped(b.commit.message.partition("\n")[0])
+            click.echo(f"{mark}{b.name:{width}}  {b.id.short}  {age(b.commit.time.ns):>10}  {subject}")
+        return
+    if delete:
+        was = opened.delete_branch(name).short
+        click.echo(f"Deleted branch {name} (was {was}); `mstore undo` brings it back")
+    elif rename is not None:
+        opened.rename_branch(name, rename)
+        click.echo(f"{name} is now {rename}")
+    else:
+        click.echo(f"{name} → {opened.make_branch(name, rev, force=force).short}")

@@ -1,0 +1,73 @@
+"""mstore checkout: write a version into a folder."""
+
+from __future__ import annotations
+
+import click
+
+from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.output import progress, show_json, warn
+
+
+@examples("""
+mstore checkout 3f9c1ab --to best
+mstore checkout r8~1
+mstore checkout -b retry main
+""")
+@click.command()
+@click.argument("rev", required=False, type=REVISION)
+@click.option("--to", metavar="DIR", help="Write into DIR; HEAD and the model directory stay.")
+@click.option(
+    "-b", "new_branch", metavar="NAME", help="Make a branch at REV (default HEAD) and stand on it."
+)
+@click.option(
+    "--force", is_flag=True, help="Replace files that no commit has; `undo` brings them back."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def checkout(
+    rev: str | None, to: str | None, new_branch: str | None, force: bool, as_json: bool
+) -> None:
+    """Write a version into a folder, byte for byte as it was saved.
+
+    Without --to the model directory is written and HEAD moves.
+    """
+    from mstore.context import shown
+
+    if rev is None:
+        if new_branch is None:
+            raise click.UsageError("which version? `mstore log` lists them")
+        rev = "HEAD"
+    with progress() as told:
+        result = repo().checkout(rev, to=to, force=force, new_branch=new_branch, progress=told)
+    for warning in result.warnings:
+        warn(warning)
+    if as_json:
+        show_json(
+            {
+                "id": result.id.hex,
+                "path": str(result.path) if result.path else None,
+                "branch": result.branch,
+                "written": result.written,
+                "removed": result.removed,
+                "unchanged": result.unchanged,
+                "backup": str(result.backup) if result.backup else None,
+                "base": str(result.base) if result.base else None,
+                "load": result.load,
+            }
+        )
+        return
+    where = f" → {shown(result.path)}" if result.path is not None else ""
+    counts = (
+        f"{result.written} files written, {result.unchanged} right already, {result.removed} removed"
+    )
+    click.echo(f"{click.style(result.id.short, fg='yellow')}{where}: {counts}")
+    if to is None:
+        if result.branch is not None:
+            click.echo(f"On branch {result.branch}")
+        else:
+            click.echo("HEAD stands on this commit, on no branch; `mstore checkout -b NAME` begins one")
+    if result.backup is not None:
+        click.echo(f"What was replaced is kept; `mstore undo` brings it back ({shown(result.backup)})")
+    if result.base is not None:
+        click.echo(f"Its base, which is not on this machine otherwise → {shown(result.base)}")
+    if result.load is not None:
+        click.echo(result.load)

@@ -1,0 +1,109 @@
+"""mstore commit: a model directory becomes a version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mstore.cli.commands.status import staged_lines
+from mstore.cli.commit_text import plain_commit, show_commit
+from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.output import hint, left_out_text, progress, show_json, warn
+from mstore.cli.params import META, METRIC, read_meta_file, read_metrics, read_pairs
+
+if TYPE_CHECKING:
+    from mstore.api.repository import Repository
+
+
+def _adopt_staged(repository: Repository) -> None:
+    """Commit first what a killed training run had staged."""
+    workspace = repository.workspace
+    if workspace is None or not any(True for _ in staged_lines(workspace)):
+        return
+    from mstore.errors import MStoreError
+    from mstore.staging.queue import registered
+    from mstore.training.worker import adopt
+
+    for queue in registered(workspace.path):
+        try:
+            adopted = adopt(queue)
+        except MStoreError as error:
+            warn(f"saves of a killed run wait in {queue.path}: {error.message}")
+            continue
+        if adopted:
+            click.echo(f"committed {adopted} saves that a killed training run had staged", err=True)
+
+
+@examples("""
+mstore commit out -m "r=8 lr=2e-4"
+mstore commit out --metric eval_loss=1.84 --meta dataset=alpaca
+mstore commit out/checkpoint-500 --branch ablation --without training-state
+mstore commit adapter --base main -m "adapter on our own base"
+""")
+@click.command()
+@click.argument("path", required=False)
+@click.option("-m", "--message", help="What this version is; made from the facts if left out.")
+@click.option("--branch", help="Append to this branch (made if absent); HEAD stays where it is.")
+@click.option(
+    "--base", type=REVISION, metavar="REV", help="The version that this one was trained from."
+)
+@click.option(
+    "--without", multiple=True, metavar="ROLE", help="Leave out files of a role, e.g. training-state."
+)
+@META
+@METRIC
+@click.option(
+    "--meta-file", multiple=True, metavar="FILE", help="Metadata from a JSON object in a file."
+)
+@click.option("--append", is_flag=True, help="If somebody moves the branch meanwhile, follow them.")
+@click.option("--allow-empty", is_flag=True, help="A commit even if nothing changed.")
+@click.option("--allow-no-weights", is_flag=True, help="Accept a folder without weights.")
+@click.option("--allow-incomplete", is_flag=True, help="Accept an index whose shards are missing.")
+@click.option("--allow-opaque", is_flag=True, help="Keep a broken .safetensors as plain bytes.")
+@click.option("--strict", is_flag=True, help="Refuse unknown fields in safetensors headers.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def commit(
+    path: str | None,
+    message: str | None,
+    meta: tuple[str, ...],
+    metric: tuple[str, ...],
+    meta_file: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Keep a folder as a version.
+
+    PATH is what `save_model`, `save_pretrained` or a Trainer wrote; the first one
+    committed becomes the model directory that a later bare `commit` takes.
+    """
+    metadata: dict[str, Any] = {}
+    for name in meta_file:
+        metadata.update(read_meta_file(name))
+    metadata.update(read_pairs(meta))
+    opened = repo()
+    _adopt_staged(opened)
+    with progress() as told:
+        result = opened.commit(
+            path,
+            message=message,
+            metadata=metadata,
+            metrics=read_metrics(metric),
+            progress=told,
+            **options,
+        )
+    for warning in result.warnings:
+        warn(warning)
+    if as_json:
+        show_json(plain_commit(result))
+        return
+    show_commit(result)
+    if result.left_out:
+        click.echo(f" left out: {left_out_text(result.left_out)}")
+    if result.facts is not None and result.facts.trainer is None and not result.commit.metrics:
+        paths = {f.path for f in opened.manifest(result.id).files}
+        if "training_args.bin" in paths:
+            hint(
+                "no trainer_state.json here: `trainer.save_state()` beside save_model keeps"
+                " step and losses too"
+            )

@@ -1,0 +1,69 @@
+"""mstore compare: what differs between versions, side by side."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.output import page, show_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@examples("""
+mstore compare r4 r8
+mstore compare main~2 main best:eval_loss --md
+""")
+@click.command()
+@click.argument("revs", nargs=-1, required=True, type=REVISION)
+@click.option("--all", "everything", is_flag=True, help="Run ids, paths and hosts too.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--md", "as_md", is_flag=True, help="As a table in Markdown.")
+@click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
+def compare(revs: tuple[str, ...], everything: bool, as_json: bool, as_md: bool, as_csv: bool) -> None:
+    """What differs between versions: hyper-parameters, facts of the model, metrics.
+
+    One column a version; what all of them share is left out and counted.
+    """
+    import csv
+
+    from mstore.text import jsonable
+
+    if as_json + as_md + as_csv > 1:
+        raise click.UsageError("--json, --md and --csv exclude each other")
+    found = repo(*revs).compare(*revs, everything=everything)
+    if as_json:
+        show_json(
+            {
+                "versions": [e.id.hex for e in found.entries],
+                "rows": {name: jsonable(list(values)) for name, values in found.rows},
+                "equal": found.equal,
+                "left_out": found.left_out,
+            }
+        )
+        return
+    table = found.table()
+    if as_csv:
+        csv.writer(sys.stdout, lineterminator="\n").writerows(table)
+        return
+    if as_md:
+        cells = [[text.replace("|", "\\|") for text in row] for row in table]
+        rule = ["---"] * len(cells[0])
+        for row in (cells[0], rule, *cells[1:]):
+            click.echo("| " + " | ".join(row) + " |")
+        return
+    widths = [min(40, max(len(row[i]) for row in table)) for i in range(len(table[0]))]
+
+    def lines() -> Iterator[str]:
+        for number, row in enumerate(table):
+            cut = [t if len(t) <= w else t[: w - 1] + "…" for t, w in zip(row, widths, strict=True)]
+            line = "  ".join(t.ljust(w) for t, w in zip(cut, widths, strict=True)).rstrip()
+            yield click.style(line, bold=True) if number == 0 else line
+        more = f"; {found.left_out} run ids, paths and hosts differ: --all" if found.left_out else ""
+        yield click.style(f"({found.equal} are equal{more})", dim=True)
+
+    page(lines())

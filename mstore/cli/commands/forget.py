@@ -1,0 +1,88 @@
+"""mstore forget: drop files of a role from old versions for good."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from mstore.cli.confirm import must_confirm
+from mstore.cli.context import examples, repo
+from mstore.cli.output import progress, show_json
+
+
+@examples("""
+mstore forget --role training-state --keep-last 2
+mstore forget --role training-state --keep-last 2 --keep-best eval_loss --dry-run
+""")
+@click.command()
+@click.option("--role", "roles", multiple=True, required=True, help="Drop files of this role.")
+@click.option(
+    "--keep-last",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Versions of each branch, from its tip, that keep theirs.",
+)
+@click.option("--keep-best", metavar="METRIC", help="So does the best version of each branch.")
+@click.option("--branch", metavar="NAME", help="Of this branch alone.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON; needs --yes or --dry-run.")
+def forget(
+    roles: tuple[str, ...],
+    keep_last: int,
+    keep_best: str | None,
+    branch: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Drop files from old versions for good, such as the optimizer's states.
+
+    The versions keep their ids and all other files; a note on each says what was dropped
+    and when, and checkout leaves it out. What a tag names is not touched.
+    """
+    from mstore.text import escaped, size
+
+    asks = must_confirm("forget", yes, dry_run, as_json)
+    repository = repo()
+    plan = repository.plan_forget(*roles, keep_last=keep_last, keep_best=keep_best, branch=branch)
+    plain = {
+        "commits": [
+            {
+                "id": c.id.hex,
+                "message": c.message,
+                "roles": list(c.roles),
+                "files": c.files,
+                "size_bytes": c.size_bytes,
+            }
+            for c in plan.commits
+        ],
+        "kept": plan.kept,
+        "freed_bytes": plan.freed_bytes,
+    }
+    if not as_json:
+        for commit in plan.commits:
+            click.echo(
+                f"  {click.style(commit.id.short, fg='yellow')}  {size(commit.size_bytes):>9}"
+                f"  {', '.join(commit.roles)}  {escaped(commit.message)}"
+            )
+        if not plan.commits:
+            click.echo(f"nothing to forget: {plan.kept} versions keep theirs")
+        else:
+            click.echo(
+                f"frees {size(plan.freed_bytes)} of {len(plan.commits)} versions for good;"
+                f" {plan.kept} keep theirs"
+            )
+    if dry_run or not plan.commits or (asks and not click.confirm("go on?")):
+        if as_json:
+            show_json({"plan": plain, "done": None})
+        return
+    with progress() as told:
+        done = repository.run_forget(plan, progress=told)
+    if as_json:
+        show_json({"plan": plain, "done": asdict(done)})
+    else:
+        click.echo(f"freed {size(done.freed_bytes)}")

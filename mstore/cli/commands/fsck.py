@@ -1,0 +1,99 @@
+"""mstore fsck: check the store, and repair it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mstore.cli.context import examples, repo
+from mstore.cli.output import progress, show_json
+
+if TYPE_CHECKING:
+    from mstore.maintain.fsck import Problem
+
+
+CORRUPT = 4
+
+
+@examples("""
+mstore fsck
+mstore fsck --quick
+mstore fsck --repair
+mstore fsck --from /backup/store
+""")
+@click.command()
+@click.option("--quick", is_flag=True, help="Check the sums of stored bytes only, at memory speed.")
+@click.option("--repair", is_flag=True, help="Put damaged parts aside, keep all that is whole.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(file_okay=False),
+    metavar="STORE",
+    help="Repair, taking what is lost from another store.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
+    """Check that everything stored is what was stored. Exits 4 if anything is damaged.
+
+    Without --repair nothing is changed. With it, whole objects of damaged packs are stored
+    anew, damaged refs take the value that their reflog has, and what was damaged is kept
+    in the store's folder `quarantine`.
+    """
+    from mstore.errors import UsageError
+    from mstore.text import escaped, size
+
+    repair = repair or source is not None
+    if repair and quick:
+        raise UsageError("--repair checks every id, so it cannot be --quick")
+    mended: tuple[str, ...] = ()
+    with progress() as told:
+        if repair:
+            done = repo().repair(source=source, progress=told)
+            found, mended = done.found, done.done
+        else:
+            found = repo().fsck(quick=quick, progress=told)
+    if as_json:
+        show_json(
+            {
+                "ok": found.ok,
+                "repaired": list(mended),
+                "quick": found.quick,
+                "problems": [_plain_problem(p) for p in found.problems],
+                "warnings": [_plain_problem(p) for p in found.warnings],
+                "packs": found.packs,
+                "objects": found.objects,
+                "commits": found.commits,
+                "bytes_read": found.bytes_read,
+            }
+        )
+        return 0 if found.ok else CORRUPT
+    for line in mended:
+        click.echo(f"{click.style('repaired', fg='green')}: {escaped(line)}")
+    for word, colour, problems in (
+        ("damaged", "red", found.problems),
+        ("note", "yellow", found.warnings),
+    ):
+        for problem in problems:
+            click.echo(
+                f"{click.style(word, fg=colour)}: {escaped(problem.where)}: {escaped(problem.what)}"
+            )
+            for use in problem.affects:
+                click.echo(f"    needed by {escaped(use)}")
+            if problem.hint:
+                click.echo(f"    {problem.hint}")
+    checked = "sums of stored bytes" if quick else "every id"
+    click.echo(
+        f"{found.commits} commits, {found.objects} objects in {found.packs} packs,"
+        f" {size(found.bytes_read)}: checked {checked}; " + ("all well" if found.ok else "DAMAGED")
+    )
+    return 0 if found.ok else CORRUPT
+
+
+def _plain_problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "where": problem.where,
+        "what": problem.what,
+        "affects": list(problem.affects),
+        "hint": problem.hint,
+    }

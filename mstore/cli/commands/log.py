@@ -1,0 +1,96 @@
+"""mstore log: versions, the latest first."""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+import click
+
+from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.output import page, show_json_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mstore.history.entry import LogEntry
+
+
+@examples("""
+mstore log
+mstore log --graph --all
+mstore log r8 -n 5 --columns id,message,eval_loss,lr
+mstore log --all --where 'eval_loss < 1.5 and r <= 8' --sort eval_loss -n 3
+mstore log --json | jq '.[].metrics'
+""")
+@click.command()
+@click.argument("rev", required=False, type=REVISION)
+@click.option("-n", "count", type=click.IntRange(min=0), metavar="N", help="The latest N only.")
+@click.option("--oneline", is_flag=True, help="Id, names and message.")
+@click.option("--graph", is_flag=True, help="Draw how versions descend.")
+@click.option("--all", "everything", is_flag=True, help="All branches and tags.")
+@click.option("--columns", metavar="A,B,…", help="Columns: built-in ones, metrics, metadata keys.")
+@click.option("--where", metavar="EXPR", help="Only those of which this holds, such as 'r <= 8'.")
+@click.option("--sort", metavar="KEY", help="By this column, the smallest first; -KEY: the largest.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def log(
+    rev: str | None,
+    count: int | None,
+    oneline: bool,
+    graph: bool,
+    everything: bool,
+    columns: str | None,
+    where: str | None,
+    sort: str | None,
+    as_json: bool,
+) -> None:
+    """Versions, the latest first, with what is known of each.
+
+    Built-in columns: id, refs, age, message, r/alpha, epoch, step, r, alpha, added,
+    size, tensors, author, time. --where compares columns, metrics and metadata (dots go
+    inside; a name with a slash in double quotes, a text in single ones) with < <= > >= == != in
+    contains, and joins with and, or, not. A name without a value makes its comparison false.
+    """
+    from mstore.cli import log_text as logtext
+    from mstore.history.log import elsewhere, sought
+    from mstore.history.log import log as read_log
+    from mstore.render.cells import DEFAULT_COLUMNS
+
+    opened = repo(rev)
+    place = opened.place
+    found = read_log(place, rev, everything=everything)
+    if graph and (where is not None or sort is not None):
+        raise click.UsageError("--graph draws all versions in order; it goes with no --where or --sort")
+    entries: Iterator[LogEntry] = islice(sought(found.entries, where, sort), count)
+    if as_json:
+        show_json_list(entry.plain() for entry in entries)
+        return
+    first = next(entries, None)
+    if first is None and where is not None:
+        click.echo("no version of which that holds", err=True)
+        return
+    if first is None and count != 0:
+        click.echo("no versions yet: `mstore commit DIR -m MESSAGE` makes the first", err=True)
+        return
+    entries = chain([first], entries) if first is not None else entries
+    if graph:
+        lines = logtext.graph(entries, brief=oneline)
+    elif oneline:
+        lines = (logtext.one_line(e) for e in entries)
+    else:
+        chosen = tuple(c.strip() for c in columns.split(",") if c.strip()) if columns else None
+        lines = logtext.listing(entries, chosen or DEFAULT_COLUMNS, chosen=chosen is not None)
+
+    def all_lines() -> Iterator[str]:
+        yield from lines
+        if found.unborn is not None and rev is None:
+            yield click.style(
+                f"(branch {found.unborn} has no commit yet; these are all branches)", dim=True
+            )
+        elif rev is None and not everything:
+            more = elsewhere(place, found.tips)
+            if more:
+                noun = "commit" if more == 1 else "commits"
+                yield click.style(f"({more} {noun} on other branches: --all)", dim=True)
+
+    page(all_lines())

@@ -1,0 +1,51 @@
+"""mstore ls: the files or tensors of a version."""
+
+from __future__ import annotations
+
+import click
+
+from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.output import page, show_json
+
+
+@examples("""
+mstore ls r8
+mstore ls HEAD --tensors
+""")
+@click.command()
+@click.argument("rev", default="HEAD", type=REVISION)
+@click.option("--tensors", is_flag=True, help="Every tensor with dtype and shape.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def ls(rev: str, tensors: bool, as_json: bool) -> None:
+    """Files of a version, or its tensors."""
+    from mstore.history.show import plain_file
+    from mstore.text import escaped, size
+
+    opened = repo(rev)
+    if tensors:
+        found = opened.tensors(rev)
+        if as_json:
+            show_json(
+                [
+                    {
+                        "path": t.path,
+                        "name": t.name,
+                        "dtype": t.dtype,
+                        "shape": list(t.shape),
+                        "size_bytes": t.size_bytes,
+                    }
+                    for t in found
+                ]
+            )
+            return
+        page(
+            f"{escaped(t.path)}  {escaped(t.name)}  {escaped(t.dtype)}"
+            f"  {list(t.shape)}  {size(t.size_bytes)}"
+            for t in found
+        )
+        return
+    files = opened.manifest(rev).files
+    if as_json:
+        show_json([plain_file(f) for f in files])
+        return
+    page(f"{size(f.size_bytes):>8}  {f.role:14}  {escaped(f.path)}" for f in files)

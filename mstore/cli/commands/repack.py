@@ -1,0 +1,36 @@
+"""mstore repack: re-encode objects and merge packs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from mstore.cli.context import examples, repo
+from mstore.cli.output import progress, show_json
+
+
+@examples("""
+mstore repack
+""")
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def repack(as_json: bool) -> None:
+    """Code again what was stored in haste, and merge small packs.
+
+    New packs are read back and checked before old ones go. It may be interrupted.
+    """
+    from mstore.text import size
+
+    with progress() as told:
+        done = repo().repack(progress=told)
+    if as_json:
+        show_json(asdict(done))
+    elif not done.worth:
+        click.echo(f"{size(done.before_bytes)}: nothing to gain, nothing changed")
+    else:
+        click.echo(
+            f"{size(done.before_bytes)} → {size(done.after_bytes)}:"
+            f" {done.removed} packs became {done.written}"
+            + (f"; {done.kept} old ones are still leant on" if done.kept else "")
+        )

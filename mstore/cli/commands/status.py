@@ -1,0 +1,135 @@
+"""mstore status: where the workspace stands, and what changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mstore.cli.context import examples, repo
+from mstore.cli.output import left_out_text, show_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mstore.backend import Activity
+    from mstore.history.status import Status
+    from mstore.workspace import Workspace
+
+
+@examples("""
+mstore status
+""")
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def status(as_json: bool) -> None:
+    """Where you stand, what changed, and what to type next."""
+    from mstore.context import shown
+    from mstore.text import escaped
+
+    found = repo().status()
+    if as_json:
+        show_json(
+            {
+                "branch": found.branch,
+                "commit": found.commit.hex if found.commit else None,
+                "model_dir": str(found.model_dir) if found.model_dir else None,
+                "problem": found.problem,
+                "added": found.changes.added,
+                "changed": found.changes.changed,
+                "removed": found.changes.removed,
+                "left_out": found.left_out,
+                "activity": _plain_activity(found.activity),
+                "trash_bytes": found.trash_bytes,
+                "staged": _staged_saves(),
+                "copies": [str(folder) for folder in found.copies],
+            }
+        )
+        return
+    at = (
+        f"at {found.commit.short} {escaped((found.message or '').partition(chr(10))[0])}"
+        if found.commit
+        else ""
+    )
+    if found.branch is not None:
+        click.echo(f"On branch {click.style(found.branch, fg='green')} {at or '(no commit yet)'}")
+    else:
+        click.echo(f"HEAD stands {at}, on no branch")
+    if found.problem is not None:
+        click.echo(found.problem)
+    elif found.model_dir is None:
+        click.echo("No model directory yet: the first folder that you commit becomes it")
+    else:
+        name = shown(found.model_dir)
+        if not found.changes:
+            click.echo(f"{name}: nothing changed")
+        else:
+            click.echo(f"{name}: changed since then")
+            for mark, colour, paths in (
+                ("new", "green", found.changes.added),
+                ("changed", "yellow", found.changes.changed),
+                ("gone", "red", found.changes.removed),
+            ):
+                for path in paths:
+                    click.echo("  " + click.style(f"{mark:8}", fg=colour) + escaped(path))
+    if found.left_out:
+        click.echo("left out: " + left_out_text(found.left_out))
+    for line in _activity(found):
+        click.echo(line)
+    if found.commit is None:
+        click.echo(f"Next: mstore commit {'' if found.model_dir else 'DIR '}-m MESSAGE")
+    elif found.changes:
+        click.echo("Next: mstore commit -m MESSAGE   keeps it;   mstore diff   shows it")
+    else:
+        click.echo("Next: mstore log   shows the history")
+
+
+def _plain_activity(now: Activity | None) -> dict[str, Any] | None:
+    if now is None:
+        return None
+    left = [{"key": entry.key, "size_bytes": entry.size_bytes} for entry in now.left]
+    return {
+        "held": list(now.held),
+        "running": now.running,
+        "writing_bytes": now.writing_bytes,
+        "left": left,
+    }
+
+
+def _staged_saves() -> list[dict[str, Any]]:
+    workspace = repo().workspace
+    assert workspace is not None
+    return [{"queue": queue, "saves": count} for queue, count in staged_lines(workspace)]
+
+
+def _activity(found: Status) -> Iterator[str]:
+    from mstore.text import size
+
+    now = found.activity
+    if now is not None and now.running:
+        written = size(now.writing_bytes)
+        yield f"{now.running} other commands are at work in this store ({written} written so far)"
+    if now is not None and "gc" in now.held:
+        yield "a gc or repack is at work in this store"
+    if now is not None and now.left:
+        count, left = len(now.left), sum(entry.size_bytes for entry in now.left)
+        yield f"{count} files ({size(left)}) of commands that were killed: the next commit sweeps them"
+    for folder in found.copies:
+        yield f"files that a killed checkout had replaced lie in {folder}"
+    workspace = repo().workspace
+    assert workspace is not None
+    for queue, count in staged_lines(workspace):
+        yield f"{count} saves of a training run wait to be committed in {queue}"
+    if found.trash_bytes:
+        yield f"{size(found.trash_bytes)} in the trash; `mstore gc --now` frees them"
+
+
+def staged_lines(workspace: Workspace) -> Iterator[tuple[str, int]]:
+    """Queues of training runs with the number of saves in them that no commit holds yet."""
+    if not (workspace.path / "staged").is_dir():
+        return
+    from mstore.staging.queue import registered
+
+    for queue in registered(workspace.path):
+        if count := queue.unfinished():
+            yield str(queue.path), count

@@ -1,0 +1,57 @@
+"""mstore tag: list, make, rename and delete tags."""
+
+from __future__ import annotations
+
+import click
+
+from mstore.cli.context import examples, repo
+from mstore.cli.name_command import check_name, name_command
+from mstore.cli.output import show_json
+
+
+@examples("""
+mstore tag
+mstore tag v1 r8 -m "shipped"
+mstore tag -d v1
+""")
+@click.command()
+@name_command("tag")
+@click.option("-m", "--message", help="Keep a message, a date and who tagged.")
+def tag(
+    name: str | None,
+    rev: str | None,
+    delete: bool,
+    rename: str | None,
+    force: bool,
+    as_json: bool,
+    message: str | None,
+) -> None:
+    """List tags; make, move, rename or delete one."""
+    from mstore.text import escaped
+
+    check_name(name, delete, rename, force)
+    opened = repo(rev)
+    if name is None:
+        found = opened.list_tags()
+        if as_json:
+            show_json(
+                [
+                    {"name": t.name, "id": t.id.hex, "message": t.tag.message if t.tag else None}
+                    for t in found
+                ]
+            )
+            return
+        width = max((len(t.name) for t in found), default=0)
+        for t in found:
+            said = escaped(t.tag.message.partition("\n")[0]) if t.tag is not None else ""
+            click.echo(f"{t.name:{width}}  {t.id.short}  {said}".rstrip())
+        return
+    if delete:
+        click.echo(
+            f"Deleted tag {name} (was {opened.delete_tag(name).short}); `mstore undo` brings it back"
+        )
+    elif rename is not None:
+        opened.rename_tag(name, rename)
+        click.echo(f"{name} is now {rename}")
+    else:
+        click.echo(f"{name} → {opened.make_tag(name, rev, message=message, force=force).short}")

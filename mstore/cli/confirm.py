@@ -1,0 +1,16 @@
+"""Asking before bytes are given up."""
+
+from __future__ import annotations
+
+import sys
+
+
+def must_confirm(command: str, yes: bool, dry_run: bool, as_json: bool) -> bool:
+    """Whether to ask before anything is removed. Raises UsageError where nobody can answer."""
+    from mstore.errors import UsageError
+
+    asks = not (yes or dry_run)
+    if asks and (as_json or not sys.stdin.isatty()):
+        what = f"{command} asks before it removes anything"
+        raise UsageError(what, hint="--yes answers, --dry-run looks")
+    return asks

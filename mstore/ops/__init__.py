@@ -1,1 +1,0 @@
-"""One verb a module: functions that return frozen results, and print nothing."""
