@@ -19,7 +19,8 @@ import pytest
 from transformers import TrainerCallback
 
 import mstore
-from mstore.hf import MStoreCallback, staging
+from mstore.hf import MStoreCallback
+from mstore.staging import queue as staging
 from mstore.staging.checkpoints import Save
 from mstore.staging.queue import CannotStage, Queue, queues, register, registered
 from mstore.staging.run_plan import RunPlan
