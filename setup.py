@@ -9,7 +9,7 @@ setup(
     ext_modules=[
         Extension(
             "mstore.codec._kernel",
-            sources=["mstore/codec/_kernel.c"],
+            sources=["mstore/codec/csrc/module.c"],
             extra_compile_args=["-O3"],
             py_limited_api=True,
             optional=True,

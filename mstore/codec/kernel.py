@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Kernel(Protocol):
-    """The functions that `_kernel.c` and `twin.py` both have; the twin's docstrings describe them."""
+    """The functions that `_kernel` and `twin.py` both have; the twin's docstrings describe them."""
 
     def allocate(self, size: int, /) -> bytearray:
         """A bytearray of that size that nobody has filled."""

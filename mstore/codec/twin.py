@@ -1,4 +1,4 @@
-"""The kernel's functions in numpy: byte for byte what `_kernel.c` gives, some hundred times slower.
+"""The kernel's functions in numpy: byte for byte what `_kernel` gives, some hundred times slower.
 
 Takes over where no C compiler was at hand. Hides nothing of its own: names, arguments and results
 are those of the C module, and docs/format.md section 6 says what the bytes mean. Buffers are told
