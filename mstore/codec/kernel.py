@@ -63,7 +63,7 @@ class Kernel(Protocol):
 
 native: Kernel | None
 try:
-    from mstore.codec import _kernel as native
+    import mstore.codec._kernel as native
 except ImportError:
     native = None
 
@@ -74,9 +74,9 @@ def kernel() -> Kernel:
     """The kernel that runs."""
     if native is not None:
         return native
-    from mstore.codec import twin
+    import mstore.codec.twin as numpy_kernel
 
-    return twin
+    return numpy_kernel
 
 
 def kernel_is_native() -> bool:
