@@ -2,7 +2,7 @@
  * one core, as Python calls them.
  *
  * Hides: how the loops are laid out for the processor at hand. It does not know ids, checksums,
- * zstd, or which mode is to be taken; mstore/codec/twin.py does the same, byte for byte, in numpy.
+ * zstd, or which mode is to be taken; mstore/codec/twin does the same, byte for byte, in numpy.
  * Every size is checked against the buffers that Python hands over before the loops begin, every
  * read of stored bytes while they run, and the GIL is released meanwhile.
  */
