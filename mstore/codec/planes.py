@@ -94,16 +94,16 @@ def _smallest(plane: memoryview) -> tuple[int, Buffer]:
     return _by_frequency(plane)
 
 
-def encode_planes(planes: Sequence[memoryview], rest: Buffer, *, text: bool, plain: bool) -> bytes:
+def encode_planes(planes: Sequence[memoryview], rest: Buffer, *, text: bool, v1_only: bool) -> bytes:
     """The plane table, the planes in the smallest of their codings, and the rest.
 
     Args:
         planes: as many bytes each.
         rest: bytes after the last whole element.
         text: the plane is text rather than part of numbers: matches are worth finding.
-        plain: only codings that mstore 0.1 reads.
+        v1_only: take only codings that mstore 0.1 reads.
     """
-    coded = [_by_zstd(plane, text=text) if plain or text else _smallest(plane) for plane in planes]
+    coded = [_by_zstd(plane, text=text) if v1_only or text else _smallest(plane) for plane in planes]
     heads = b"".join(_HEAD.pack(coding, memoryview(stored).nbytes) for coding, stored in coded)
     return b"".join([heads, *(stored for _, stored in coded), rest])
 
