@@ -17,7 +17,7 @@ from mstore.objects.ids import (
     object_id,
     pack_name,
 )
-from mstore.objects.model import (
+from mstore.objects.manifest import (
     MODEL_ROLES,
     ROLES,
     Base,
