@@ -5,9 +5,9 @@ concatenation, so that every format is byte-exact by construction. Nothing is
 executed, imported, unpickled or mapped.
 """
 
-from mstore.formats.adapters import AdapterFacts
 from mstore.formats.cuts import Cut, cut, segments_of
-from mstore.formats.folder import (
+from mstore.formats.facts.adapter import AdapterFacts
+from mstore.formats.facts.model import (
     Facts,
     FolderSource,
     ModelFacts,

@@ -13,7 +13,7 @@ from torch import nn
 
 from mstore.errors import BadFile
 from mstore.formats import BytesSource, check_index, describe, parse, role_of
-from mstore.formats.adapters import adapter_facts
+from mstore.formats.facts.adapter import adapter_facts
 from mstore.objects import ROLES, Layout, TensorEntry, encode
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mstore.errors import BadFile
-from mstore.formats.adapters import AdapterFacts, adapter_facts
+from mstore.formats.facts.adapter import AdapterFacts, adapter_facts
 from mstore.formats.jsontext import as_text, count_of, plain_of, read_json_object, text_of, texts_of
 from mstore.formats.roles import role_of
 
