@@ -5,18 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_WEIGHT_ENDINGS: Final = (
-    ".safetensors",
-    ".bin",
-    ".pt",
-    ".pth",
-    ".ckpt",
-    ".gguf",
-    ".h5",
-    ".msgpack",
-    ".onnx",
-    ".distcp",
-)
+from mstore.formats.endings import WEIGHT_ENDINGS
+
 _TRAINING: Final = re.compile(
     r"(optimizer|scheduler|scaler|sampler|dl_state_dict)(_\d+)?\.(pt|pth|bin)"
     r"|rng_state(_\d+)?\.pth|random_states_\d+\.pkl"
@@ -47,7 +37,7 @@ def role_of(path: str) -> str:
     if _TOKENIZER.fullmatch(name) or (folders and folders[-1] == "additional_chat_templates"):
         return "tokenizer"
     weights_name = name.removesuffix(".index.json")
-    if weights_name.endswith(_WEIGHT_ENDINGS):
+    if weights_name.endswith(WEIGHT_ENDINGS):
         return "weights"
     if _CONFIG.fullmatch(name):
         return "config"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import MStoreError
-from mstore.formats.facts.model import MAX_JSON_BYTES
+from mstore.formats.facts.files import MAX_JSON_BYTES
 from mstore.formats.jsontext import read_json
 from mstore.objects import Manifest, ManifestFile, hasher_of_blob
 from mstore.ops.adapterdiff import AdapterDiff, AdapterSide, pair_adapters, rank_warnings
