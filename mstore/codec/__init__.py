@@ -1,4 +1,4 @@
-"""Pure bytes ↔ bytes: codecs and block modes. Source: docs/format.md section 6."""
+"""Encode and decode blocks: pure bytes ↔ bytes. Source: docs/format.md section 6."""
 
 from mstore.codec.blocks import (
     BLOCK_LOG2,

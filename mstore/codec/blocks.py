@@ -36,7 +36,7 @@ class Block:
     stored: Buffer
 
 
-def encode_block(
+def encode_block(  # noqa: PLR0913, RUF100 - all but the first have names, and most calls pass three
     raw: Buffer,
     *,
     width: int,
@@ -107,7 +107,7 @@ class _Target:
         return kernel().allocate(self.raw_size) if self.into is None else self.into
 
 
-def decode_block(
+def decode_block(  # noqa: PLR0913, RUF100 - the block, its base, and what must come out
     header: BlockHeader,
     stored: Buffer,
     *,
@@ -135,14 +135,14 @@ def decode_block(
     """
     view = memoryview(stored).cast("B")
     if len(view) != header.stored_size or xxh3_64_intdigest(view) != header.stored_sum:
-        raise Corrupt(where, "its stored bytes do not have their checksum")
+        raise Corrupt(where, "its stored bytes do not match their checksum")
     if into is not None and memoryview(into).nbytes != raw_size:
         raise ValueError("the buffer to decode into does not have the block's size")
     raw = _decode(header.mode, view, base, _Target(raw_size, width, where, into))
     if memoryview(raw).nbytes != raw_size:
         raise Corrupt(where, f"it gives {memoryview(raw).nbytes} bytes, not {raw_size}")
     if xxh3_64_intdigest(raw) != header.raw_sum:
-        raise Corrupt(where, "its raw bytes do not have their checksum")
+        raise Corrupt(where, "its raw bytes do not match their checksum")
     if into is not None and raw is not into:
         memoryview(into).cast("B")[:] = memoryview(raw).cast("B")
         raw = into
@@ -180,7 +180,7 @@ def _decode_planes(stored: memoryview, base: Buffer | None, target: _Target, *, 
 
 def _decode_cast(stored: memoryview, base: Buffer, target: _Target) -> Buffer:
     if len(stored) < 2 or stored[1] not in OF_EQUAL_WIDTH:
-        raise Corrupt(target.where, "a cast does not say what it is and what follows")
+        raise Corrupt(target.where, "a cast lacks its kind or its inner mode")
     cast, inner = stored[0], stored[1]
     check_cast(cast, target.raw_size, target.width, target.where)
     near = converted(base, cast)
@@ -194,11 +194,11 @@ def _decode_with_base(mode: int, stored: memoryview, base: Buffer, target: _Targ
     """Decode a mode whose base has elements as wide as the block's."""
     if mode == Mode.SAME:
         if len(stored):
-            raise Corrupt(target.where, "a block equal to its base has bytes of its own")
+            raise Corrupt(target.where, "a block equal to its base must have no bytes of its own")
         return base
     if mode == Mode.DIFFERENCE:
         if not len(stored) or stored[0] > 1:
-            raise Corrupt(target.where, "a difference does not say whether it is ordered")
+            raise Corrupt(target.where, "a difference lacks its ordered flag")
         return _decode_planes(stored[1:], base, target, how=bool(stored[0]))
     out = target.room()
     decode = kernel().decode_grouped if mode == Mode.GROUPED else kernel().decode_sparse

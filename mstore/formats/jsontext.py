@@ -100,8 +100,8 @@ def read_json(raw: bytes, where: str, *, strict: bool) -> Any:
     except _Twice as error:
         tensor = error.key if type(error.value) is dict and error.key != "__metadata__" else None
         if tensor is not None:
-            raise BadFile(where, "its key stands twice", tensor=tensor) from None
-        raise BadFile(where, f"the key {error.key!r} stands twice") from None
+            raise BadFile(where, "its key occurs twice", tensor=tensor) from None
+        raise BadFile(where, f"the key {error.key!r} occurs twice") from None
     except json.JSONDecodeError as error:
         place = _place(text, error.pos)
         raise BadFile(where, f"{place}: is not JSON: {error.msg}") from None

@@ -1,7 +1,7 @@
-"""Which format a file has, and what it says lies where.
+"""Recognise a file's format, and read its layout.
 
-By the ending of its name and its first bytes. A file of no known format, and a
-zip that is malformed, has no layout: it is kept whole.
+The ending of its name and its first bytes decide. A file of no known format and a
+malformed zip have no layout: they are kept as one blob.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/v1"
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a file says of itself.
+    """The result of parsing a file.
 
     Args:
         layout: what lies where, or None: the file is kept whole.

@@ -1,4 +1,4 @@
-"""Which role a file plays in a model directory, from its path alone."""
+"""Find the role of a file in a model directory, from its path alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CONFIG: Final = re.compile(
 
 
 def role_of(path: str) -> str:
-    """The role of a file: one of `mstore.objects.ROLES`.
+    """Find the role of a file: one of `mstore.objects.ROLES`.
 
     Args:
         path: relative to the model directory, `/` between parts.

@@ -17,13 +17,13 @@ class FolderSource(Protocol):
     """The files of a model directory."""
 
     def paths(self) -> Sequence[str]:
-        """Paths relative to the folder, `/` between parts."""
+        """List the paths relative to the folder, `/` between parts."""
 
     def size_bytes(self, path: str, /) -> int:
-        """Bytes in a file, so that a huge one need not be read."""
+        """Tell the bytes in a file, so that a huge one need not be read."""
 
     def read(self, path: str, /) -> bytes:
-        """All bytes of a file. Raises MStoreError."""
+        """Read all bytes of a file. Raises MStoreError."""
 
 
 def read_object(folder: FolderSource, path: str) -> dict[str, Any]:
