@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mstore.formats.folder import adapter_of
+from mstore.formats.facts.describe import adapter_of
 
 if TYPE_CHECKING:
     from mstore.formats import Facts

@@ -45,7 +45,7 @@ def show_commit(result: CommitResult) -> None:
 
 def facts_line(result: CommitResult) -> str:
     """What a commit holds, in one line."""
-    from mstore.formats.folder import adapter_of
+    from mstore.formats.facts.describe import adapter_of
     from mstore.text import escaped, number, size
 
     facts, parts = result.facts, []

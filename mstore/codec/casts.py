@@ -1,4 +1,4 @@
-"""Exact and predicted casts between bf16 and fp32, so that a delta may cross them.
+"""Cast exactly, or by prediction, between bf16 and fp32, so that a delta may cross them.
 
 Source: docs/format.md section 6.9. Integer arithmetic only, any bit pattern. A cast is one
 number: how the base's elements are converted, and whether only upper halves are coded.
@@ -27,12 +27,12 @@ def check_cast(cast: int, raw_size: int, width: int, where: str) -> None:
 
 
 def base_size(cast: int, raw_size: int) -> int:
-    """Bytes of the base that a block of `raw_size` bytes is coded against."""
+    """Tell how many bytes of the base a block of `raw_size` bytes is coded against."""
     return raw_size // 2 if cast & WIDEN else raw_size * 2 if cast & ROUND else raw_size
 
 
 def cast_for(raw: memoryview, base: Buffer, width: int, base_width: int) -> int | None:
-    """The cast that leads from a base to a block of floats; 0: none is needed; None: there is none."""
+    """Find the cast from a base to a block of floats; 0: none is needed; None: there is none."""
     if len(raw) % width or not raw:
         return 0 if width == base_width else None
     if (width, base_width) == (2, 4):
@@ -44,11 +44,11 @@ def cast_for(raw: memoryview, base: Buffer, width: int, base_width: int) -> int 
     base = memoryview(base).cast("B")
     if width != 4 or not _has_halves(raw) or not _has_halves(base):
         return 0
-    return 0 if raw == base else HALVES  # What is equal is coded as such, and costs nothing.
+    return 0 if raw == base else HALVES  # Equal bytes are coded as such, and cost nothing.
 
 
 def _has_halves(raw: memoryview) -> bool:
-    """Whether every element of four bytes has a lower half of zeros."""
+    """Tell whether every element of four bytes has a lower half of zeros."""
     import numpy as np
 
     raw = raw.cast("B")
@@ -58,7 +58,7 @@ def _has_halves(raw: memoryview) -> bool:
 
 
 def converted(base: Buffer, cast: int) -> Buffer:
-    """The base as the block's coding takes it: converted, then reduced to upper halves."""
+    """Convert a base as the block's coding needs it, and reduce it to upper halves."""
     import numpy as np
 
     if cast == HALVES:
@@ -72,14 +72,14 @@ def converted(base: Buffer, cast: int) -> Buffer:
 
 
 def upper_halves(raw: Buffer) -> Buffer:
-    """The upper two bytes of each element of four."""
+    """Take the upper two bytes of each element of four."""
     import numpy as np
 
     return memoryview(np.ascontiguousarray(np.frombuffer(memoryview(raw), "<u2")[1::2]).data).cast("B")
 
 
 def lower_zeros(halves: Buffer, out: Buffer | None = None) -> Buffer:
-    """Elements of four bytes out of their upper two, into `out` if given."""
+    """Make elements of four bytes out of their upper two, in `out` if given."""
     import numpy as np
 
     upper = np.frombuffer(memoryview(halves), "<u2")

@@ -1,6 +1,6 @@
-"""Which kernel runs: the C one where it was compiled, else its numpy twin.
+"""Choose the kernel: the C one where it was compiled, else its numpy twin.
 
-`NAME` says which. numpy is not imported before the twin is needed.
+`NAME` says which one runs. numpy is not imported before the twin is needed.
 """
 
 from __future__ import annotations
@@ -12,58 +12,58 @@ if TYPE_CHECKING:
 
 
 class Kernel(Protocol):
-    """The functions that `_kernel.c` and `twin.py` both have; the twin's docstrings describe them."""
+    """The functions that both kernels have. What the bytes mean is in docs/format.md section 6."""
 
     def allocate(self, size: int, /) -> bytearray:
-        """A bytearray of that size that nobody has filled."""
+        """Return a bytearray of that size; its bytes are undefined."""
         ...
 
     def equal(self, a: Buffer, b: Buffer, /) -> bool:
-        """Whether two buffers hold the same bytes."""
+        """Tell whether two buffers hold the same bytes."""
         ...
 
     def split(self, raw: Buffer, base: Buffer | None, width: int, how: bool, planes: Buffer, /) -> None:
-        """Byte planes of elements, or of their differences to a base."""
+        """Fill `planes` from elements (rotated if `how`) or their differences (ordered if `how`)."""
         ...
 
     def join(self, planes: tuple[Buffer, ...], base: Buffer | None, how: bool, out: Buffer, /) -> None:
-        """The way back from planes."""
+        """Undo a split; the bytes of `out` after its last whole element stay as they are."""
         ...
 
     def encode_plane(self, plane: Buffer, /) -> bytes | None:
-        """A coded plane; its one byte if all are equal; None if it is to stay raw."""
+        """Code a plane; its one byte if all are equal; None if it is to stay raw."""
         ...
 
     def decode_plane(self, stored: Buffer, out: Buffer, /) -> bool:
-        """Whether the bytes are a coded plane of the size of out, which then holds it."""
+        """Decode a plane into `out`; False if the bytes are no coded plane of that size."""
         ...
 
     def encode_grouped(
         self, raw: Buffer, base: Buffer, width: int, ordered: bool, shift: int, /
     ) -> bytes | None:
-        """A grouped difference, or None if it would be no smaller."""
+        """Code a grouped difference; None if it would be no smaller than the block."""
         ...
 
     def decode_grouped(self, stored: Buffer, base: Buffer, width: int, out: Buffer, /) -> bool:
-        """Whether the bytes are a grouped difference, which out then holds undone."""
+        """Undo a grouped difference into `out`; False if the bytes are none."""
         ...
 
     def encode_sparse(self, raw: Buffer, base: Buffer, width: int, /) -> bytes | None:
-        """Gap and value of each element that differs, or None if they are too many."""
+        """Code gap and value of each element that differs; None if too many do."""
         ...
 
     def decode_sparse(self, stored: Buffer, base: Buffer, width: int, out: Buffer, /) -> bool:
-        """Whether the bytes are a sparse difference, which out then holds undone."""
+        """Undo a sparse difference into `out`; False if the bytes are none."""
         ...
 
     def estimate(self, raw: Buffer, base: Buffer, width: int, is_float: bool, /) -> tuple[int, int]:
-        """Bits of a sample: as it is, as a difference."""
+        """Price a sample: bits as it is, bits as a difference."""
         ...
 
 
 native: Kernel | None
 try:
-    from mstore.codec import _kernel as native
+    import mstore.codec._kernel as native
 except ImportError:
     native = None
 
@@ -71,14 +71,14 @@ NAME = "C" if native is not None else "numpy"
 
 
 def kernel() -> Kernel:
-    """The kernel that runs."""
+    """Return the kernel that runs."""
     if native is not None:
         return native
-    from mstore.codec import twin
+    import mstore.codec.twin as numpy_kernel
 
-    return twin
+    return numpy_kernel
 
 
 def kernel_is_native() -> bool:
-    """Whether the C kernel runs."""
+    """Tell whether the C kernel runs."""
     return native is not None

@@ -34,7 +34,7 @@ _ENTROPY_ONLY: Final = {
 
 
 class _Contexts(threading.local):
-    """One compressor of each sort, and one decompressor, for each thread."""
+    """The compressors and the decompressor of one thread."""
 
     def __init__(self) -> None:
         import zstandard
@@ -78,7 +78,7 @@ def _by_frequency(plane: memoryview) -> tuple[int, Buffer]:
 
 
 def _smallest(plane: memoryview) -> tuple[int, Buffer]:
-    """Symbol frequencies, unless a sample finds the repeats that only zstd can use."""
+    """Code by symbol frequencies, unless a sample finds the repeats that only zstd can use."""
     size = len(plane)
     if size < 4 * _PROBE_BYTES:
         coding, coded = _by_frequency(plane)
@@ -94,16 +94,16 @@ def _smallest(plane: memoryview) -> tuple[int, Buffer]:
     return _by_frequency(plane)
 
 
-def encode_planes(planes: Sequence[memoryview], rest: Buffer, *, text: bool, plain: bool) -> bytes:
-    """The plane table, the planes in the smallest of their codings, and the rest.
+def encode_planes(planes: Sequence[memoryview], rest: Buffer, *, text: bool, v1_only: bool) -> bytes:
+    """Encode the plane table, the planes in the smallest of their codings, and the rest.
 
     Args:
         planes: as many bytes each.
         rest: bytes after the last whole element.
         text: the plane is text rather than part of numbers: matches are worth finding.
-        plain: only codings that mstore 0.1 reads.
+        v1_only: take only codings that mstore 0.1 reads.
     """
-    coded = [_by_zstd(plane, text=text) if plain or text else _smallest(plane) for plane in planes]
+    coded = [_by_zstd(plane, text=text) if v1_only or text else _smallest(plane) for plane in planes]
     heads = b"".join(_HEAD.pack(coding, memoryview(stored).nbytes) for coding, stored in coded)
     return b"".join([heads, *(stored for _, stored in coded), rest])
 
@@ -115,15 +115,19 @@ def _decode_plane(coding: int, stored: memoryview, size: int, where: str) -> Buf
         return stored
     if coding == _REPEATED:
         if len(stored) != 1:
-            raise Corrupt(where, "a repeated plane has not one byte")
+            raise Corrupt(where, "a repeated plane must have one byte")
         return bytes(stored) * size
     if coding == _RANGED:
         out = kernel().allocate(size)
         if not kernel().decode_plane(stored, out):
             raise Corrupt(where, "a plane of ranged symbols does not decode")
         return out
-    if coding != _ZSTD:
-        raise Unsupported(f"{where}: unknown plane coding {coding}", hint="use a newer mstore")
+    if coding == _ZSTD:
+        return _decode_zstd(stored, size, where)
+    raise Unsupported(f"{where}: unknown plane coding {coding}", hint="use a newer mstore")
+
+
+def _decode_zstd(stored: memoryview, size: int, where: str) -> bytes:
     import zstandard
 
     try:
@@ -140,7 +144,7 @@ def _decode_plane(coding: int, stored: memoryview, size: int, where: str) -> Buf
 def decode_planes(
     stored: memoryview, raw_size: int, width: int, where: str
 ) -> tuple[tuple[Buffer, ...], memoryview]:
-    """The planes and the rest of a block stored by `encode_planes`.
+    """Decode the planes, and take the rest, of a block stored by `encode_planes`.
 
     Raises:
         Corrupt: the bytes do not give exactly as many as the block has.

@@ -1,7 +1,7 @@
-"""Sketches: 32 bytes by which a blob is recognised as nearly equal to another.
+"""Sketch blobs: 32 bytes by which one is recognised as nearly equal to another.
 
-Source: docs/format.md section 6.8. Sampled from the bytes as they pass by to be hashed.
-Pure; knows no store. Whether a candidate is worth a delta is for a measurement to say.
+Source: docs/format.md section 6.8. A sketch is sampled from the bytes while they are hashed.
+Pure; knows no store. Only a measurement tells whether a candidate is worth a delta.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DROPPED_BITS: Final = {2: 6, 4: 21, 8: 50}
 
 
 class Sketcher:
-    """Makes a blob's sketch of its bytes; used as a hasher is.
+    """Makes the sketch of a blob from its bytes; it is used like a hasher.
 
     Args:
         size_bytes: of the blob.
@@ -47,7 +47,7 @@ class Sketcher:
         self._sketch = bytearray()
 
     def update(self, part: Buffer) -> None:
-        """Take the next bytes; all parts but the last hold whole elements."""
+        """Take the next bytes; all parts but the last must hold whole elements."""
         taken = len(self._sketch)
         if taken == len(self._offsets):
             return
@@ -65,7 +65,7 @@ class Sketcher:
         self._begin = end
 
     def digest(self) -> bytes | None:
-        """The sketch; None for a blob that is too small or says too little."""
+        """Return the sketch; None for a blob that is too small or too uniform."""
         if len(self._sketch) < SKETCH_SIZE_BYTES:
             return None
         if max(Counter(self._sketch).values()) > _MOST_REPEATS:
@@ -74,7 +74,7 @@ class Sketcher:
 
 
 def bands_of(sketch: bytes, size_bytes: int, width: int) -> tuple[bytes, ...]:
-    """Keys by which candidates are looked up: whoever agrees enough shares one, all but surely.
+    """Make the keys by which candidates are looked up; similar sketches almost surely share one.
 
     Four of 32 bytes make a key, eight keys a sketch. With 25 bytes in agreement one key at
     least is shared; with 20, in three of four cases.
@@ -87,7 +87,7 @@ def bands_of(sketch: bytes, size_bytes: int, width: int) -> tuple[bytes, ...]:
 
 
 def most_alike(sketch: bytes, others: Mapping[_Key, bytes]) -> _Key | None:
-    """The key of the sketch that agrees in most bytes, if those are enough; the first of equals."""
+    """Find the sketch that agrees in most bytes, if those are enough; the first of equals."""
     best: _Key | None = None
     most = _LEAST_EQUAL - 1
     for key, other in others.items():

@@ -22,7 +22,7 @@ from mstore.errors import (
     Vanished,
 )
 from mstore.formats import Facts, holds_token, role_of
-from mstore.formats.folder import adapter_of
+from mstore.formats.facts.describe import adapter_of
 from mstore.history.query.resolve import resolve
 from mstore.history.sizes import sizes_of
 from mstore.modeldir.delta_bases import DeltaBases

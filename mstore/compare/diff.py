@@ -18,7 +18,7 @@ from mstore.compare.sides import Side, side_of, side_of_commit, side_of_folder
 from mstore.compare.stats import can_measure, values_of
 from mstore.compare.tensors import TensorDiff, compare_tensors, measure, tensors_in
 from mstore.errors import MStoreError
-from mstore.formats.folder import MAX_JSON_BYTES
+from mstore.formats.facts.files import MAX_JSON_BYTES
 from mstore.formats.jsontext import read_json
 from mstore.objects import Manifest, ManifestFile, hasher_of_blob
 from mstore.objects.plain import alike, flattened

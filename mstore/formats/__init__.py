@@ -1,20 +1,17 @@
-"""Bytes → layout and cuts; what a directory says of itself.
+"""Bytes → layout and cuts, and the facts that a model directory states.
 
-Says where to cut and what lies where, and never writes a file: reading back is
+Formats say where to cut and what lies where, and never write a file: reading back is
 concatenation, so that every format is byte-exact by construction. Nothing is
 executed, imported, unpickled or mapped.
 """
 
-from mstore.formats.adapters import AdapterFacts
 from mstore.formats.cuts import Cut, cut, segments_of
-from mstore.formats.folder import (
-    Facts,
-    FolderSource,
-    ModelFacts,
-    TrainerFacts,
-    check_index,
-    describe,
-)
+from mstore.formats.facts.adapter import AdapterFacts
+from mstore.formats.facts.describe import Facts, describe
+from mstore.formats.facts.files import FolderSource
+from mstore.formats.facts.model import ModelFacts
+from mstore.formats.facts.shards import check_index
+from mstore.formats.facts.trainer import TrainerFacts
 from mstore.formats.jsontext import read_json_object
 from mstore.formats.parse import Parsed, parse
 from mstore.formats.roles import role_of

@@ -1,4 +1,4 @@
-"""Where a file is cut into blobs. Policy, not format: readers never rely on it.
+"""Cut files into blobs. This is policy, not format: readers never rely on it.
 
 A tensor of 4 KiB or more is a blob of its own, so that it is found again
 wherever it stands next time. What lies between, and smaller tensors, share one
@@ -42,12 +42,12 @@ class Cut:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the blob."""
+        """The bytes of the blob."""
         return sum(length for _, length in self.pieces)
 
 
 def _tensor_cuts(size_bytes: int, tensors: Sequence[TensorEntry]) -> list[Cut]:
-    """One cut a tensor that is large enough; those that share bytes become one."""
+    """Make one cut for each tensor that is large enough; those that share bytes become one."""
     large = [t for t in tensors if t.size_bytes >= MIN_TENSOR_BYTES and t.end <= size_bytes]
     large.sort(key=lambda t: (t.begin, -t.end))
     cuts: list[Cut] = []
@@ -102,7 +102,7 @@ def cut(size_bytes: int, layout: Layout | None) -> tuple[Cut, ...]:
 def segments_of(
     size_bytes: int, cuts: Sequence[Cut], blob_ids: Sequence[BlobId]
 ) -> tuple[Segment, ...]:
-    """The manifest's segments of a file that was cut.
+    """Make the manifest's segments of a file that was cut.
 
     Args:
         size_bytes: the file's size.

@@ -40,7 +40,7 @@ _FLOATS: Final = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8, "C64": 4, "C128": 8}
 
 
 def codec_element(dtype: str) -> tuple[int, bool]:
-    """Width in bytes (1, 2, 4 or 8) of a dtype's elements, and whether they are floats.
+    """Tell the width in bytes (1, 2, 4 or 8) of a dtype's elements, and whether they are floats.
 
     Formats of less than a byte count as plain bytes, and so do unknown names.
     """

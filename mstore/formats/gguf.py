@@ -1,8 +1,8 @@
-"""gguf: where the tensors lie in a file of llama.cpp's format.
+"""Read gguf, llama.cpp's format: where its tensors lie.
 
-Reads the header only, in bounded steps; metadata values are skipped, not kept.
-Whatever breaks the format makes the file one blob, since where to cut is policy
-and nobody is promised that a gguf is valid.
+Only the header is read, in bounded steps; metadata values are skipped, not kept.
+A file that breaks the format is kept as one blob, since where to cut is policy
+and mstore does not promise that a gguf is valid.
 
 Source: docs/gguf.md of the ggml project (versions 2 and 3, little-endian), and
 the block sizes of its types in the `gguf` Python package.
@@ -64,7 +64,7 @@ _STRING, _ARRAY, _UINT32 = 8, 9, 4
 
 
 class BrokenGguf(ValueError):
-    """The file is not what the format says."""
+    """The file breaks a rule of the format."""
 
 
 class _Cursor:
@@ -125,7 +125,7 @@ def _skip_value(cursor: _Cursor, kind: int, depth: int = 0) -> None:
 
 
 def _alignment(cursor: _Cursor, entries: int) -> int:
-    """Pass over the metadata; gives the alignment that it sets (default 32)."""
+    """Skip the metadata, and return the alignment that it sets (default 32)."""
     alignment = 32
     for _ in range(entries):
         name, kind = cursor.text(), cursor.number("<I")
@@ -134,15 +134,15 @@ def _alignment(cursor: _Cursor, entries: int) -> int:
         else:
             _skip_value(cursor, kind)
     if alignment == 0 or alignment % 8:
-        raise BrokenGguf(f"its alignment of {alignment} is no multiple of 8")
+        raise BrokenGguf(f"its alignment of {alignment} is not a multiple of 8")
     return alignment
 
 
 def parse_gguf(source: ByteSource) -> Layout:
-    """The layout of a gguf file; quantized types keep ggml's names as dtypes.
+    """Read the layout of a gguf file; quantized types keep ggml's names as dtypes.
 
     Raises:
-        BrokenGguf: the file is not what the format says.
+        BrokenGguf: the file breaks a rule of the format.
         MStoreError: it cannot be read.
     """
     cursor = _Cursor(source)
@@ -153,38 +153,38 @@ def parse_gguf(source: ByteSource) -> Layout:
         raise BrokenGguf(f"version {version} is unknown")
     tensors, entries = cursor.number("<Q"), cursor.number("<Q")
     if tensors > _MAX_TENSORS or entries > _MAX_ENTRIES:
-        raise BrokenGguf("claims more tensors or metadata than can be")
+        raise BrokenGguf("claims more tensors or metadata entries than are allowed")
     alignment = _alignment(cursor, entries)
-    found = []
+    described = []
     for _ in range(tensors):
         name, dimensions = cursor.text(), cursor.number("<I")
         if dimensions > 8:
             raise BrokenGguf(f"tensor {name!r} has {dimensions} dimensions")
-        # The first dimension is the one that varies fastest: the reverse of everybody else.
+        # The first dimension is the one that varies fastest: the reverse of the other formats.
         shape = tuple(reversed([cursor.number("<Q") for _ in range(dimensions)]))
-        found.append((name, cursor.number("<I"), shape, cursor.number("<Q")))
+        described.append((name, cursor.number("<I"), shape, cursor.number("<Q")))
     begin = -(-cursor.position // alignment) * alignment
-    return Layout("gguf", tuple(_entries(found, begin, source.size_bytes)))
+    return Layout("gguf", tuple(_entries(described, begin, source.size_bytes)))
 
 
 def _entries(
-    found: list[tuple[str, int, tuple[int, ...], int]], begin: int, size_bytes: int
+    described: list[tuple[str, int, tuple[int, ...], int]], begin: int, size_bytes: int
 ) -> list[TensorEntry]:
-    found.sort(key=lambda t: t[3])
+    described.sort(key=lambda t: t[3])
     made = []
-    for index, (name, kind, shape, offset) in enumerate(found):
-        following = found[index + 1][3] if index + 1 < len(found) else size_bytes - begin
+    for index, (name, kind, shape, offset) in enumerate(described):
+        following = described[index + 1][3] if index + 1 < len(described) else size_bytes - begin
         if kind in _TYPES:
             dtype, in_block, block_bytes = _TYPES[kind]
             elements = 1
             for dimension in shape:
                 elements *= dimension
             if elements % in_block:
-                raise BrokenGguf(f"tensor {name!r} has no whole number of {dtype} blocks")
+                raise BrokenGguf(f"tensor {name!r} is not a whole number of {dtype} blocks")
             size = elements // in_block * block_bytes
         else:
             dtype, size = f"ggml-{kind}", following - offset
         if size < 0 or offset + size > following or begin + offset + size > size_bytes:
-            raise BrokenGguf(f"tensor {name!r} does not fit where it is said to lie")
+            raise BrokenGguf(f"tensor {name!r} does not fit at its stated offset")
         made.append(TensorEntry(name, dtype, shape, begin + offset, begin + offset + size))
     return made

@@ -1,7 +1,7 @@
-"""JSON from files that nobody vouches for.
+"""Read JSON from untrusted files.
 
-Hides `json` and what it lets through: nesting that exhausts the stack, integers
-of a million digits, keys that stand twice, strings that are not Unicode text.
+Hides `json` and what it accepts: nesting that exhausts the stack, integers
+of a million digits, keys that occur twice, strings that are not Unicode text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{\]}]', re.DOTAL
 
 
 class _Twice(Exception):
-    """A key stands twice in one object."""
+    """A key occurs twice in one object."""
 
     def __init__(self, key: str, value: Any) -> None:
         super().__init__(key)
@@ -44,7 +44,7 @@ def _no_constant(text: str) -> Any:
 
 
 def _nested_too_deep(raw: bytes) -> bool:
-    """Whether brackets nest deeper than MAX_NESTING, without recursion.
+    """Tell whether brackets nest deeper than MAX_NESTING, without recursion.
 
     Nearly every file is settled by the first loop, at the speed of `bytes`: it
     takes away innermost pairs, one level a turn. Only brackets inside strings
@@ -81,7 +81,7 @@ def read_json(raw: bytes, where: str, *, strict: bool) -> Any:
     Args:
         raw: the text, UTF-8 without a byte order mark.
         where: how to call it in an error.
-        strict: refuse keys that stand twice and bare NaN and Infinity, which
+        strict: refuse keys that occur twice and bare NaN and Infinity, which
             Python writes and JSON has not.
 
     Raises:
@@ -100,8 +100,8 @@ def read_json(raw: bytes, where: str, *, strict: bool) -> Any:
     except _Twice as error:
         tensor = error.key if type(error.value) is dict and error.key != "__metadata__" else None
         if tensor is not None:
-            raise BadFile(where, "its key stands twice", tensor=tensor) from None
-        raise BadFile(where, f"the key {error.key!r} stands twice") from None
+            raise BadFile(where, "its key occurs twice", tensor=tensor) from None
+        raise BadFile(where, f"the key {error.key!r} occurs twice") from None
     except json.JSONDecodeError as error:
         place = _place(text, error.pos)
         raise BadFile(where, f"{place}: is not JSON: {error.msg}") from None
@@ -124,7 +124,7 @@ def read_json_object(raw: bytes, where: str) -> dict[str, Any]:
 
 
 def is_text(*strings: str) -> bool:
-    """Whether all are Unicode text, that is, have no lone surrogates (JSON can spell them)."""
+    """Tell whether all are Unicode text: without lone surrogates, which JSON can spell."""
     try:
         for string in strings:
             string.encode()
@@ -134,36 +134,41 @@ def is_text(*strings: str) -> bool:
 
 
 def as_text(string: str) -> str:
-    """A string that can be encoded: lone surrogates become question marks."""
+    """Make a string encodable: lone surrogates become question marks."""
     return string.encode(errors="replace").decode()
 
 
 def text_of(value: Any) -> str | None:
-    """A value that is a string and not empty, as text; else None."""
+    """Return a string that is not empty, as text; None for any other value."""
     return as_text(value) if type(value) is str and value else None
 
 
 def texts_of(value: Any) -> tuple[str, ...]:
-    """The strings of a list."""
+    """Return the strings of a list; none for any other value."""
     return tuple(as_text(v) for v in value if type(v) is str) if type(value) is list else ()
 
 
 def count_of(value: Any, *, least: int = 1) -> int | None:
-    """A value that is an integer from `least` to what a float holds exactly; else None."""
+    """Return an integer from `least` to 2^53, which a float holds exactly; else None."""
     return value if type(value) is int and least <= value < 2**53 else None
 
 
 def number_of(value: Any) -> float | None:
-    """A value that is a number and finite, as a float; else None."""
+    """Return a finite number as a float; None for any other value."""
     if type(value) is int:
         return float(value) if abs(value) < 2**53 else None
     return value if type(value) is float and math.isfinite(value) else None
 
 
-def plain_of(value: Any) -> Any:
-    """Mappings and tuples as dicts and lists, without what is None."""
+def mapping_of(value: Any) -> Mapping[str, Any]:
+    """Return a JSON object; an empty one for any other value."""
+    return value if type(value) is dict else {}
+
+
+def to_json(value: Any) -> Any:
+    """Convert mappings and tuples to dicts and lists, and leave out None."""
     if isinstance(value, Mapping):
-        return {k: plain_of(v) for k, v in value.items() if v is not None}
+        return {k: to_json(v) for k, v in value.items() if v is not None}
     if isinstance(value, tuple):
-        return [plain_of(v) for v in value]
+        return [to_json(v) for v in value]
     return value

@@ -1,7 +1,7 @@
-"""Which format a file has, and what it says lies where.
+"""Recognise a file's format, and read its layout.
 
-By the ending of its name and its first bytes. A file of no known format, and a
-zip that is malformed, has no layout: it is kept whole.
+The ending of its name and its first bytes decide. A file of no known format and a
+malformed zip have no layout: they are kept as one blob.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mstore.errors import BadFile
+from mstore.formats.endings import TORCH_ENDINGS, WEIGHT_ENDINGS
 from mstore.formats.gguf import BrokenGguf, parse_gguf
 from mstore.formats.safetensors import parse_safetensors
 from mstore.formats.torchzip import ZIP_MAGIC, BrokenZip, parse_torch_zip
@@ -19,24 +20,11 @@ if TYPE_CHECKING:
     from mstore.objects import Layout
 
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/v1"
-_WEIGHT_ENDINGS: Final = (
-    ".safetensors",
-    ".bin",
-    ".pt",
-    ".pth",
-    ".gguf",
-    ".onnx",
-    ".h5",
-    ".msgpack",
-    ".ckpt",
-    ".distcp",
-)
-_TORCH_ENDINGS: Final = (".pt", ".pth", ".bin", ".ckpt")
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a file says of itself.
+    """The result of parsing a file.
 
     Args:
         layout: what lies where, or None: the file is kept whole.
@@ -62,10 +50,10 @@ def parse(source: ByteSource, *, strict: bool = False, allow_opaque: bool = Fals
         BadFile: a .safetensors breaks a rule, or weights are a Git LFS pointer.
     """
     name = source.name.lower()
-    if not name.endswith((*_WEIGHT_ENDINGS, *_TORCH_ENDINGS)):
+    if not name.endswith(WEIGHT_ENDINGS):
         return Parsed(None)
     first = source.read(0, min(len(_LFS_POINTER), source.size_bytes))
-    if first == _LFS_POINTER and name.endswith(_WEIGHT_ENDINGS):
+    if first == _LFS_POINTER:
         raise BadFile(
             source.name,
             "is a Git LFS pointer, not the weights it stands for",
@@ -78,7 +66,7 @@ def parse(source: ByteSource, *, strict: bool = False, allow_opaque: bool = Fals
             if not allow_opaque:
                 raise
             return Parsed(None, (f"{error.message}; kept as bytes",))
-    if name.endswith(_TORCH_ENDINGS) and first.startswith(ZIP_MAGIC):
+    if name.endswith(TORCH_ENDINGS) and first.startswith(ZIP_MAGIC):
         try:
             return Parsed(*parse_torch_zip(source))
         except BrokenZip as error:

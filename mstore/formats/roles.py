@@ -1,22 +1,12 @@
-"""Which role a file plays in a model directory, from its path alone."""
+"""Find the role of a file in a model directory, from its path alone."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-_WEIGHT_ENDINGS: Final = (
-    ".safetensors",
-    ".bin",
-    ".pt",
-    ".pth",
-    ".ckpt",
-    ".gguf",
-    ".h5",
-    ".msgpack",
-    ".onnx",
-    ".distcp",
-)
+from mstore.formats.endings import WEIGHT_ENDINGS
+
 _TRAINING: Final = re.compile(
     r"(optimizer|scheduler|scaler|sampler|dl_state_dict)(_\d+)?\.(pt|pth|bin)"
     r"|rng_state(_\d+)?\.pth|random_states_\d+\.pkl"
@@ -34,7 +24,7 @@ _CONFIG: Final = re.compile(
 
 
 def role_of(path: str) -> str:
-    """The role of a file: one of `mstore.objects.ROLES`.
+    """Find the role of a file: one of `mstore.objects.ROLES`.
 
     Args:
         path: relative to the model directory, `/` between parts.
@@ -47,7 +37,7 @@ def role_of(path: str) -> str:
     if _TOKENIZER.fullmatch(name) or (folders and folders[-1] == "additional_chat_templates"):
         return "tokenizer"
     weights_name = name.removesuffix(".index.json")
-    if weights_name.endswith(_WEIGHT_ENDINGS):
+    if weights_name.endswith(WEIGHT_ENDINGS):
         return "weights"
     if _CONFIG.fullmatch(name):
         return "config"

@@ -1,15 +1,15 @@
-"""The safetensors format, strictly: what lies where, or the rule that is broken.
+"""Read safetensors strictly: what lies where, or the rule that is broken.
 
 Source: the format's README (`safetensors` 0.8): 8 bytes of header length, a JSON
 header that begins with `{`, then the buffer, which the tensors cover without
-hole or overlap. Stricter than the library where the library lets pass what
-another reader would take for something else (keys that stand twice, leading
-white space, a byte order mark). Reads the header once and the buffer never.
+hole or overlap. It is stricter than the library where the library accepts bytes
+that another reader would understand differently (keys that occur twice, leading
+white space, a byte order mark). It reads the header once and the buffer never.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mstore.errors import BadFile
 from mstore.formats.dtypes import SAFETENSORS_BITS
@@ -26,7 +26,7 @@ _PICKLE_PROTOCOLS: Final = b"\x02\x03\x04\x05"
 
 
 def _header(source: ByteSource) -> bytes:
-    """The header's JSON, without its padding. Raises BadFile."""
+    """Read the header's JSON, without its padding. Raises BadFile."""
     name, size = source.name, source.size_bytes
     if size < 8:
         raise BadFile(name, f"has {size} bytes; a safetensors file has at least 8")
@@ -59,6 +59,8 @@ def _check_metadata(value: Any, where: str) -> None:
     for key, item in value.items():
         if type(item) is not str:
             raise BadFile(where, f"__metadata__ has a value that is not a string, under {key!r}")
+    if not is_text(*value.keys(), *value.values()):
+        raise BadFile(where, "__metadata__ contains a lone surrogate, which is not Unicode text")
 
 
 def _is_size(value: Any) -> bool:
@@ -66,7 +68,18 @@ def _is_size(value: Any) -> bool:
     return type(value) is int and 0 <= value <= MAX_INTEGER
 
 
-def _elements(shape: list[int], where: str, tensor: str) -> int:
+class _Row(NamedTuple):
+    """One tensor of the header; `begin` and `end` are places in the buffer."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+def _count(shape: list[int], where: str, tensor: str) -> int:
+    """Count the elements of a shape. Raises BadFile."""
     if 0 in shape:
         return 0
     product = 1
@@ -77,22 +90,20 @@ def _elements(shape: list[int], where: str, tensor: str) -> int:
     return product
 
 
-def _entry(
-    tensor: str, value: Any, where: str, strict: bool
-) -> tuple[str, str, tuple[int, ...], int, int]:
-    """Check one tensor by itself: (name, dtype, shape, begin, end in the buffer). Raises BadFile."""
+def _check_fields(tensor: str, value: Any, where: str, strict: bool) -> None:
+    """Check that a tensor's entry is an object with the fields of the format. Raises BadFile."""
     if type(value) is not dict:
         raise BadFile(where, "is not an object", tensor=tensor)
-    if value.keys() != _FIELDS:
-        for field in sorted(_FIELDS - value.keys()):
-            raise BadFile(where, f"lacks {field}", tensor=tensor)
-        if strict:
-            unknown = min(value.keys() - _FIELDS)
-            raise BadFile(where, f"has the unknown field {unknown!r}", tensor=tensor)
-    dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
-    bits = SAFETENSORS_BITS.get(dtype) if type(dtype) is str else None
-    if bits is None:
-        raise BadFile(where, f"has the unknown dtype {str(dtype)[:40]!r}", tensor=tensor)
+    if value.keys() == _FIELDS:
+        return
+    for field in sorted(_FIELDS - value.keys()):
+        raise BadFile(where, f"lacks {field}", tensor=tensor)
+    if strict:
+        unknown = min(value.keys() - _FIELDS)
+        raise BadFile(where, f"has the unknown field {unknown!r}", tensor=tensor)
+
+
+def _check_shape(shape: Any, where: str, tensor: str) -> None:
     if type(shape) is not list:
         raise BadFile(where, "its shape is not an array", tensor=tensor)
     for size in shape:
@@ -102,12 +113,22 @@ def _entry(
                 f"its shape has the dimension {str(size)[:40]}, not an integer ≥ 0",
                 tensor=tensor,
             )
+
+
+def _read_entry(tensor: str, value: Any, where: str, strict: bool) -> _Row:
+    """Check one tensor by itself. Raises BadFile."""
+    _check_fields(tensor, value, where, strict)
+    dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+    bits = SAFETENSORS_BITS.get(dtype) if type(dtype) is str else None
+    if bits is None:
+        raise BadFile(where, f"has the unknown dtype {str(dtype)[:40]!r}", tensor=tensor)
+    _check_shape(shape, where, tensor)
     if type(offsets) is not list or len(offsets) != 2 or not all(map(_is_size, offsets)):
         raise BadFile(where, "its data_offsets are not two integers ≥ 0", tensor=tensor)
     begin, end = offsets
     if begin > end:
         raise BadFile(where, f"its data_offsets begin after they end ({begin} > {end})", tensor=tensor)
-    total_bits = _elements(shape, where, tensor) * bits
+    total_bits = _count(shape, where, tensor) * bits
     if total_bits % 8:
         raise BadFile(where, f"its {dtype} elements do not fill whole bytes", tensor=tensor)
     if total_bits // 8 != end - begin:
@@ -116,11 +137,48 @@ def _entry(
             f"its data_offsets span {end - begin} bytes, dtype and shape need {total_bits // 8}",
             tensor=tensor,
         )
-    return tensor, dtype, tuple(shape), begin, end
+    return _Row(tensor, dtype, tuple(shape), begin, end)
+
+
+def _read_rows(header: Any, where: str, strict: bool) -> list[_Row]:
+    """Check the header's metadata and each tensor by itself. Raises BadFile."""
+    if type(header) is not dict:
+        raise BadFile(where, "its header is not an object")
+    metadata = header.pop("__metadata__", None)
+    if metadata is not None:
+        _check_metadata(metadata, where)
+    rows = []
+    for tensor, value in header.items():
+        if not is_text(tensor):
+            raise BadFile(where, "its name contains a lone surrogate", tensor=tensor)
+        rows.append(_read_entry(tensor, value, where, strict))
+    return rows
+
+
+def _check_cover(rows: list[_Row], buffer_size: int, where: str) -> None:
+    """Check that sorted tensors cover the buffer without hole or overlap. Raises BadFile."""
+    position = 0
+    for row in rows:
+        if row.begin < position:
+            overlap = position - row.begin
+            raise BadFile(where, f"overlaps another by {overlap} bytes", tensor=row.name)
+        if row.begin > position:
+            hole = row.begin - position
+            raise BadFile(where, f"leaves a hole of {hole} bytes before it", tensor=row.name)
+        position = row.end
+    if position > buffer_size:
+        raise BadFile(
+            where,
+            f"is truncated: the file ends {position - buffer_size} bytes before its tensors do",
+            tensor=next(row.name for row in rows if row.end > buffer_size),
+            hint="it may not have been written completely; try again",
+        )
+    if position < buffer_size:
+        raise BadFile(where, f"has {buffer_size - position} trailing bytes after its last tensor")
 
 
 def parse_safetensors(source: ByteSource, *, strict: bool = False) -> Layout:
-    """Read what lies where.
+    """Read the layout of a safetensors file.
 
     Args:
         source: the file.
@@ -136,39 +194,14 @@ def parse_safetensors(source: ByteSource, *, strict: bool = False) -> Layout:
     where = source.name
     raw = _header(source)
     buffer_begin = 8 + int.from_bytes(source.read(0, 8), "little")
-    buffer_size = source.size_bytes - buffer_begin
-    header = read_json(raw, where, strict=True)
-    if type(header) is not dict:
-        raise BadFile(where, "its header is not an object")
-    metadata = header.pop("__metadata__", None)
-    if metadata is not None:
-        _check_metadata(metadata, where)
-        if not is_text(*metadata.keys(), *metadata.values()):
-            raise BadFile(where, "__metadata__ holds a lone surrogate, which is not Unicode text")
-    rows = []
-    for tensor, value in header.items():
-        if not is_text(tensor):
-            raise BadFile(where, "its name holds a lone surrogate, not Unicode text", tensor=tensor)
-        rows.append(_entry(tensor, value, where, strict))
+    rows = _read_rows(read_json(raw, where, strict=True), where, strict)
     # Empty tensors first where several begin at one byte: they cannot overlap anything.
-    rows.sort(key=lambda row: (row[3], row[4]))
-    position = 0
-    entries = []
-    for tensor, dtype, shape, begin, end in rows:
-        if begin < position:
-            raise BadFile(where, f"overlaps another by {position - begin} bytes", tensor=tensor)
-        if begin > position:
-            raise BadFile(where, f"leaves a hole of {begin - position} bytes before it", tensor=tensor)
-        position = end
-        entries.append(TensorEntry(tensor, dtype, shape, buffer_begin + begin, buffer_begin + end))
-    if position > buffer_size:
-        at_fault = next(row[0] for row in rows if row[4] > buffer_size)
-        raise BadFile(
-            where,
-            f"is truncated: the file ends {position - buffer_size} bytes before its tensors do",
-            tensor=at_fault,
-            hint="it was perhaps still being written",
-        )
-    if position < buffer_size:
-        raise BadFile(where, f"has {buffer_size - position} trailing bytes after its last tensor")
-    return Layout("safetensors", tuple(entries))
+    rows.sort(key=lambda row: (row.begin, row.end))
+    _check_cover(rows, source.size_bytes - buffer_begin, where)
+    return Layout(
+        "safetensors",
+        tuple(
+            TensorEntry(r.name, r.dtype, r.shape, buffer_begin + r.begin, buffer_begin + r.end)
+            for r in rows
+        ),
+    )

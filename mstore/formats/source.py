@@ -1,7 +1,7 @@
-"""Where a file's bytes come from: a disk, a store, or memory.
+"""Random access to a file's bytes, from a disk, a store, or memory.
 
-Hides which of them. A parser reads a few ranges; it never maps a file (a file
-truncated under a mapping kills the process) and never asks for all of it.
+Hides which of them it is. A parser reads a few ranges; it never maps a file (one that
+is truncated under a mapping kills the process) and never asks for all of it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class ByteSource(Protocol):
 
     @property
     def size_bytes(self) -> int:
-        """Bytes in the file."""
+        """The bytes in the file."""
 
     def read(self, offset: int, size: int, /) -> bytes:
-        """Exactly `size` bytes from `offset`.
+        """Read exactly `size` bytes from `offset`.
 
         Raises:
             MStoreError: there are not that many, or the system failed.
@@ -45,11 +45,11 @@ class BytesSource:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes in the file."""
+        """The bytes in the file."""
         return len(self.content)
 
     def read(self, offset: int, size: int, /) -> bytes:
-        """Exactly `size` bytes from `offset`. Raises BadFile past the end."""
+        """Read exactly `size` bytes from `offset`. Raises BadFile past the end."""
         if offset < 0 or size < 0 or offset + size > len(self.content):
             raise BadFile(self.name, f"ends before byte {offset + size}")
         return self.content[offset : offset + size]

@@ -1,9 +1,9 @@
-"""Files of `torch.save`: a zip whose stored records are tensor storages.
+"""Read files of `torch.save`: a zip whose stored records are tensor storages.
 
 Hides zip and pickle. Payloads come from the central directory and the local
-headers, dtypes and names from the opcodes of `data.pkl`. Whatever does not fit
-together costs names and dtypes, never bytes: a record is then one stretch of
-bytes, a file that is no sound zip is one whole.
+headers, dtypes and names from the opcodes of `data.pkl`. Parts that do not fit
+together cost names and dtypes, never bytes: such a record is one stretch of bytes,
+and a file that is not a valid zip is one blob.
 
 Source: torch/serialization.py (`<prefix>/data.pkl`, `<prefix>/data/<key>`,
 `<prefix>/byteorder`), caffe2/serialize/inline_container.h, APPNOTE.TXT 4.3.7.
@@ -43,11 +43,11 @@ _TOKEN: Final = re.compile(rb"hf_[A-Za-z0-9]{16,}")
 
 
 class BrokenZip(ValueError):
-    """The file is no zip that can be trusted to say where its records lie."""
+    """The file is not a zip that can be trusted to say where its records lie."""
 
 
 class _Window(io.RawIOBase):
-    """A ByteSource as the file object that zipfile asks for."""
+    """A ByteSource as the file object that zipfile needs."""
 
     def __init__(self, source: ByteSource) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class _Window(io.RawIOBase):
     def seek(self, offset: int, whence: int = 0) -> int:
         start = (0, self._position, self._source.size_bytes)[whence]
         if start + offset < 0:
-            raise BrokenZip("points before its first byte")
+            raise BrokenZip("refers to a place before its first byte")
         self._position = start + offset
         return self._position
 
@@ -74,7 +74,7 @@ class _Window(io.RawIOBase):
         left = max(0, self._source.size_bytes - self._position)
         size = left if size is None or size < 0 else min(size, left)
         if size > _MAX_READ_BYTES:
-            raise BrokenZip("has an absurdly large directory")
+            raise BrokenZip("has an implausibly large central directory")
         content = self._source.read(self._position, size)
         self._position += size
         return content
@@ -91,7 +91,7 @@ class _Record:
 
 
 def _records(source: ByteSource) -> list[_Record]:
-    """All records of a zip, by place. Raises BrokenZip, and what `source` raises."""
+    """List all records of a zip, by place. Raises BrokenZip, and what `source` raises."""
     try:
         with zipfile.ZipFile(_Window(source)) as archive:
             infos = archive.infolist()
@@ -99,13 +99,13 @@ def _records(source: ByteSource) -> list[_Record]:
         raise
     except Exception as error:
         # zipfile lets struct, Unicode, overflow and import errors through besides its own.
-        raise BrokenZip(f"is no sound zip: {error}") from None
+        raise BrokenZip(f"is not a valid zip file: {error}") from None
     records = []
     position = 0
     for entry in sorted(infos, key=lambda i: i.header_offset):
         at = entry.header_offset
         if at < position or at + _LOCAL_HEADER_BYTES > source.size_bytes:
-            raise BrokenZip(f"record {entry.orig_filename!r} overlaps another or the end")
+            raise BrokenZip(f"record {entry.orig_filename!r} overlaps another one or the end")
         local = source.read(at, _LOCAL_HEADER_BYTES)
         if local[:4] != ZIP_MAGIC:
             raise BrokenZip(f"record {entry.orig_filename!r} has no local header")
@@ -113,7 +113,7 @@ def _records(source: ByteSource) -> list[_Record]:
         begin += int.from_bytes(local[28:30], "little")
         position = begin + entry.compress_size
         if position > source.size_bytes:
-            raise BrokenZip(f"record {entry.orig_filename!r} reaches past the end")
+            raise BrokenZip(f"record {entry.orig_filename!r} extends past the end of the file")
         method = int.from_bytes(local[8:10], "little")
         stored = (
             entry.compress_type == method == zipfile.ZIP_STORED
@@ -123,7 +123,7 @@ def _records(source: ByteSource) -> list[_Record]:
         records.append(_Record(entry.orig_filename, begin, position, stored))
     names = [record.name for record in records]
     if len(set(names)) != len(names):
-        raise BrokenZip("has two records of one name")
+        raise BrokenZip("has two records with the same name")
     return records
 
 
@@ -136,18 +136,18 @@ def _read_record(source: ByteSource, record: _Record | None) -> bytes:
 
 
 def _is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
-    due = 1
+    expected = 1
     for size, stride in zip(reversed(shape), reversed(strides), strict=True):
-        if size != 1 and stride != due:
+        if size != 1 and stride != expected:
             return False
-        due *= size
-        if due >= 2**63:
+        expected *= size
+        if expected >= 2**63:
             return False
     return True
 
 
 def _range(tensor: Tensor, record: _Record) -> tuple[int, int] | None:
-    """The bytes that are exactly this tensor's elements in order, or None if there are none such."""
+    """Find the bytes that are exactly a tensor's elements in order; None if there are none."""
     width = TORCH_BYTES[tensor.dtype]
     count = 1
     for size in tensor.shape:
@@ -171,7 +171,7 @@ def _covers(entries: list[TensorEntry], record: _Record) -> bool:
 
 
 def _whole(key: str, record: _Record, storage: Storage | None, trusted: bool) -> TensorEntry:
-    """A storage as one entry: of its dtype if that fits the record, else as bytes."""
+    """Describe a storage as one entry: of its dtype if that fits the record, else as bytes."""
     size = record.end - record.begin
     dtype, count = "U8", size
     if trusted and storage is not None and storage.dtype is not None:
@@ -182,7 +182,7 @@ def _whole(key: str, record: _Record, storage: Storage | None, trusted: bool) ->
 
 
 def _numbered(entries: list[TensorEntry]) -> tuple[TensorEntry, ...]:
-    """Entries with names of their own: the second of one name gets `#2`."""
+    """Give each entry a name of its own: the second with one name gets `#2`."""
     taken = {entry.name for entry in entries}
     seen: dict[str, int] = {}
     made = []
@@ -200,7 +200,7 @@ def _numbered(entries: list[TensorEntry]) -> tuple[TensorEntry, ...]:
 
 
 def _entries(records: dict[str, _Record], reading: Reading | None) -> tuple[TensorEntry, ...]:
-    """What lies in each storage record; every record is covered to its last byte."""
+    """Describe what lies in each storage record; every record is covered to its last byte."""
     by_key: dict[str, list[TensorEntry]] = {key: [] for key in records}
     storages: dict[str, Storage] = {}
     if reading is not None:
@@ -229,14 +229,14 @@ def _entries(records: dict[str, _Record], reading: Reading | None) -> tuple[Tens
 
 
 def _prefix(records: dict[str, _Record]) -> str | None:
-    """The folder inside the zip that torch put everything in, or None: this is no torch file."""
-    found = [name.partition("/") for name in records if name.count("/") == 1]
-    found = [parts for parts in found if parts[2] == "data.pkl"]
-    return found[0][0] if len(found) == 1 else None
+    """Find the folder inside the zip that torch put everything in; None for zips of others."""
+    parts = [name.partition("/") for name in records if name.count("/") == 1]
+    folders = [folder for folder, _, name in parts if name == "data.pkl"]
+    return folders[0] if len(folders) == 1 else None
 
 
 def parse_torch_zip(source: ByteSource) -> tuple[Layout | None, tuple[str, ...], tuple[str, ...]]:
-    """Read what lies where.
+    """Read the layout of a torch zip.
 
     Args:
         source: a file that begins with ZIP_MAGIC.
@@ -281,10 +281,10 @@ def _names_token(table: Table) -> bool:
 
 
 def holds_token(source: ByteSource) -> bool:
-    """Whether a pickle (training_args.bin) holds a Hugging Face token in clear.
+    """Tell whether a pickle (training_args.bin) holds a Hugging Face token in clear.
 
-    Looks for a dict with a text under `hub_token`; nothing is loaded. Of a
-    pickle that cannot be followed it looks for what tokens look like.
+    It looks for a dict with a text under `hub_token`; nothing is loaded. In a pickle
+    that cannot be followed it looks for anything that has the form of a token.
     """
     raw: Any = b""
     try:

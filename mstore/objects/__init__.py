@@ -1,5 +1,6 @@
 """Frozen values and their encoding; no I/O. Source: docs/format.md sections 3 to 5."""
 
+from mstore.objects.commit import Base, Commit
 from mstore.objects.encoding import decode, encode
 from mstore.objects.ids import (
     ID_TYPES,
@@ -17,23 +18,21 @@ from mstore.objects.ids import (
     object_id,
     pack_name,
 )
-from mstore.objects.model import (
+from mstore.objects.layout import Layout, Slice, TensorEntry
+from mstore.objects.manifest import (
     MODEL_ROLES,
     ROLES,
-    Base,
-    Commit,
-    Layout,
     Manifest,
     ManifestFile,
-    Note,
     Segment,
-    Slice,
-    Tag,
-    TensorEntry,
-    Time,
-    weights_id_of,
+    holds_tensors,
 )
+from mstore.objects.note import Note
 from mstore.objects.paths import check_path, folded
+from mstore.objects.segments import tensor_blobs
+from mstore.objects.tag import Tag
+from mstore.objects.time import Time
+from mstore.objects.weights_id import weights_id_of
 
 __all__ = [
     "ID_TYPES",
@@ -65,7 +64,9 @@ __all__ = [
     "encode",
     "folded",
     "hasher_of_blob",
+    "holds_tensors",
     "object_id",
     "pack_name",
+    "tensor_blobs",
     "weights_id_of",
 ]

@@ -18,7 +18,7 @@ MAX_SIZE_BYTES: Final = 256 << 20
 
 
 def _check(value: Any, depth: int) -> None:
-    """Refuse what our objects cannot hold (CBOR tags, non-text keys, depth)."""
+    """Refuse values that our objects cannot hold (CBOR tags, non-text keys, depth)."""
     if depth > MAX_DEPTH:
         raise BadEncoding("object", f"is nested deeper than {MAX_DEPTH}")
     kind = type(value)
@@ -32,9 +32,9 @@ def _check(value: Any, depth: int) -> None:
             _check(item, depth + 1)
     elif kind is int:
         if not -(2**64) <= value < 2**64:
-            raise BadEncoding("object", f"holds the integer {str(value)[:40]}, which 64 bits do not")
+            raise BadEncoding("object", f"holds the integer {str(value)[:40]}, too large for 64 bits")
     elif kind not in (bytes, str, float, bool, type(None)):
-        raise BadEncoding("object", f"holds a {kind.__name__}, which has no encoding here")
+        raise BadEncoding("object", f"holds a {kind.__name__}, which cannot be encoded")
 
 
 def encode(value: Any) -> bytes:
@@ -74,6 +74,6 @@ def decode(encoded: bytes, what: str) -> Any:
 
 
 def metric(value: float) -> float:
-    """A metric as it is stored: float64, all NaNs being one."""
+    """Convert a metric to the float64 that is stored; all NaNs become one."""
     number = float(value)
     return math.nan if math.isnan(number) else number

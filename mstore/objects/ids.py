@@ -1,8 +1,8 @@
-"""Ids: their types, their hashes, their spelling.
+"""Ids: their types, how they are computed, how they are spelled.
 
 Source: docs/format.md section 3; BLAKE3's `hash` and `derive_key` modes.
 An id is a value of its own type, so that a blob's id can never be passed, or
-compare equal, where a commit's is due.
+compare equal, where a commit's is expected.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Kind(enum.IntEnum):
-    """What an object is; the number stands in packs and notes."""
+    """The kinds of objects; the numbers stand in packs and notes."""
 
     BLOB = 1
     LAYOUT = 2
@@ -75,6 +75,16 @@ class ObjectId:
     def short(self) -> str:
         """The first seven digits, for people."""
         return self.raw.hex()[:7]
+
+    @property
+    def kind_name(self) -> str:
+        """The kind of object as a word: 'commit'."""
+        return self.kind.name.lower()
+
+    @property
+    def label(self) -> str:
+        """The object as people read it in messages: 'commit 1a2b3c4'."""
+        return f"{self.kind_name} {self.short}"
 
     def __str__(self) -> str:
         return self.raw.hex()
@@ -136,7 +146,7 @@ _CONTEXTS: Final[dict[Kind, str]] = {
 
 @dataclass(frozen=True, slots=True, order=True, repr=False)
 class WeightsId:
-    """Identity of a model whatever its sharding or file format (docs/format.md 5.7)."""
+    """The identity of a model, whatever its sharding or file format (docs/format.md 5.7)."""
 
     raw: bytes
 
@@ -153,30 +163,30 @@ class WeightsId:
 
 
 def blob_id(content: Buffer) -> BlobId:
-    """Id of a blob, from its raw bytes."""
+    """Compute a blob's id from its raw bytes."""
     return BlobId(blake3(content).digest())
 
 
 def hasher_of_blob() -> blake3:
-    """A hasher whose digest, after all bytes of a blob, is the blob's id."""
+    """Return a hasher whose digest, after all bytes of a blob, is the blob's id."""
     return blake3()
 
 
 def structured_id(kind: Kind, encoded: bytes) -> ObjectId:
-    """Id of a structured object, from its canonical encoding."""
+    """Compute a structured object's id from its canonical encoding."""
     return ID_TYPES[kind](blake3(encoded, derive_key_context=_CONTEXTS[kind]).digest())
 
 
 def object_id(kind: Kind, content: bytes) -> ObjectId:
-    """Id of any object, from its raw bytes."""
+    """Compute any object's id from its raw bytes."""
     return blob_id(content) if kind is Kind.BLOB else structured_id(kind, content)
 
 
 def pack_name(footer: bytes) -> bytes:
-    """Name of a pack (32 bytes), from its encoded footer."""
+    """Compute a pack's name (32 bytes) from its encoded footer."""
     return blake3(footer, derive_key_context="mstore 2026-11 pack").digest()
 
 
 def weights_digest(encoded: bytes) -> WeightsId:
-    """The weights id of an encoded tensor list."""
+    """Compute the weights id of an encoded tensor list."""
     return WeightsId(blake3(encoded, derive_key_context="mstore 2026-11 weights").digest())

@@ -1,6 +1,6 @@
-"""Which paths a manifest may hold.
+"""Check which paths a manifest may hold.
 
-A manifest is input: checking out somebody's commit must never write outside
+A manifest is input: checking out a commit from elsewhere must never write outside
 its destination, nor into a workspace. The rules are those that git settled on
 for `.git` (CVE-2014-9390 and its kin), applied to `.mstore`.
 """
@@ -20,7 +20,7 @@ _IGNORABLE: Final = dict.fromkeys(
 
 
 def folded(name: str) -> str:
-    """A name as the most forgetful file system would compare it."""
+    """Fold a name as the least exact file system would compare it."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
 
 

@@ -71,19 +71,19 @@ CASES: dict[str, tuple[int, Callable[[], bytes], str, str]] = {
             '{"w":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}', bytes(8)
         ),
         "refused",
-        "'dtype' stands twice",
+        "'dtype' occurs twice",
     ),
     "metadata key twice": (
         9,
         lambda: framed('{"__metadata__":{"a":"1","a":"2"},' + W + "}", bytes(8)),
         "refused",
-        "'a' stands twice",
+        "'a' occurs twice",
     ),
     "metadata twice": (
         9,
         lambda: framed('{"__metadata__":{},"__metadata__":{},' + W + "}", bytes(8)),
         "refused",
-        "stands twice",
+        "occurs twice",
     ),
     "unknown field": (10, lambda: of(w=entry(device="cpu")), "strict", "unknown field 'device'"),
     "metadata number": (11, lambda: of(w=entry(), __metadata__={"a": 1}), "refused", "not a string"),

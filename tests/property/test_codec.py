@@ -57,7 +57,7 @@ def cases(draw: st.DrawFn) -> tuple[bytes, int, bool, bytes | None]:
 
 @given(cases(), st.booleans(), st.sampled_from([None, 4, 5, 8, 11]))
 def test_round_trip(
-    case: tuple[bytes, int, bool, bytes | None], plain: bool, exponent_bits: int | None
+    case: tuple[bytes, int, bool, bytes | None], v1_only: bool, exponent_bits: int | None
 ) -> None:
     raw, width, is_float, base = case
     block = encode_block(
@@ -67,7 +67,7 @@ def test_round_trip(
         base=base,
         base_offset=77,
         exponent_bits=exponent_bits,
-        plain=plain,
+        v1_only=v1_only,
     )
     header = BlockHeader.unpack_all(block.header.packed())[0]
     assert header == block.header
@@ -81,7 +81,7 @@ def test_round_trip(
         header, bytes(block.stored), raw_size=len(raw), width=width, base=base, where="block", into=own
     )
     assert into is own and own == raw
-    if plain:
+    if v1_only:
         assert header.mode in (0, 1, 2, 16, 17), "what mstore 0.1 reads"
     check_mode(Codec.DELTA, header.mode, "block")
     if base == raw and raw:
@@ -165,7 +165,7 @@ def test_a_training_step_costs_a_fraction() -> None:
     rng = np.random.default_rng(0)
     values = (rng.standard_normal(1 << 19) * 0.03).astype(np.float32)
     base, raw = _bf16(values).tobytes(), _bf16(values + rng.standard_normal(1 << 19) * 2e-5).tobytes()
-    block = encode_block(raw, width=2, is_float=True, base=base, plain=False)
+    block = encode_block(raw, width=2, is_float=True, base=base, v1_only=False)
     assert block.header.mode == Mode.GROUPED
     assert block.header.stored_size < 0.07 * len(raw)
 
@@ -176,7 +176,7 @@ def test_few_changes_cost_a_few_bytes() -> None:
     raw = bytearray(base)
     for at in range(0, 1 << 20, 1 << 14):
         raw[at] ^= 1
-    block = encode_block(bytes(raw), width=4, is_float=True, base=base, plain=False)
+    block = encode_block(bytes(raw), width=4, is_float=True, base=base, v1_only=False)
     assert block.header.mode == Mode.SPARSE
     assert block.header.stored_size < 64 * 8
 
@@ -185,8 +185,8 @@ def test_a_base_of_no_use_is_left() -> None:
     rng = np.random.default_rng(0)
     raw = rng.standard_normal(1 << 18).astype(np.float32).tobytes()
     base = rng.standard_normal(1 << 18).astype(np.float32).tobytes()
-    block = encode_block(raw, width=4, is_float=True, base=base, base_offset=5, plain=False)
-    assert block.header == encode_block(raw, width=4, is_float=True, plain=False).header
+    block = encode_block(raw, width=4, is_float=True, base=base, base_offset=5, v1_only=False)
+    assert block.header == encode_block(raw, width=4, is_float=True, v1_only=False).header
 
 
 def test_repeats_longer_than_a_symbol_are_found() -> None:

@@ -178,10 +178,10 @@ def test_a_store_of_one_kernel_is_read_by_the_other(monkeypatch: pytest.MonkeyPa
     rng = np.random.default_rng(3)
     raw = _block(rng, "weights", 4, 30_000)
     base = (np.frombuffer(raw, "<u4") + rng.integers(0, 9, 30_000).astype("<u4")).tobytes()
-    written = [encode_block(raw, width=4, is_float=True, base=b, plain=False) for b in (None, base)]
+    written = [encode_block(raw, width=4, is_float=True, base=b, v1_only=False) for b in (None, base)]
     monkeypatch.setattr(kernel, "native", None)
     for block, other in zip(written, (None, base), strict=True):
-        again = encode_block(raw, width=4, is_float=True, base=other, plain=False)
+        again = encode_block(raw, width=4, is_float=True, base=other, v1_only=False)
         assert encode_block(raw, width=4, is_float=True, base=other).header.mode in (2, 17)
         assert (again.header, bytes(again.stored)) == (block.header, bytes(block.stored))
         back = decode_block(

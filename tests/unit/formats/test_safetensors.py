@@ -19,7 +19,7 @@ from mstore.formats import BytesSource, parse
 
 
 def _builders():
-    path = Path(__file__).parents[1] / "bad_inputs" / "builders_safetensors.py"
+    path = Path(__file__).parents[2] / "bad_inputs" / "builders_safetensors.py"
     spec = importlib.util.spec_from_file_location("builders_safetensors", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(spec.name, module)

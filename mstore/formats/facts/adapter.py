@@ -1,9 +1,8 @@
-"""What a PEFT adapter is: its configuration and the shapes of its parts.
+"""PEFT adapters: their configuration and the shapes of their parts.
 
 Hides how PEFT spells its keys and how it finds the rank and alpha of a module.
 Source: peft 0.21, `tuners/lora/model.py` (`_create_and_replace`),
-`tuners/lora/layer.py` (`ParamWrapper.update_layer`), `utils/other.py`
-(`get_pattern_key`).
+`tuners/lora/layer.py` (`ParamWrapper.update_layer`).
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.formats.jsontext import as_text, count_of, number_of, plain_of, text_of, texts_of
+from mstore.formats.facts.patterns import value_by_pattern
+from mstore.formats.jsontext import as_text, count_of, number_of, text_of, texts_of, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,64 +34,6 @@ _KEY: Final = re.compile(
     r"(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)"
     r"(?:\.(?!weight$|bias$)[^.]+)?(?:\.(?P<leaf>weight|bias))?"
 )
-_LITERAL: Final = re.compile(r"[A-Za-z0-9_.]+")
-_ESCAPED: Final = re.compile(r"\\.", re.DOTALL)
-_REPEAT: Final = re.compile(r"(?<!\()[*+?{]")
-_REPEATED_GROUP: Final = re.compile(r"\)[*+{]|\(\?[^:]")
-_MAX_STEPS: Final = 30_000_000
-
-
-def _is_harmless(pattern: str, key: str) -> bool:
-    """Whether matching takes bounded time: a commit must not hang on somebody's expression.
-
-    Without repeated groups, look-arounds and back references, a backtracking
-    matcher tries at most every length for each repeat and every branch for each
-    group.
-    """
-    if len(pattern) > len(key) + 1024 or re.search(r"\\[0-9]", pattern):
-        return False
-    plain = _ESCAPED.sub("x", pattern)
-    if _REPEATED_GROUP.search(plain):
-        return False
-    repeats, groups = len(_REPEAT.findall(plain)), plain.count("(") + 1
-    if repeats > 8 or groups > 8:
-        return False
-    steps: int = (key.count(".") + 1) * (len(key) + 1) ** repeats * (plain.count("|") + 1) ** groups
-    return steps <= _MAX_STEPS
-
-
-def _ends_with(key: str, pattern: str) -> bool:
-    """Whether a pattern of letters and dots matches whole parts at the key's end.
-
-    Some adapters have a pattern a module, and compiling an expression for each
-    pair of them takes minutes.
-    """
-    begin = len(key) - len(pattern)
-    if begin < 0 or (begin and key[begin - 1] != "."):
-        return False
-    return key.endswith(pattern) or all(
-        p in (".", k) for p, k in zip(pattern, key[begin:], strict=True)
-    )
-
-
-def _by_pattern(patterns: Mapping[str, float], key: str, default: float | None) -> float | None:
-    """The value that PEFT takes for a module: that of the first pattern matching the end of its key.
-
-    None if a pattern that comes first is not one that we would run.
-    """
-    for pattern, value in patterns.items():
-        if _LITERAL.fullmatch(pattern):
-            if _ends_with(key, pattern):
-                return value
-            continue
-        if not _is_harmless(pattern, key):
-            return None
-        try:
-            if re.match(rf"(.*\.)?({pattern})$", key):
-                return value
-        except (re.error, RecursionError, OverflowError):
-            return None
-    return default
 
 
 @dataclass(frozen=True)
@@ -134,7 +76,7 @@ class AdapterFacts:
 
     @cached_property
     def _parameters(self) -> dict[str, list[str]]:
-        """Targeted parameters by the module, or end of a module's name, that holds them."""
+        """The targeted parameters, by the module, or end of a module's name, that holds them."""
         parameters: dict[str, list[str]] = {}
         for target in self.target_parameters:
             parent, _, leaf = target.rpartition(".")
@@ -142,7 +84,7 @@ class AdapterFacts:
         return parameters
 
     def _pattern_keys(self, module: str) -> list[str]:
-        """What PEFT holds its patterns against, for one module.
+        """List the keys that PEFT matches its patterns against, for one module.
 
         The module's name; for an expert's parameter, module and parameter. Which
         of several parameters a nested wrapper stands for is not in the keys, so
@@ -158,11 +100,11 @@ class AdapterFacts:
     def _agreed(
         self, module: str, patterns: Mapping[str, float], default: float | None
     ) -> float | None:
-        values = {_by_pattern(patterns, key, default) for key in self._pattern_keys(module)}
+        values = {value_by_pattern(patterns, key, default) for key in self._pattern_keys(module)}
         return values.pop() if len(values) == 1 else None
 
     def module_rank(self, module: str) -> int | None:
-        """The rank of one module, or None where it cannot be told.
+        """Find the rank of one module; None where it cannot be known.
 
         The rows of A, except for an expert's parameter: there A has rank ×
         experts rows, and the rank is the configuration's if it divides them.
@@ -183,18 +125,18 @@ class AdapterFacts:
         return int(rank)
 
     def module_scaling(self, module: str) -> float | None:
-        """The factor that B·A is added with in one module, or None where it cannot be told."""
+        """Find the factor of B·A in one module; None where it cannot be known."""
         rank = self.module_rank(module)
         alpha = self._agreed(module, self.alpha_pattern, self.alpha)
         return _scaling(alpha, rank, self.use_rslora)
 
-    def plain(self) -> dict[str, Any]:
-        """A nested dict for metadata; shapes are left out, since the layout has them."""
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to a nested dict for metadata, without the shapes, which the layout has."""
         left_out = ("modules", "whole_tensors")
         named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
-        plain: dict[str, Any] = plain_of({k: v for k, v in named.items() if v not in ((), {})})
-        plain["module_count"] = len(self.modules)
-        return plain
+        made: dict[str, Any] = to_json({k: v for k, v in named.items() if v not in ((), {})})
+        made["module_count"] = len(self.modules)
+        return made
 
 
 def _scaling(alpha: float | None, rank: int | None, use_rslora: bool) -> float | None:
@@ -228,7 +170,7 @@ def _modules(layout: Layout | None) -> tuple[dict[str, dict[str, Shape]], tuple[
 
 
 def adapter_facts(config: Mapping[str, Any], layout: Layout | None) -> AdapterFacts:
-    """Facts of one adapter.
+    """Read the facts of one adapter.
 
     Args:
         config: the parsed adapter_config.json; fields of the wrong type count as absent.

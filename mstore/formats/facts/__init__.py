@@ -1,0 +1,1 @@
+"""What a model directory says of itself: config, adapters, trainer state, shards."""
