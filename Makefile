@@ -7,12 +7,15 @@ READY := $(VENV)/.ready
 PROOFS := proof-crash proof-posix proof-faults proof-race proof-interleavings \
           proof-stateful proof-flips proof-mutants proof-peers
 
-.PHONY: help demo test test-quick test-slow check bench clean
-.PHONY: proof $(PROOFS)
+# One after the other, also under `make -j`: tests bring their own parallelism, proofs want the machine.
+.NOTPARALLEL:
+.PHONY: help demo test test-quick test-proofs test-hf test-slow check bench clean proof $(PROOFS)
 
 help:
 	@echo "make demo        train for a minute, commit, diff, check out, load, compare bit for bit"
-	@echo "make test        all tests (make test-quick: those that need no torch)"
+	@echo "make test        all tests, the quick ones first (alone: test-quick, test-proofs, test-hf)"
+	@echo "make test T=tests/unit/test_refs.py::test_a_name"
+	@echo "                 just that; T is anything that pytest takes"
 	@echo "make check       ruff, mypy --strict, import-linter"
 	@echo "make bench       measure, interleaved with cp; writes docs/benchmarks.md"
 	@echo "make proof       every figure of docs/durability.md (hours; some need root); one alone:"
@@ -27,12 +30,22 @@ $(READY): pyproject.toml
 demo: $(READY)
 	$(BIN)/python examples/demo.py $(if $(MODEL),--model $(MODEL))
 
+# Quick ones first; what is not in the first run has a run of its own (a test holds this).
+ifdef T
 test: $(READY)
-	$(BIN)/python -m pytest tests/test_architecture.py tests/unit tests/property tests/conformance tests/compat tests/cli tests/bad_inputs tests/proofs -n 2
-	$(BIN)/python -m pytest tests/hf
+	$(BIN)/python -m pytest $(T)
+else
+test: test-quick test-proofs test-hf
+endif
 
 test-quick: $(READY)
-	$(BIN)/python -m pytest tests --ignore=tests/hf -n 2
+	$(BIN)/python -m pytest tests --ignore=tests/proofs --ignore=tests/hf -n 2
+
+test-proofs: $(READY)
+	$(BIN)/python -m pytest tests/proofs -n 2
+
+test-hf: $(READY)
+	$(BIN)/python -m pytest tests/hf
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest tests -m slow
