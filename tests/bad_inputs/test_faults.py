@@ -1,6 +1,6 @@
 """Bad inputs 65 to 70: disks that fail, processes that die, others at work, clocks that lie.
 
-The whole of it is in tests/faults, tests/crash and tests/race; here each number has its case.
+The whole of it is in tests/proofs; here each number has its case.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from mstore.backend import LocalBackend
 from mstore.errors import RefMoved, StorageFailed
 from mstore.objects import Time
 from tests.bad_inputs.stand import numbered
-from tests.faults.commands import COMMANDS, files_of, write_tree
-from tests.faults.shim import Fault
-from tests.faults.sweep import sweep
-from tests.race.storm import storm
+from tests.proofs.faults.commands import COMMANDS, files_of, write_tree
+from tests.proofs.faults.shim import Fault
+from tests.proofs.faults.sweep import sweep
+from tests.proofs.race.storm import storm
 
 NEEDS_PROC = pytest.mark.skipif(
     not os.path.isdir("/proc/self/fd"), reason="tells paths of descriptors by /proc"

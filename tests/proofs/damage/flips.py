@@ -1,4 +1,4 @@
-"""Flips of bits in whole stores: `python -m tests.damage.flips`."""
+"""Flips of bits in whole stores: `python -m tests.proofs.damage.flips`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import mstore
 from mstore.api.repository import Repository
 from mstore.errors import MStoreError
 from mstore.maintain.fsck import Findings, check_pack_file
-from tests.faults.commands import write_tree
+from tests.proofs.faults.commands import write_tree
 
 Contents = dict[str, dict[str, bytes]]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import mstore
 from mstore.api.repository import Repository
-from tests.faults.commands import files_of, write_tree
+from tests.proofs.faults.commands import files_of, write_tree
 
 
 @dataclass(frozen=True)

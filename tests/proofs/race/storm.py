@@ -1,4 +1,4 @@
-"""Many processes commit to one store while they are killed: `python -m tests.race.storm`.
+"""Many processes commit to one store while they are killed: `python -m tests.proofs.race.storm`.
 
 Each writer has a workspace of its own on the shared store and commits by turns
 to a branch that all share and to one of its own. What it is about to commit and

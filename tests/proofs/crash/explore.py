@@ -1,4 +1,7 @@
-"""Every state of the disk after a power cut, mounted and looked at: `python -m tests.crash.explore`."""
+"""Every state of the disk after a power cut, mounted and looked at.
+
+Run as `python -m tests.proofs.crash.explore`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
-from tests.crash.blockfile import (
+from tests.proofs.crash.blockfile import (
     BlockFile,
     Entry,
     Loop,
@@ -26,9 +29,9 @@ from tests.crash.blockfile import (
     mounted,
     why_not,
 )
-from tests.crash.states import State, states
-from tests.crash.verdict import Found, fingerprint, judge, look
-from tests.crash.workload import History, play, without
+from tests.proofs.crash.states import State, states
+from tests.proofs.crash.verdict import Found, fingerprint, judge, look
+from tests.proofs.crash.workload import History, play, without
 
 SIZES: Final = {"ext4": 32 << 20, "xfs": 320 << 20, "btrfs": 128 << 20}
 # Copies of one disk have one identity: xfs can be told to ignore that, btrfs cannot.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.race.storm import storm
+from tests.proofs.race.storm import storm
 
 
 def test_what_was_acknowledged_is_reachable(tmp_path: Path) -> None:

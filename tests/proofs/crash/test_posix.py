@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.crash.posix import explore
+from tests.proofs.crash.posix import explore
 
 pytestmark = pytest.mark.skipif(
     not os.path.isdir("/proc/self/fd"), reason="tells paths of descriptors by /proc"

@@ -1,4 +1,7 @@
-"""Take out in turn what durability rests on; do the proofs notice? `python -m tests.mutants.run`"""
+"""Take out in turn what durability rests on; do the proofs notice?
+
+Run as `python -m tests.proofs.mutants.run`.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,15 @@ from pathlib import Path
 from typing import Final
 
 import mstore
-from tests.mutants.sites import EXEMPT, Mutant, mutants
+from tests.proofs.mutants.sites import EXEMPT, Mutant, mutants
 
-_ROOT: Final = Path(__file__).parents[2]
+_ROOT: Final = Path(__file__).parents[3]
 _LIMIT_S: Final = 600
 _PYTEST: Final = ("-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider")
 PROOFS: Final = {
     "units": (
         *_PYTEST,
-        "tests/faults/test_protocol.py",
+        "tests/proofs/faults/test_protocol.py",
         "tests/conformance",
         "tests/unit/test_refs.py",
         "tests/unit/test_gc.py",
@@ -33,13 +36,13 @@ PROOFS: Final = {
         "tests/unit/test_undo.py",
         "tests/unit/test_resume_path.py",
     ),
-    "damage": (*_PYTEST, "tests/damage"),
-    "posix": ("-m", "tests.crash.posix", "--rounds", "1", "--subsets", "0", "--stop"),
-    "crash": ("-m", "tests.crash.explore", "--rounds", "1", "--subsets", "2", "--stop"),
-    "faults": ("-m", "tests.faults.sweep", "--every", "9"),
-    "interleavings": (*_PYTEST, "tests/race/test_interleave.py"),
+    "damage": (*_PYTEST, "tests/proofs/damage"),
+    "posix": ("-m", "tests.proofs.crash.posix", "--rounds", "1", "--subsets", "0", "--stop"),
+    "crash": ("-m", "tests.proofs.crash.explore", "--rounds", "1", "--subsets", "2", "--stop"),
+    "faults": ("-m", "tests.proofs.faults.sweep", "--every", "9"),
+    "interleavings": (*_PYTEST, "tests/proofs/race/test_interleave.py"),
     "training": (*_PYTEST, "tests/hf/test_background.py"),
-    "storm": ("-m", "tests.race.storm", "--processes", "12", "--commits", "25"),
+    "storm": ("-m", "tests.proofs.race.storm", "--processes", "12", "--commits", "25"),
 }
 """Command lines that fail when something does not hold."""
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from xxhash import xxh3_128_intdigest
 
-from tests.crash.blockfile import FLUSH, Entry
+from tests.proofs.crash.blockfile import FLUSH, Entry
 
 PAGE: Final = 4096
 _ZEROS: Final = bytes(PAGE)

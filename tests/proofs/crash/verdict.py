@@ -10,8 +10,8 @@ from xxhash import xxh3_128_digest
 
 import mstore
 from mstore.errors import MStoreError
-from tests.crash.workload import Acknowledged, History, names_of
-from tests.faults.commands import files_of, write_tree
+from tests.proofs.crash.workload import Acknowledged, History, names_of
+from tests.proofs.faults.commands import files_of, write_tree
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.race.interleave import World, search
+from tests.proofs.race.interleave import World, search
 
 PAIRS = [
     ("writer 1", "writer 2"),
@@ -38,7 +38,7 @@ def test_the_search_sees_a_lost_update(tmp_path: Path) -> None:
     import contextlib
     from unittest import mock
 
-    from tests.race.interleave import SteppingBackend
+    from tests.proofs.race.interleave import SteppingBackend
 
     def swap(self: SteppingBackend, key: str, expected: bytes | None, content: bytes | None) -> bool:
         return bool(

@@ -19,7 +19,7 @@ from hypothesis.stateful import rule
 
 from mstore.api.repository import Repository
 from mstore.errors import StorageFailed
-from tests.faults.shim import Fault, Shim
+from tests.proofs.faults.shim import Fault, Shim
 from tests.property.test_repository_state import Machine, read
 
 FAULTS = (Fault.EIO, Fault.ENOSPC, Fault.EDQUOT, Fault.EINTR, Fault.SHORT)

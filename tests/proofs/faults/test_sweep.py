@@ -1,4 +1,4 @@
-"""Faults at every mutating call of every command: a sample here, all of them by `make faults`."""
+"""Faults at every mutating call of every command: a sample here, all of them by `make proof-faults`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from tests.faults.commands import COMMANDS, Command
-from tests.faults.shim import Fault
-from tests.faults.sweep import sweep
+from tests.proofs.faults.commands import COMMANDS, Command
+from tests.proofs.faults.shim import Fault
+from tests.proofs.faults.sweep import sweep
 
 pytestmark = pytest.mark.skipif(
     not os.path.isdir("/proc/self/fd"), reason="tells paths of descriptors by /proc"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.damage.flips import every_byte_but_packs, make_store, random_flips
+from tests.proofs.damage.flips import every_byte_but_packs, make_store, random_flips
 
 
 def test_every_byte_of_refs_and_reflogs(tmp_path: Path) -> None:

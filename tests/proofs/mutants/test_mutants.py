@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import mstore
-from tests.mutants.run import caught_by, workshop
-from tests.mutants.sites import mutants
+from tests.proofs.mutants.run import caught_by, workshop
+from tests.proofs.mutants.sites import mutants
 
 PACKAGE = Path(mstore.__file__).parent
 # One of a kind, each caught by a proof that needs neither root nor minutes.
@@ -29,7 +29,7 @@ def test_every_site_is_found_once() -> None:
 
 @pytest.mark.parametrize("name", FEW)
 def test_a_few_are_caught(tmp_path: Path, name: str) -> None:
-    """All of them: `make mutants`."""
+    """All of them: `make proof-mutants`."""
     (mutant,) = [m for m in mutants(PACKAGE) if m.name == name]
     scratch = workshop(tmp_path)
     (scratch / "mstore" / mutant.file).write_text(mutant.source, "utf-8")

@@ -3,7 +3,7 @@
 The shim stands between Python and the kernel: every function of `os` that can
 change a file or folder, and `open` for writing, which goes through them here.
 What sqlite3 writes (caches that may be lost at any time) does not pass through
-it; tests/faults/test_strace.py injects below that.
+it; tests/proofs/faults/test_strace.py injects below that.
 """
 
 from __future__ import annotations

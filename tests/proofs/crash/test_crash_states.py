@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.crash.blockfile import why_not
-from tests.crash.explore import Recording, explore, record
+from tests.proofs.crash.blockfile import why_not
+from tests.proofs.crash.explore import Recording, explore, record
 
 _REASON = why_not()
 pytestmark = [

@@ -1,5 +1,6 @@
-"""What others lose on the same disk, eight acknowledged writes each: `python -m tests.crash.peers`.
+"""What others lose on the same disk, eight acknowledged writes each.
 
+Run as `python -m tests.proofs.crash.peers`.
 Only for the table in docs/durability.md; nothing of mstore is under test here.
 """
 
@@ -19,10 +20,10 @@ from typing import Final
 
 import numpy as np
 
-from tests.crash.blockfile import why_not
-from tests.crash.explore import explore, record
-from tests.crash.verdict import Found
-from tests.crash.workload import Acknowledged, History
+from tests.proofs.crash.blockfile import why_not
+from tests.proofs.crash.explore import explore, record
+from tests.proofs.crash.verdict import Found
+from tests.proofs.crash.workload import Acknowledged, History
 
 WRITES: Final = 8
 _IDENTITY: Final = {

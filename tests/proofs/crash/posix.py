@@ -1,4 +1,4 @@
-"""Power cuts on a disk that keeps only what POSIX promises: `python -m tests.crash.posix`.
+"""Power cuts on a disk that keeps only what POSIX promises: `python -m tests.proofs.crash.posix`.
 
 Real file systems order more than they must (ext4 writes out all names that came
 before with any fsync), and hide a sync that is missing. Here a file has the bytes
@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.crash.explore import Tally, scratch
-from tests.crash.verdict import Found, fingerprint, judge, look
-from tests.crash.workload import History, play, without
-from tests.faults.shim import stand_around
+from tests.proofs.crash.explore import Tally, scratch
+from tests.proofs.crash.verdict import Found, fingerprint, judge, look
+from tests.proofs.crash.workload import History, play, without
+from tests.proofs.faults.shim import stand_around
 
 Call = tuple[Any, ...]
 """A call's name, then inode numbers, names, offsets and bytes."""

@@ -1,5 +1,6 @@
-"""All orders in which the steps of actors can follow one another: `python -m tests.race.interleave`.
+"""All orders in which the steps of actors can follow one another.
 
+Run as `python -m tests.proofs.race.interleave`.
 A step is one call of the backend and what the actor computes after it. Actors
 are threads, of which one runs at a time; at each call they stop and a scheduler
 picks who goes on. The search is depth first over its choices, each run from the
@@ -35,7 +36,7 @@ from mstore.context import Place
 from mstore.errors import Conflict, MStoreError
 from mstore.objects import Time
 from mstore.store import Refs, Store
-from tests.race.storm import write_model
+from tests.proofs.race.storm import write_model
 
 _NOW_S = 1.8e9  # gc looks at the clock; a run must go as it went before
 

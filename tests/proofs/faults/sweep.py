@@ -1,4 +1,4 @@
-"""Every mutating call of every command, each with every fault: `python -m tests.faults.sweep`.
+"""Every mutating call of every command, each with every fault: `python -m tests.proofs.faults.sweep`.
 
 A case: copy the state that a command starts from, run the command in a child
 whose n-th call fails or kills it, then look at what is left as the next process
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import mstore
 from mstore.errors import MStoreError
-from tests.faults.commands import (
+from tests.proofs.faults.commands import (
     COMMANDS,
     NOTHING,
     Acknowledged,
@@ -35,7 +35,7 @@ from tests.faults.commands import (
     seen,
     write_tree,
 )
-from tests.faults.shim import Fault, Shim
+from tests.proofs.faults.shim import Fault, Shim
 
 _LONG_AGO_S = 86_400
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mstore
-from tests.faults.commands import acknowledged_in, seen, start, write_tree
+from tests.proofs.faults.commands import acknowledged_in, seen, start, write_tree
 
 _STRACE = shutil.which("strace")
 

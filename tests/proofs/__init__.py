@@ -1,0 +1,1 @@
+"""Proofs that nothing acknowledged is lost; docs/durability.md has their figures."""
