@@ -154,7 +154,8 @@ import importlib.util
 spec = importlib.util.spec_from_file_location("tiny", {tiny!r})
 tiny = importlib.util.module_from_spec(spec); spec.loader.exec_module(tiny)
 from transformers import Trainer, TrainerCallback, TrainingArguments
-from mstore.hf import MStoreCallback, background
+from mstore.hf import MStoreCallback
+from mstore.training import background
 lines = tiny.texts(32, sign="+", seed=0)
 words = tiny.tokenizer(lines, size=300)
 made = words(lines, padding="max_length", truncation=True, max_length=24)
