@@ -328,6 +328,12 @@ def test_status_with_rules_needs_no_numpy(somewhere: Path) -> None:
         (somewhere / "out/.mstoreignore").unlink()
 
 
+def test_a_command_imports_its_own_module_alone(somewhere: Path) -> None:
+    imported = _imports(somewhere, "log -n 1")
+    of_commands = {n for n in imported if n.startswith("mstore.cli.commands.")}
+    assert of_commands == {"mstore.cli.commands.log"}
+
+
 def test_a_commit_that_changes_nothing(somewhere: Path) -> None:
     """It ends before formats, codecs and threads are loaded."""
     subprocess.run([sys.executable, "-m", "mstore", "commit", "out"], cwd=somewhere, check=True)

@@ -1,37 +1,57 @@
-"""The root command; it registers one module a command."""
+"""The root command; a command is a module of its name, imported when it is asked for."""
 
 from __future__ import annotations
 
 import os
+from collections import UserDict
+from importlib import import_module
+from typing import Any, Final
 
 import click
 
 from mstore import __version__
-from mstore.cli.commands.branch import branch
-from mstore.cli.commands.cat import cat
-from mstore.cli.commands.checkout import checkout
-from mstore.cli.commands.commit import commit
-from mstore.cli.commands.compare import compare
-from mstore.cli.commands.completion import completion
-from mstore.cli.commands.config import config
-from mstore.cli.commands.diff import diff
-from mstore.cli.commands.du import du
-from mstore.cli.commands.forget import forget
-from mstore.cli.commands.fsck import fsck
-from mstore.cli.commands.gc import gc
-from mstore.cli.commands.import_ import import_
-from mstore.cli.commands.init import init
-from mstore.cli.commands.log import log
-from mstore.cli.commands.ls import ls
-from mstore.cli.commands.note import note
-from mstore.cli.commands.reflog import reflog
-from mstore.cli.commands.repack import repack
-from mstore.cli.commands.resume import resume
-from mstore.cli.commands.show import show
-from mstore.cli.commands.status import status
-from mstore.cli.commands.tag import tag
-from mstore.cli.commands.undo import undo
 from mstore.cli.context import Settings
+
+COMMANDS: Final = (
+    "branch",
+    "cat",
+    "checkout",
+    "commit",
+    "compare",
+    "completion",
+    "config",
+    "diff",
+    "du",
+    "forget",
+    "fsck",
+    "gc",
+    "import",
+    "init",
+    "log",
+    "ls",
+    "note",
+    "reflog",
+    "repack",
+    "resume",
+    "show",
+    "status",
+    "tag",
+    "undo",
+)
+
+
+class CommandModules(UserDict[str, Any]):
+    """Commands by name; the module of one is imported when it is looked up.
+
+    `log` needs one of them; importing all costs each start 3 to 4 ms.
+    """
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self.data:
+            raise KeyError(name)
+        module = "import_" if name == "import" else name
+        command: click.Command = getattr(import_module(f"mstore.cli.commands.{module}"), module)
+        return command
 
 
 def _show_version(context: click.Context, param: click.Parameter, value: bool) -> None:
@@ -43,6 +63,7 @@ def _show_version(context: click.Context, param: click.Parameter, value: bool) -
 
 
 @click.group(
+    commands=CommandModules(dict.fromkeys(COMMANDS)),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`mstore COMMAND --help` ends with examples. Start with `mstore init`.",
 )
@@ -65,32 +86,3 @@ def app(context: click.Context, workspace: str | None, store: str | None, no_col
     context.obj = Settings(store, workspace, os.environ.get("MSTORE_AUTHOR") or None)
     if no_color or os.environ.get("NO_COLOR"):
         context.color = False
-
-
-for _command in (
-    branch,
-    cat,
-    checkout,
-    commit,
-    compare,
-    completion,
-    config,
-    diff,
-    du,
-    forget,
-    fsck,
-    gc,
-    import_,
-    init,
-    log,
-    ls,
-    note,
-    reflog,
-    repack,
-    resume,
-    show,
-    status,
-    tag,
-    undo,
-):
-    app.add_command(_command)

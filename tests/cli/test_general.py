@@ -26,6 +26,11 @@ def test_the_commands_of_this_release() -> None:
     assert set(COMMANDS) >= set(promised.split())
 
 
+def test_a_misspelt_command_is_answered_with_the_near_one(mstore: Run) -> None:
+    code, _, err = mstore("comit")
+    assert code == 2 and "No such command 'comit'. Did you mean 'commit'?" in err
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_ends_in_examples(mstore: Run, name: str) -> None:
     _, out, err = mstore(name, "--help")
