@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from mstore.maintain.du import Usage
     from mstore.maintain.forget import ForgetPlan, ForgetResult
     from mstore.maintain.fsck import FsckResult
-    from mstore.maintain.gc import GcPlan, GcResult
+    from mstore.maintain.gc import GcPlan
+    from mstore.maintain.gc_run import GcResult
     from mstore.maintain.repack import RepackResult
     from mstore.maintain.repair import RepairResult
     from mstore.objects import CommitId, Manifest, NoteId
@@ -512,7 +513,8 @@ class Repository:
         Raises:
             Conflict, Corrupt, NotFound, StorageFailed.
         """
-        from mstore.maintain.gc import plan_gc, run_gc
+        from mstore.maintain.gc import plan_gc
+        from mstore.maintain.gc_run import run_gc
 
         if plan is not None:
             return run_gc(self._place, plan, progress=progress)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from mstore.compare.diff import DiffResult
 from mstore.compare.versions import Comparison
+from mstore.render.cells import DEFAULT_COLUMNS, cell, used
 from mstore.render.diff import diff_lines
 from mstore.render.html import html_lines, html_table, text_table
 from mstore.text import escaped
@@ -18,13 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mstore.history.entry import LogEntry
-from mstore.render.cells import DEFAULT_COLUMNS, cell, used
 
 _MOST_ROWS: Final = 100
-
-
 # Ages are right only when they are shown first; a notebook is read for months.
 _COLUMNS: Final = tuple("time" if name == "age" else name for name in DEFAULT_COLUMNS)
+_NOTEBOOK_COLUMNS: Final = 120
+_TEXT_COLUMNS: Final = 88
 
 
 class Versions(tuple["LogEntry", ...]):
@@ -49,10 +49,6 @@ class Versions(tuple["LogEntry", ...]):
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
-
-
-_NOTEBOOK_COLUMNS: Final = 120
-_TEXT_COLUMNS: Final = 88
 
 
 class Difference(DiffResult):

@@ -1,10 +1,9 @@
 """Bytes by key: the interface, and the backends on a local disk and in memory."""
 
 from mstore.backend.base import Backend, Entry, Lean, Upload
-from mstore.backend.local import (
-    Activity,
-    LocalBackend,
-    Observer,
+from mstore.backend.local import Activity, LocalBackend, Observer
+from mstore.backend.memory import MemoryBackend
+from mstore.fs.durable import (
     UnconfirmedChange,
     confirm_folder,
     fsync_file,
@@ -13,11 +12,10 @@ from mstore.backend.local import (
     replace_file,
     replacement,
     start_writing,
-    sweep_folder,
     write_all,
 )
-from mstore.backend.memory import MemoryBackend
 from mstore.fs.mounts import locks_work, network_type
+from mstore.fs.temp import sweep_folder
 
 __all__ = [
     "Activity",

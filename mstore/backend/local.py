@@ -16,14 +16,25 @@ import fcntl
 import os
 import stat
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mstore.backend.base import Entry, Lean, Upload
-from mstore.errors import Conflict, Corrupt, StorageFailed, Unconfirmed
+from mstore.errors import Conflict, Corrupt, StorageFailed
+from mstore.fs.durable import (
+    UnconfirmedChange,
+    confirm_folder,
+    fsync_file,
+    fsync_folder,
+    make_folder,
+    replace_file,
+    start_writing,
+    write_all,
+)
+from mstore.fs.failures import storage_failed
+from mstore.fs.temp import LEAN, NEW, TMP, is_abandoned, open_locked, sweep_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,268 +45,9 @@ _OPEN_FILES: Final = 32
 _WRITE_BUFFER_BYTES: Final = 1 << 20
 _BEGIN_BYTES: Final = 8 << 20
 _GONE: Final = (errno.ENOENT, errno.ENOTDIR)
-_NEW: Final = ".new"
-_TMP: Final = ".tmp"
-_LEAN: Final = ".lean"
-_NEW_FOR_S: Final = 600
 
 Observer = Callable[[str, str], None]
 """Told of each system call that matters for durability or cost: (call, key or path)."""
-
-
-def _failed(error: OSError, what: str) -> StorageFailed:
-    hints = {
-        errno.ENOSPC: "the disk is full",
-        errno.EDQUOT: "the quota is used up",
-        errno.EROFS: "the file system is read-only",
-        errno.EACCES: "no permission",
-        errno.EPERM: "no permission",
-    }
-    return StorageFailed(
-        f"{what}: {error.strerror or error}",
-        errno=error.errno,
-        hint=hints.get(error.errno or 0),
-    )
-
-
-def fsync_file(descriptor: int) -> None:
-    """Force a file's bytes to the disk itself (macOS: past the drive's cache)."""
-    full = getattr(fcntl, "F_FULLFSYNC", None)
-    if full is not None:
-        try:
-            fcntl.fcntl(descriptor, full)
-            return
-        except OSError:
-            pass  # Not every file system has it; fsync is what is left.
-    os.fsync(descriptor)
-
-
-def fsync_folder(path: str | Path, dir_fd: int | None = None) -> None:
-    """Force a folder's names to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=dir_fd)
-    try:
-        fsync_file(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_folder(
-    path: Path, *, shared: bool = False, observe: Callable[[], None] = lambda: None
-) -> None:
-    """Make a folder, and those above it that are not there, durably.
-
-    Args:
-        path: the folder; nothing happens where it exists.
-        shared: new ones are group-writable.
-        observe: told of each fsync.
-
-    Raises:
-        OSError: the system failed.
-    """
-    missing = []
-    while not path.is_dir():
-        missing.append(path)
-        path = path.parent
-    for new in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(new, 0o2775 if shared else 0o777)
-            if shared:
-                os.chmod(new, 0o2775)
-        observe()
-        fsync_folder(new.parent)
-
-
-class UnconfirmedChange(OSError):
-    """A name was changed, and the disk did not confirm that this will last."""
-
-    def told(self, done: str) -> Unconfirmed:
-        """The error for whoever asked for the change; `done` says what it was."""
-        what = f"{done}, but the disk did not confirm that this would last"
-        return Unconfirmed(f"{what}: {self.strerror}", errno=self.errno)
-
-
-def confirm_folder(path: Path) -> None:
-    """Force a folder's names to the disk after a change that is visible already.
-
-    Raises:
-        UnconfirmedChange: the disk failed.
-    """
-    try:
-        fsync_folder(path)
-    except OSError as error:
-        raise UnconfirmedChange(error.errno, error.strerror) from error
-
-
-def start_writing(descriptor: int, offset: int, size: int) -> None:
-    """Have the kernel begin to write a range that was just filled, and return at once.
-
-    The disk works while the next blocks are coded, and the fsync at the end has
-    little left to wait for. (The advice drops pages that are clean; these are
-    dirty, so that all it does is to start the write.)
-    """
-    advise = getattr(os, "posix_fadvise", None)
-    if advise is not None and size > 0:
-        with contextlib.suppress(OSError):
-            advise(descriptor, offset, size, os.POSIX_FADV_DONTNEED)
-
-
-def write_all(descriptor: int, content: Buffer) -> None:
-    """Write all bytes, whatever the system takes at a time."""
-    view = memoryview(content).cast("B")
-    while len(view):
-        view = view[os.write(descriptor, view) :]
-
-
-def open_locked(folder: Path, name: str, mode: int, *, exact_mode: bool = False) -> tuple[Path, int]:
-    """A new file that is locked from the instant it has its name, which ends in `.tmp` or `.lean`.
-
-    Whoever can lock such a file knows that its owner is dead, and may remove it.
-
-    Args:
-        folder: where.
-        name: a free name.
-        mode: permissions, less the umask unless `exact_mode`.
-
-    Returns:
-        Its path, and a descriptor that appends.
-
-    Raises:
-        OSError: the system failed; nothing is left.
-    """
-    early, path = folder / f"{name}{_NEW}", folder / name
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-    descriptor = os.open(early, flags, mode)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if exact_mode:
-            os.fchmod(descriptor, mode)
-        os.rename(early, path)
-    except BaseException:
-        os.close(descriptor)
-        with contextlib.suppress(OSError):
-            os.unlink(early)
-        raise
-    return path, descriptor
-
-
-def sweep_folder(folder: Path) -> int:
-    """Remove temporary files whose owner is dead from a folder; how many went.
-
-    A file is named `.new` for the instant before its owner has locked it: those are
-    spared for ten minutes.
-    """
-    gone, edge = 0, time.time() - _NEW_FOR_S
-    try:
-        names = [n for n in os.listdir(folder) if n.endswith((_NEW, _TMP, _LEAN))]
-    except OSError:
-        return 0
-    for name in names:
-        with contextlib.suppress(OSError):
-            if name.endswith(_NEW) and os.lstat(folder / name).st_mtime > edge:
-                continue
-            gone += is_abandoned(folder / name, and_remove=True)
-    return gone
-
-
-def is_abandoned(path: Path, *, and_remove: bool = False) -> bool:
-    """Whether a locked file's owner is dead; the kernel knows, whatever process ids say."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if and_remove:
-            os.unlink(path)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
-
-
-def replace_file(
-    target: Path,
-    content: bytes,
-    *,
-    folder: Path | None = None,
-    mode: int = 0o666,
-    exact_mode: bool = False,
-    durable: bool = True,
-    observe: Callable[[str], None] = lambda call: None,
-) -> None:
-    """Replace a small file so that a crash leaves the old bytes or the new, durably.
-
-    Arguments are those of `replacement`.
-
-    Raises:
-        UnconfirmedChange: it is replaced, and may not outlast a power cut.
-        OSError: the system failed; the target is as it was.
-    """
-    with replacement(
-        target,
-        content,
-        folder=folder,
-        mode=mode,
-        exact_mode=exact_mode,
-        durable=durable,
-        observe=observe,
-    ) as put:
-        put()
-
-
-@contextlib.contextmanager
-def replacement(
-    target: Path,
-    content: bytes,
-    *,
-    folder: Path | None = None,
-    mode: int = 0o666,
-    exact_mode: bool = False,
-    durable: bool = True,
-    observe: Callable[[str], None] = lambda call: None,
-) -> Iterator[Callable[[], None]]:
-    """New bytes of a small file, on the disk already; what comes out puts them in place.
-
-    That needs no more room, so that it does not fail on a full disk after other steps.
-
-    Args:
-        target: the file.
-        content: its new bytes.
-        folder: where the temporary file lies, on the same file system; None: beside it.
-        mode: permissions, less the umask unless `exact_mode`.
-        durable: wait for the disk; without it a power cut may leave an empty file.
-        observe: told of each system call that matters.
-
-    Raises:
-        UnconfirmedChange: (when it is put in place) it is, and may not outlast a power cut.
-        OSError: the system failed; the target is as it was.
-    """
-    name = f".{target.name}-{os.urandom(6).hex()}{_TMP}"
-    temporary, descriptor = open_locked(folder or target.parent, name, mode, exact_mode=exact_mode)
-    in_place = False
-
-    def put() -> None:
-        nonlocal in_place
-        observe("rename")
-        os.rename(temporary, target)
-        in_place = True
-        if durable:
-            observe("fsync-folder")
-            confirm_folder(target.parent)
-
-    try:
-        observe("write")
-        write_all(descriptor, content)
-        if durable:
-            observe("fsync")
-            fsync_file(descriptor)
-        yield put
-    finally:
-        if not in_place:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,9 +87,9 @@ class _LocalUpload:
         self._pending_bytes = 0
         self._position = self._begun = 0
         try:
-            self._path, self._descriptor = backend.open_own(_TMP)
+            self._path, self._descriptor = backend.open_own(TMP)
         except OSError as error:
-            raise _failed(error, f"cannot write in {backend.root}") from error
+            raise storage_failed(error, f"cannot write in {backend.root}") from error
 
     def __enter__(self) -> Upload:
         return self
@@ -386,7 +138,7 @@ class _LocalUpload:
         except OSError as error:
             # After a failed fsync the kernel may have dropped the pages: never again.
             self._poisoned = True
-            raise _failed(error, "writing to the store failed") from error
+            raise storage_failed(error, "writing to the store failed") from error
 
     def sync(self) -> None:
         self._flush()
@@ -436,7 +188,7 @@ class _LocalLean:
             self._backend.observe("write", "lean")
             write_all(self._descriptor, record)
         except OSError as error:
-            raise _failed(error, f"cannot write in {self._backend.root}") from error
+            raise storage_failed(error, f"cannot write in {self._backend.root}") from error
 
 
 class LocalBackend:
@@ -504,7 +256,7 @@ class LocalBackend:
                 raise Corrupt(
                     str(self.path(key)), "is a symbolic link, which a store never holds"
                 ) from error
-            raise _failed(error, f"cannot read {self.path(key)}") from error
+            raise storage_failed(error, f"cannot read {self.path(key)}") from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise KeyError(key)
@@ -530,7 +282,7 @@ class LocalBackend:
                 left -= len(part)
             return parts[0] if len(parts) == 1 else b"".join(parts)
         except OSError as error:
-            raise _failed(error, f"cannot read {self.path(key)}") from error
+            raise storage_failed(error, f"cannot read {self.path(key)}") from error
         finally:
             if keep:
                 self._release(file)
@@ -582,7 +334,7 @@ class LocalBackend:
             except OSError as error:
                 if error.errno in _GONE:
                     continue
-                raise _failed(error, f"cannot list {self.path(folder)}") from error
+                raise storage_failed(error, f"cannot list {self.path(folder)}") from error
             for entry in entries:
                 key = f"{folder}/{entry.name}"
                 if entry.is_symlink():
@@ -637,7 +389,7 @@ class LocalBackend:
                 if isinstance(error, UnconfirmedChange):
                     done = "replaced" if content is not None else "removed"
                     raise error.told(f"{key} was {done}") from error
-                raise _failed(error, f"cannot replace {self.path(key)}") from error
+                raise storage_failed(error, f"cannot replace {self.path(key)}") from error
             return True
 
     def open_own(self, suffix: str) -> tuple[Path, int]:
@@ -652,9 +404,9 @@ class LocalBackend:
     @contextlib.contextmanager
     def lean(self) -> Iterator[Lean]:
         try:
-            path, descriptor = self.open_own(_LEAN)
+            path, descriptor = self.open_own(LEAN)
         except OSError as error:
-            raise _failed(error, f"cannot write in {self.root}") from error
+            raise storage_failed(error, f"cannot write in {self.root}") from error
         try:
             yield _LocalLean(self, descriptor)
         finally:
@@ -664,7 +416,7 @@ class LocalBackend:
 
     def leans(self) -> Iterator[bytes]:
         for entry in list(self.list("tmp")):
-            if entry.key.endswith(_LEAN) and not is_abandoned(self.path(entry.key)):
+            if entry.key.endswith(LEAN) and not is_abandoned(self.path(entry.key)):
                 with contextlib.suppress(KeyError):
                     yield self.get(entry.key)
 
@@ -707,7 +459,7 @@ class LocalBackend:
         except OSError as error:
             if error.errno in _GONE:
                 return None
-            raise _failed(error, f"cannot read {self.path(key)}") from error
+            raise storage_failed(error, f"cannot read {self.path(key)}") from error
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def delete(self, *keys: str) -> None:
@@ -718,7 +470,7 @@ class LocalBackend:
                 os.unlink(self.path(key))
             except OSError as error:
                 if error.errno not in _GONE:
-                    raise _failed(error, f"cannot delete {self.path(key)}") from error
+                    raise storage_failed(error, f"cannot delete {self.path(key)}") from error
 
     def _fsync_folders(self, folders: set[Path]) -> None:
         for folder in sorted(folders):
@@ -726,7 +478,7 @@ class LocalBackend:
             try:
                 fsync_folder(folder)
             except OSError as error:
-                raise _failed(error, f"cannot write in {folder}") from error
+                raise storage_failed(error, f"cannot write in {folder}") from error
 
     def rename(self, moves: Mapping[str, str]) -> set[str]:
         moved, folders = set(), set()
@@ -739,7 +491,7 @@ class LocalBackend:
             except OSError as error:
                 if error.errno in _GONE:
                     continue
-                raise _failed(error, f"cannot rename {self.path(old)}") from error
+                raise storage_failed(error, f"cannot rename {self.path(old)}") from error
             moved.add(old)
             folders |= {self.path(old).parent, target.parent}
         self._fsync_folders(folders)
@@ -766,7 +518,7 @@ class LocalBackend:
                 with contextlib.suppress(OSError):
                     os.fchmod(descriptor, self.file_mode)
         except OSError as error:
-            raise _failed(error, f"cannot lock {self.root}") from error
+            raise storage_failed(error, f"cannot lock {self.root}") from error
         try:
             self.observe("lock", name)
             try:
@@ -776,7 +528,7 @@ class LocalBackend:
                     f"another process holds the lock {self.path(f'locks/{name}')}"
                 ) from error
             except OSError as error:
-                raise _failed(error, f"cannot lock {self.root}") from error
+                raise storage_failed(error, f"cannot lock {self.root}") from error
             depth[name] = 1
             yield
         finally:
@@ -794,9 +546,9 @@ class LocalBackend:
                 held.append(entry.key.removeprefix("locks/"))
         running, writing, left = 0, 0, []
         for entry in self.list("tmp"):
-            if entry.key.endswith(_NEW) or is_abandoned(self.path(entry.key)):
+            if entry.key.endswith(NEW) or is_abandoned(self.path(entry.key)):
                 left.append(entry)
-            elif entry.key.endswith(_LEAN):
+            elif entry.key.endswith(LEAN):
                 running += 1
             else:
                 writing += entry.size_bytes

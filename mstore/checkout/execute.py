@@ -38,28 +38,22 @@ from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestFile
 from mstore.store import check_ref_name
 from mstore.text import escaped
 from mstore.workspace import Head, Operation
+from mstore.worktree.destination import TEMPORARY_PREFIX, Destination, check_paths
 from mstore.worktree.scan import OpenFile
-from mstore.worktree.writer import (
-    HELD_FROM_BYTES,
-    TEMPORARY_PREFIX,
-    Destination,
-    Held,
+from mstore.worktree.staging import discard, make_staging, sweep_staging
+from mstore.worktree.swap import (
     absent_folders,
     bring_back,
-    check_paths,
     clear_way,
-    discard,
     in_the_way,
-    make_staging,
     move_in,
     move_out,
     put_in_place,
     remove_empty_folders,
     remove_folders,
     set_aside,
-    sweep_staging,
-    write_staged,
 )
+from mstore.worktree.writer import HELD_FROM_BYTES, Held, write_staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

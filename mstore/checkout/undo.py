@@ -24,7 +24,8 @@ from mstore.history.reflog import reflog
 from mstore.history.status import compare_folder
 from mstore.objects import ID_TYPES, CommitId, Kind, ObjectId
 from mstore.workspace import Head, Operation, RefMove, Workspace
-from mstore.worktree.writer import Destination, move_in, remove
+from mstore.worktree.destination import Destination
+from mstore.worktree.swap import move_in, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -18,14 +18,6 @@ from mstore.text import jsonable, number
 if TYPE_CHECKING:
     from mstore.context import Place
     from mstore.store import Store
-
-
-def _inner(value: Any, *keys: str) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
 BUILT_IN: Final = (
     "id",
     "refs",
@@ -40,6 +32,12 @@ BUILT_IN: Final = (
     "size",
     "tensors",
 )
+
+
+def _inner(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from mstore.codec import BLOCK_HEADER_SIZE
 from mstore.errors import Corrupt, MStoreError, NotFound, StorageFailed, Unsupported
 from mstore.objects import CommitId, NoteId, ObjectId, TagId
 from mstore.store import forgotten_roles
-from mstore.store.pack import name_of_key, pack_key, read_footer
-from mstore.worktree.writer import check_paths
+from mstore.store.pack import read_footer
+from mstore.store.pack_keys import name_of_key, pack_key
+from mstore.worktree.destination import check_paths
 
 if TYPE_CHECKING:
     from mstore.context import Place

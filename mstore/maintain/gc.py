@@ -15,25 +15,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from mstore.backend import LocalBackend
-from mstore.errors import Conflict, Corrupt, MStoreError, NotFound
-from mstore.history.reachability import Reach, Root, reach_of, roots
-from mstore.maintain.pack_removal import Frames, check_pack, footers, put_away, removing
+from mstore.errors import Corrupt, MStoreError, NotFound
+from mstore.history.reachability import Reach, Root, reach_of
+from mstore.maintain.pack_removal import Frames, footers
 from mstore.objects import BlobId, CommitId, ObjectId
-from mstore.store.transaction import Transaction, again
 
 if TYPE_CHECKING:
     from mstore.context import Place
     from mstore.store import Store
-    from mstore.store.pack import Frame
+    from mstore.store.frame import Frame
 
 Progress = Callable[[str, int, int], None]
 REFLOG_DAYS: Final = 30
 TRASH_DAYS: Final = 1
-_DAY_S: Final = 86_400
+DAY_S: Final = 86_400
+UNFINISHED: Final = "(of no commit)"
 _SMALL_BYTES: Final = 64 << 20
 _MERGED_AT_LEAST: Final = 8
-_UNFINISHED: Final = "(of no commit)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +82,7 @@ class GcPlan:
     store_bytes: int = 0
     now: bool = False
     let_go: frozenset[ObjectId] = field(default=frozenset(), repr=False)
-    _layout: _Layout | None = field(default=None, repr=False, compare=False)
+    _layout: PackLayout | None = field(default=None, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.dead_packs or self.rewritten_packs or self.merged_packs or self.trash_bytes)
@@ -93,33 +91,15 @@ class GcPlan:
         """Bytes freed by branch that once had them."""
         found: dict[str, int] = {}
         for commit in self.commits:
-            name = commit.branch or _UNFINISHED
+            name = commit.branch or UNFINISHED
             found[name] = found.get(name, 0) + commit.freed_bytes
         if self.unfinished_bytes:
-            found[_UNFINISHED] = found.get(_UNFINISHED, 0) + self.unfinished_bytes
+            found[UNFINISHED] = found.get(UNFINISHED, 0) + self.unfinished_bytes
         return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class GcResult:
-    """What gc did.
-
-    Args:
-        freed_bytes: bytes that the disk has back.
-        trash_bytes: bytes that lie in the trash and go once they have been there for a day.
-        removed, written: packs.
-        came_back: packs that a running command leant on.
-    """
-
-    freed_bytes: int = 0
-    trash_bytes: int = 0
-    removed: int = 0
-    written: int = 0
-    came_back: int = 0
-
-
 @dataclass(frozen=True)
-class _Layout:
+class PackLayout:
     """Which frames of which packs stay.
 
     Args:
@@ -157,7 +137,7 @@ def plan_gc(
     """
     store = place.store
     store.refresh()
-    since = _logged_since(now)
+    since = logged_since(now)
     reach = reach_of(place, logged_since_ns=since, forgetting=forgetting)
     let_go: frozenset[ObjectId] = frozenset()
     if forgetting is not None:
@@ -179,7 +159,7 @@ def plan_gc(
         merged = ()
     dead_sizes = _dead_sizes(layout)
     commits, unfinished = _dead_commits(place, reach, dead_sizes)
-    edge = time.time() - TRASH_DAYS * _DAY_S
+    edge = time.time() - TRASH_DAYS * DAY_S
     trash = store.trash().values()
     due = sum(t.size_bytes for t in trash if now or t.since_s <= edge) if forgetting is None else 0
     return GcPlan(
@@ -204,68 +184,15 @@ def plan_gc(
     )
 
 
-def run_gc(place: Place, plan: GcPlan, *, progress: Progress | None = None) -> GcResult:
-    """Do what was planned; what became needed since is left.
-
-    Args:
-        place: where.
-        plan: from `plan_gc`.
-        progress: told of bytes written and checked.
-
-    Raises:
-        Conflict: another gc or repack is at work.
-        Corrupt: what was written does not read back; nothing was removed for it.
-        StorageFailed: the store is read-only, or the system failed.
-    """
-    store, layout = place.store, plan._layout
-    if layout is None:
-        raise ValueError("the plan is not from plan_gc")
-    reach = Reach(store)
-
-    def needed() -> Callable[[ObjectId], bool]:
-        for root in roots(place, logged_since_ns=_logged_since(plan.now)):
-            reach.add(root)
-        return reach.objects.__contains__
-
-    with removing(store):
-        if not layout.frames.keys() <= set(store.pack_names()):
-            what = "another gc or repack was at work since this plan was made"
-            raise Conflict(what, hint="the same command again makes a new one")
-        before = _disk_bytes(store)
-        if isinstance(store.backend, LocalBackend):
-            store.backend.sweep()
-        dead = {n: layout.frames[n] for n in plan.dead_packs if n not in layout.late}
-        going, came_back = _remove(store, dead, needed, plan)
-        later = dict.fromkeys(
-            n for n in (*plan.rewritten_packs, *plan.merged_packs, *plan.dead_packs) if n not in dead
-        )
-        new: tuple[bytes, ...] = ()
-        if later:
-            old = {name: layout.frames[name] for name in later}
-            new = _written(store, layout, old, progress)
-            more, back = _remove(store, old, needed, plan)
-            going, came_back = going + more, came_back + back
-        if not plan.let_go:
-            _empty_trash(store, needed, plan.now)
-            _drop_notes(place, plan)
-        after = _disk_bytes(store)
-        return GcResult(
-            freed_bytes=max(0, before - after),
-            trash_bytes=sum(t.size_bytes for t in store.trash().values()),
-            removed=going,
-            written=len(new),
-            came_back=came_back,
-        )
-
-
-def _logged_since(now: bool) -> int | None:
-    return None if now else time.time_ns() - REFLOG_DAYS * _DAY_S * 1_000_000_000
+def logged_since(now: bool) -> int | None:
+    """Give the ns since when moves in reflogs keep what they name; None: they keep nothing."""
+    return None if now else time.time_ns() - REFLOG_DAYS * DAY_S * 1_000_000_000
 
 
 # -- the plan
 
 
-def _keep(store: Store, reach: Reach, frames: Frames, let_go: frozenset[ObjectId]) -> _Layout:
+def _keep(store: Store, reach: Reach, frames: Frames, let_go: frozenset[ObjectId]) -> PackLayout:
     """Choose a copy of each needed object, and of each delta base that those lean on."""
     copies: dict[ObjectId, list[tuple[int, int, bytes, int]]] = {}
     for name, held in frames.items():
@@ -315,13 +242,13 @@ def _keep(store: Store, reach: Reach, frames: Frames, let_go: frozenset[ObjectId
             seen.add(base)
             waiting.append(base)
     late = {best[id][0] for id in released} | {best[id][0] for id in recoded}
-    return _Layout(
+    return PackLayout(
         frames, kept, {i: (best[i], b) for i, b in recoded.items()}, late, reach.training_state
     )
 
 
 def _sorted_packs(
-    layout: _Layout, let_go: frozenset[ObjectId]
+    layout: PackLayout, let_go: frozenset[ObjectId]
 ) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
     """Packs that are dead, to be rewritten, and to be merged."""
     dead, rewritten, whole = [], [], {}
@@ -359,7 +286,7 @@ def _pack_bytes(frames: tuple[Frame, ...]) -> int:
     return sum(frame.stored_size for frame in frames)
 
 
-def _dead_sizes(layout: _Layout) -> dict[ObjectId, int]:
+def _dead_sizes(layout: PackLayout) -> dict[ObjectId, int]:
     """Stored bytes of objects of which no copy stays."""
     kept = {layout.frames[n][i].head.id for n, i in layout.kept} | layout.recoded.keys()
     sizes: dict[ObjectId, int] = {}
@@ -428,100 +355,15 @@ def _logged(place: Place) -> Iterable[tuple[str, CommitId]]:
 # -- its execution
 
 
-def _remove(
-    store: Store, going: Frames, needed: Callable[[], Callable[[ObjectId], bool]], plan: GcPlan
-) -> tuple[int, int]:
-    """Put packs away, and delete those that nobody can miss: how many went, how many came back."""
-    if not going:
-        return 0, 0
-    removed = put_away(store, going, needed)
-    missed: set[ObjectId] = set()
-    if not plan.now:
-        missed = {f.head.id for name in removed.away for f in going[name]} - plan.let_go
-        missed -= {f.head.id for frames in footers(store).values() for f in frames}
-    gone = [n for n in removed.away if missed.isdisjoint(f.head.id for f in going[n])]
-    trash = store.trash()
-    store.backend.delete(*(trash[name].key for name in gone if name in trash))
-    return len(removed.away), len(removed.back)
-
-
-def _written(
-    store: Store, layout: _Layout, old: Frames, progress: Progress | None
-) -> tuple[bytes, ...]:
-    """What is needed of some packs, in new ones, read back."""
-    kept = [(n, i) for n, frames in old.items() for i in range(len(frames)) if (n, i) in layout.kept]
-    anew = [(at, base) for at, base in layout.recoded.values() if at[0] in old]
-    total = sum(layout.frames[n][i].head.raw_size for n, i in (*kept, *(at for at, _ in anew)))
-    done = 0
-
-    def advance(frame: Frame) -> None:
-        nonlocal done
-        done += frame.head.raw_size
-        if progress is not None:
-            progress("writing", done, total)
-
-    with Transaction(store, again=True) as transaction:
-        for name, index in kept:
-            frame = layout.frames[name][index]
-            id = frame.head.id
-            if isinstance(id, BlobId):
-                reader = store.reader_of(name, frame)
-                transaction.copy(reader, _group(layout, id))
-            else:
-                transaction.put_encoded(id, store.get(id))
-            advance(frame)
-        for (name, index), base in anew:
-            frame = layout.frames[name][index]
-            assert isinstance(frame.head.id, BlobId)
-            group = _group(layout, frame.head.id)
-            transaction.store_blobs([again(store, frame.head, group, base=base)])
-            advance(frame)
-        new = transaction.publish()
-        for number, name in enumerate(new):
-            check_pack(store, name)
-            if progress is not None:
-                progress("checking", number + 1, len(new))
-    return new
-
-
-def _group(layout: _Layout, id: BlobId) -> str:
-    return "training-state" if id in layout.training_state else ""
-
-
-def _empty_trash(store: Store, needed: Callable[[], Callable[[ObjectId], bool]], now: bool) -> None:
-    """Delete what has been in the trash for long enough, unless something needs it after all."""
-    from mstore.store.pack import read_footer
-
-    edge = time.time() - TRASH_DAYS * _DAY_S
-    due: Frames = {}
-    for name, trashed in store.trash().items():
-        if now or trashed.since_s <= edge:
-            try:
-                _, due[name] = read_footer(store.backend, name, key=trashed.key)
-            except (KeyError, MStoreError):
-                continue
-    if not due:
-        return
-    away = put_away(store, due, needed).away
-    trash = store.trash()
-    store.backend.delete(*(trash[name].key for name in away if name in trash))
-
-
-def _drop_notes(place: Place, plan: GcPlan) -> None:
-    """Take away the names of notes on versions that are gone."""
-    store = place.store
-    store.refresh()
-    noted = set(store.refs.names("notes"))
-    for commit in plan.commits:
-        if commit.id.hex in noted and not store.has(commit.id):
-            move = place.move("gc", f"{commit.id.short} is gone")
-            store.refs.move(f"notes/{commit.id.hex}", None, move, whatever=True)
-
-
-def _disk_bytes(store: Store) -> int:
+def disk_bytes(store: Store) -> int:
+    """Give the bytes of packs, trash and temporary files on the disk."""
     return store.stored_bytes() + sum(
         e.size_bytes for folder in ("trash", "tmp") for e in store.backend.list(folder)
     )
 
 
-__all__ = ["DeadCommit", "GcPlan", "GcResult", "plan_gc", "run_gc"]
+__all__ = [
+    "DeadCommit",
+    "GcPlan",
+    "plan_gc",
+]

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from mstore.errors import Conflict, StorageFailed
 from mstore.store import leant_on
-from mstore.store.pack import MAX_DEPTH
+from mstore.store.frame import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mstore.objects import ObjectId
     from mstore.store import Store
-    from mstore.store.pack import Frame
+    from mstore.store.frame import Frame
 
 Frames = dict[bytes, tuple["Frame", ...]]
 

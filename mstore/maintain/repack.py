@@ -19,7 +19,8 @@ from mstore.maintain.pack_removal import check_pack, put_away, removing
 from mstore.modeldir.delta_bases import DeltaBases
 from mstore.modeldir.read import tensor_blobs
 from mstore.objects import BlobId, Manifest, ObjectId
-from mstore.store.transaction import BlobSource, StoredBlob, Transaction
+from mstore.store.blob_source import BlobSource, StoredBlob
+from mstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from mstore.context import Place

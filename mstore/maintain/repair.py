@@ -15,14 +15,17 @@ from mstore.errors import Corrupt, MStoreError, NotFound
 from mstore.maintain.fsck import Findings, FsckResult, Progress, check, check_pack_file, result_of
 from mstore.maintain.pack_removal import removing
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestId
-from mstore.store.pack import FrameReader, PackWriter, pack_key, read_footer, scan_frames
-from mstore.store.transaction import BlobSource, Transaction, again
+from mstore.store.blob_source import BlobSource, again
+from mstore.store.frame_reader import FrameReader
+from mstore.store.pack import PackWriter, read_footer, scan_frames
+from mstore.store.pack_keys import pack_key
+from mstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from mstore.context import Place
     from mstore.objects import ObjectId
     from mstore.store import Store
-    from mstore.store.pack import Frame
+    from mstore.store.frame import Frame
 
 _ROUNDS = 64  # A fetched commit may need a parent that is lost too.
 

@@ -36,7 +36,7 @@ from mstore.objects import (
     hasher_of_blob,
     weights_id_of,
 )
-from mstore.store.transaction import BlobSource
+from mstore.store.blob_source import BlobSource
 from mstore.worktree.scan import DiskFolder, Found, FoundFile, OpenFile, scan
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ load codecs and threads. What is exported here is all that reading history takes
 """
 
 from mstore.store.catalog import CommitSizes
+from mstore.store.identity import STORE_FILE
 from mstore.store.notes import (
     FACTS,
     FORGOTTEN,
@@ -16,8 +17,10 @@ from mstore.store.notes import (
     late_facts,
     notes_on,
 )
-from mstore.store.refs import Move, Record, Refs, RefValue, check_ref_name
-from mstore.store.store import STORE_FILE, Store, ambiguous, lean_record, leant_on
+from mstore.store.ref_names import check_ref_name
+from mstore.store.refs import Move, Record, Refs, RefValue
+from mstore.store.store import Store, ambiguous
+from mstore.store.temp_roots import lean_record, leant_on
 
 __all__ = [
     "FACTS",

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from mstore.backend import Backend, LocalBackend, Observer, fsync_folder, make_folder
 from mstore.errors import (
@@ -32,7 +32,6 @@ from mstore.errors import (
 )
 from mstore.frozen import dataclass
 from mstore.objects import (
-    ID_TYPES,
     BlobId,
     Commit,
     CommitId,
@@ -50,7 +49,16 @@ from mstore.objects import (
     object_id,
 )
 from mstore.store.catalog import Catalog, DatabaseFailed, IndexedPack, Location
+from mstore.store.identity import (
+    CASTS,
+    READ_FEATURES,
+    STORE_FILE,
+    WRITE_FEATURES,
+    encode_identity,
+    parse_identity,
+)
 from mstore.store.refs import Refs
+from mstore.store.temp_roots import lean_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -58,14 +66,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from mstore.store.pack import BaseRange, Frame, FrameReader
+    from mstore.store.frame import Frame
+    from mstore.store.frame_reader import BaseRange, FrameReader
 
 _Value = TypeVar("_Value")
 
-CASTS: Final = "casts-1"
-READ_FEATURES: Final = frozenset({CASTS, "pack-1"})
-WRITE_FEATURES: Final = frozenset({"leans-1", "refs-1"})
-STORE_FILE: Final = "store.json"
 _FOLDERS: Final = ("tmp", "locks", "refs", "logs", "packs", "trash", "quarantine")
 _REF_FOLDERS: Final = ("refs/heads", "refs/tags", "refs/notes")
 _PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
@@ -74,7 +79,6 @@ _INDEXED_AT_ONCE: Final = 64
 _ALONE_BYTES: Final = 4 << 20  # Frames of objects up to this size are read without the footer.
 _BASE_BLOCKS_KEPT: Final = 2
 _REFRESH_TRIES: Final = 10
-_LEAN_BYTES: Final = 34
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +90,6 @@ class TrashedPack:
     since_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoreIdentity:
-    """What store.json says."""
-
-    id: str
-    read: tuple[str, ...]
-    write: tuple[str, ...]
-    optional: tuple[str, ...]
-    shared: bool
-
-
 def _is_unfinished(path: Path) -> bool:
     """Whether a folder holds nothing but what an `init` makes that was interrupted."""
     for found in path.rglob("*"):
@@ -106,36 +99,6 @@ def _is_unfinished(path: Path) -> bool:
         if not found.is_dir() and (first not in ("locks", "tmp") or len(below) != 1):
             return False
     return True
-
-
-def _identity_sum(plain: dict[str, Any]) -> str:
-    """Checksum of what store.json says, however it is spaced (docs/format.md section 2)."""
-    from xxhash import xxh3_64_hexdigest
-
-    kept = {key: value for key, value in plain.items() if key != "sum"}
-    return xxh3_64_hexdigest(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode())
-
-
-def _encode_identity(plain: dict[str, Any]) -> bytes:
-    return (json.dumps({**plain, "sum": _identity_sum(plain)}, indent=1) + "\n").encode()
-
-
-def _parse_identity(content: bytes, where: str) -> StoreIdentity:
-    try:
-        plain = json.loads(content)
-        # 0.1 wrote none, and knew no leans.
-        is_old = "sum" not in plain and "leans-1" not in plain["features"]["write"]
-        if not is_old and plain.get("sum") != _identity_sum(plain):
-            raise Corrupt(where, "does not have its checksum")
-        features = plain["features"]
-        lists = [tuple(str(f) for f in features[k]) for k in ("read", "write", "optional")]
-        identity = str(plain["id"])
-        int(identity, 16)
-        return StoreIdentity(
-            identity, lists[0], lists[1], lists[2], shared=bool(plain.get("shared", False))
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise Corrupt(where, f"cannot be read: {error}") from error
 
 
 class Store:
@@ -166,7 +129,7 @@ class Store:
             content = (path / STORE_FILE).read_bytes()
         except OSError as error:
             raise StorageFailed(f"cannot read {path / STORE_FILE}: {error.strerror}") from error
-        self.identity = _parse_identity(content, str(path / STORE_FILE))
+        self.identity = parse_identity(content, str(path / STORE_FILE))
         unknown = sorted(set(self.identity.read) - READ_FEATURES)
         if unknown:
             raise Unsupported(
@@ -227,7 +190,7 @@ class Store:
             "shared": shared,
         }
         backend = LocalBackend(path, shared=shared)
-        backend.swap(STORE_FILE, None, _encode_identity(plain))
+        backend.swap(STORE_FILE, None, encode_identity(plain))
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -281,7 +244,7 @@ class Store:
         stale = self.catalog.stale_folders(stamps)
         if not stale:
             return True
-        from mstore.store.pack import name_of_key
+        from mstore.store.pack_keys import name_of_key
 
         known = self.catalog.packs()
         prefixes = {bytes.fromhex(folder.removeprefix("packs/")) for folder, _ in stale}
@@ -496,7 +459,7 @@ class Store:
 
     def reader_of(self, pack: bytes, frame: Frame) -> FrameReader:
         """A reader of one frame of a pack, its delta base resolved."""
-        from mstore.store.pack import FrameReader
+        from mstore.store.frame_reader import FrameReader
 
         base = frame.head.base
         if base is None:
@@ -647,7 +610,7 @@ class Store:
 
     def pack_names(self) -> list[bytes]:
         """Names of all packs on disk."""
-        from mstore.store.pack import name_of_key
+        from mstore.store.pack_keys import name_of_key
 
         names = (name_of_key(entry.key) for entry in self.backend.list("packs"))
         return sorted(name for name in names if name is not None)
@@ -704,7 +667,7 @@ class Store:
 
     def put_away(self, names: Iterable[bytes]) -> None:
         """Move packs to the trash, from where `bring_back` fetches them."""
-        from mstore.store.pack import trash_key
+        from mstore.store.pack_keys import trash_key
 
         now = int(time.time())
         self.backend.rename({_pack_key(name): trash_key(name, now) for name in names})
@@ -712,7 +675,7 @@ class Store:
 
     def trash(self) -> dict[bytes, TrashedPack]:
         """Packs in the trash, by name."""
-        from mstore.store.pack import name_of_trash_key
+        from mstore.store.pack_keys import name_of_trash_key
 
         found = {}
         for entry in self.backend.list("trash"):
@@ -764,10 +727,10 @@ class Store:
         content = self.backend.get(STORE_FILE)
         plain = json.loads(content)
         plain["features"][side] = sorted({*plain["features"][side], feature})
-        changed = _encode_identity(plain)
+        changed = encode_identity(plain)
         if not self.backend.swap(STORE_FILE, content, changed):
             raise Conflict(f"{self.path / STORE_FILE} was changed by somebody else", hint="try again")
-        self.identity = _parse_identity(changed, str(self.path / STORE_FILE))
+        self.identity = parse_identity(changed, str(self.path / STORE_FILE))
 
 
 def _sketches(frames: tuple[Frame, ...]) -> tuple[tuple[BlobId, bytes, tuple[bytes, ...]], ...]:
@@ -783,22 +746,8 @@ def _sketches(frames: tuple[Frame, ...]) -> tuple[tuple[BlobId, bytes, tuple[byt
     )
 
 
-def lean_record(id: ObjectId, depth: int = 255) -> bytes:
-    """What `lean` is told: an object is needed, in a copy of at most this depth."""
-    return bytes((int(id.kind), depth)) + id.raw
-
-
-def leant_on(backend: Backend) -> Iterator[tuple[ObjectId, int]]:
-    """What running writers and readers lean on: objects, and the depth that a copy may have."""
-    for told in backend.leans():
-        for begin in range(0, len(told) - _LEAN_BYTES + 1, _LEAN_BYTES):
-            kind, depth = told[begin], told[begin + 1]
-            if kind in ID_TYPES:
-                yield ID_TYPES[Kind(kind)](told[begin + 2 : begin + _LEAN_BYTES]), depth
-
-
 def _pack_key(name: bytes) -> str:
-    from mstore.store.pack import pack_key
+    from mstore.store.pack_keys import pack_key
 
     return pack_key(name)
 
@@ -871,12 +820,7 @@ def ambiguous(store: Store, digits: str, found: list[CommitId]) -> Ambiguous:
 
 
 __all__ = [
-    "CASTS",
-    "STORE_FILE",
     "Store",
-    "StoreIdentity",
     "TrashedPack",
     "ambiguous",
-    "lean_record",
-    "leant_on",
 ]

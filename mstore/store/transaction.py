@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from mstore.backend import LocalBackend
 from mstore.codec import BLOCK_LOG2, Block, Codec, Mode, Sketcher, encode_block
@@ -32,14 +32,18 @@ from mstore.objects import (
     blob_id,
     hasher_of_blob,
 )
-from mstore.store.pack import MAX_DEPTH, BaseRange, FrameHead, PackWriter, pack_key
-from mstore.store.store import CASTS, lean_record
+from mstore.store.frame import MAX_DEPTH, FrameHead
+from mstore.store.identity import CASTS
+from mstore.store.pack import PackWriter
+from mstore.store.pack_keys import pack_key
+from mstore.store.temp_roots import lean_record
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from mstore.backend import Upload
-    from mstore.store.pack import FrameReader
+    from mstore.store.blob_source import BlobSource
+    from mstore.store.frame_reader import BaseRange, FrameReader
     from mstore.store.store import Store
 
 PACK_CAP_BYTES: Final = 512 << 20
@@ -47,7 +51,6 @@ _WHOLE_BYTES: Final = 32 << 20  # larger blobs are read twice: to hash, then to 
 _IN_FLIGHT_BYTES: Final = 64 << 20
 # A read of the last of a chain decodes all of it; docs/design/005 has the table.
 MAX_CHAIN: Final = 3
-_BLOCK_BYTES: Final = 1 << BLOCK_LOG2
 
 Structured = Layout | Manifest | Commit | Note | Tag
 Progress = Callable[[int], None]
@@ -55,88 +58,6 @@ Progress = Callable[[int], None]
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-
-
-class Readable(Protocol):
-    """A source of bytes at positions."""
-
-    @property
-    def name(self) -> str:
-        """How to call it in an error."""
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Exactly `size` bytes, or an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlobSource:
-    """A blob to be stored.
-
-    Args:
-        source: where its bytes are.
-        pieces: (offset, length) of the ranges whose concatenation is the blob.
-        width: bytes an element, for the codec.
-        is_float: the elements are floats.
-        group: blobs of one group share packs.
-        base: a blob that this one may be nearly equal to, or None.
-    """
-
-    source: Readable
-    pieces: tuple[tuple[int, int], ...]
-    width: int = 1
-    is_float: bool = False
-    group: str = ""
-    base: BlobId | None = None
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the blob."""
-        return sum(length for _, length in self.pieces)
-
-    def block(self, index: int) -> Buffer:
-        """Block `index` of the blob."""
-        begin = index << BLOCK_LOG2
-        end = min(begin + _BLOCK_BYTES, self.size_bytes)
-        if len(self.pieces) == 1:
-            return self.source.read(self.pieces[0][0] + begin, end - begin)
-        parts, position = [], 0
-        for offset, length in self.pieces:
-            low, high = max(begin, position), min(end, position + length)
-            if low < high:
-                parts.append(self.source.read(offset + low - position, high - low))
-            position += length
-            if position >= end:
-                break
-        return b"".join(parts)
-
-    @property
-    def block_count(self) -> int:
-        """Blocks of the blob."""
-        return -(-self.size_bytes >> BLOCK_LOG2)
-
-
-class StoredBlob:
-    """A blob of a store as a source of bytes."""
-
-    def __init__(self, store: Store, id: BlobId) -> None:
-        self.name = f"blob {id.short}"
-        self._store = store
-        self._id = id
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Exactly `size` bytes. Raises Corrupt, NotFound."""
-        return self._store.range(self._id, offset, size)
-
-
-def again(store: Store, head: FrameHead, group: str = "", *, base: BlobId | None = None) -> BlobSource:
-    """A blob of a store, to be stored once more, against another delta base or none.
-
-    Its dtype is not known here: what is as wide as a float is taken for one.
-    """
-    assert isinstance(head.id, BlobId)
-    pieces = ((0, head.raw_size),) if head.raw_size else ()
-    is_float = head.width in (2, 4, 8)
-    return BlobSource(StoredBlob(store, head.id), pieces, head.width, is_float, group, base)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,12 @@ from mstore.backend import (
 )
 from mstore.errors import Corrupt, MStoreError, Refused, StorageFailed, Unconfirmed, UsageError
 from mstore.frozen import dataclass
-from mstore.objects import CommitId
-from mstore.store import STORE_FILE, check_ref_name
+from mstore.store import STORE_FILE
+from mstore.workspace.head import Head
+from mstore.workspace.oplog import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mstore.workspace.statcache import StatCache
 
@@ -45,104 +46,6 @@ CONFIG_KEYS: Final = {
     "keep-training-state": "how many versions of a run the Trainer's callback keeps optimizer"
     " and random states of (2), or `all`",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Where a workspace stands: on a branch, or on a commit alone."""
-
-    branch: str | None = None
-    commit: CommitId | None = None
-
-    def plain(self) -> dict[str, str]:
-        """The object that stands in the HEAD file."""
-        if self.branch is not None:
-            return {"branch": self.branch}
-        return {"commit": self.commit.hex if self.commit else ""}
-
-    @classmethod
-    def from_plain(cls, plain: Any, where: str) -> Head:
-        """Read it. Raises Corrupt."""
-        try:
-            if set(plain) == {"branch"}:
-                return cls(branch=check_ref_name(plain["branch"]))
-            if set(plain) == {"commit"}:
-                return cls(commit=CommitId.parse(plain["commit"]))
-        except (Refused, TypeError) as error:
-            raise Corrupt(where, f"cannot be read: {error}") from error
-        raise Corrupt(where, "names neither a branch nor a commit")
-
-
-@dataclass(frozen=True, slots=True)
-class RefMove:
-    """A ref's move as an operation remembers it; hex ids or None."""
-
-    ref: str
-    kind: str
-    old: str | None
-    new: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """Something that `undo` can take back.
-
-    Args:
-        action: what was done, for people.
-        moves: refs moved.
-        head: HEAD before and after, if it moved.
-        folder: the folder that checkout wrote, or None.
-        backup: where its replaced files are kept, below the workspace, or None.
-        touched: paths that checkout wrote or removed in the folder.
-        version: the commit that was written into a folder without HEAD moving, or None.
-        number: counts up.
-        undoing: an `undo` has begun to take it back.
-    """
-
-    action: str
-    moves: tuple[RefMove, ...] = ()
-    head: tuple[dict[str, str], dict[str, str]] | None = None
-    folder: str | None = None
-    backup: str | None = None
-    touched: tuple[str, ...] = ()
-    number: int = 0
-    undoing: bool = False
-    version: str | None = None
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Operation:
-        """Read one from its JSON object.
-
-        Raises:
-            ValueError, TypeError, KeyError, AttributeError, IndexError: it is none.
-        """
-        head = plain.get("head")
-        made = cls(
-            plain["action"],
-            tuple(RefMove(**m) for m in plain.get("moves", ())),
-            (dict(head[0]), dict(head[1])) if head else None,
-            plain.get("folder"),
-            plain.get("backup"),
-            tuple(plain.get("touched", ())),
-            plain["number"],
-            plain.get("undoing", False),
-            plain.get("version"),
-        )
-        texts = (made.action, *made.touched, *(v for s in made.head or () for v in s.values()))
-        may_be_absent = (made.folder, made.backup, made.version)
-        if (
-            not all(isinstance(t, str) for t in (*texts, *(t or "" for t in may_be_absent)))
-            or not isinstance(made.number, int)
-            or not all(
-                isinstance(t, str)
-                for m in made.moves
-                for t in (m.ref, m.kind, m.old or "", m.new or "")
-            )
-            or any("at" not in s for s in made.head or ())
-            or "/" in (made.backup or "")
-        ):
-            raise TypeError("not an operation")
-        return made
 
 
 @dataclass(frozen=True, slots=True)

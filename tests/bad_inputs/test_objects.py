@@ -38,7 +38,9 @@ from mstore.objects import (
     object_id,
 )
 from mstore.store import Move, Store
-from mstore.store.pack import FrameHead, PackWriter, encode_small, pack_key
+from mstore.store.frame import FrameHead
+from mstore.store.pack import PackWriter, encode_small
+from mstore.store.pack_keys import pack_key
 from mstore.store.transaction import Transaction
 from tests.bad_inputs.stand import Unchanged, listing, numbered
 from tests.conftest import contents, save_tensors, write_model

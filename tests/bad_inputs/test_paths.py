@@ -29,7 +29,7 @@ from mstore.objects import (
     object_id,
 )
 from mstore.store import Move, Store
-from mstore.worktree.writer import Destination
+from mstore.worktree.destination import Destination
 from tests.bad_inputs.stand import Unchanged, as_nobody, listing, numbered
 from tests.bad_inputs.test_objects import plant_files, planted, write_pack
 from tests.conftest import contents, save_tensors, write_model

@@ -22,7 +22,9 @@ import numpy as np
 import mstore
 from mstore.codec import BLOCK_LOG2, Codec, encode_block
 from mstore.objects import blob_id
-from mstore.store.pack import FrameHead, PackWriter, pack_key
+from mstore.store.frame import FrameHead
+from mstore.store.pack import PackWriter
+from mstore.store.pack_keys import pack_key
 from tests.conftest import contents, save_tensors, write_adapter, write_model
 
 HERE = Path(__file__).parent / "stores"

@@ -22,6 +22,7 @@ MOVED = {
     "mstore.ops.forget": "mstore.maintain.forget",
     "mstore.ops.fsck": "mstore.maintain.fsck",
     "mstore.ops.gc": "mstore.maintain.gc",
+    "mstore.ops.gc.GcResult": "mstore.maintain.gc_run",
     "mstore.ops.importing": "mstore.commit.importing",
     "mstore.ops.log": "mstore.history.log",
     "mstore.ops.log.LogEntry": "mstore.history.entry",

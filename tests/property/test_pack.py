@@ -23,7 +23,9 @@ from mstore.codec import BLOCK_LOG2, Codec, encode_block
 from mstore.errors import MStoreError
 from mstore.objects import BlobId, blob_id, decode, encode, pack_name
 from mstore.store import Store
-from mstore.store.pack import _TRAILER, END_MAGIC, FrameHead, PackWriter, pack_key
+from mstore.store.frame import FrameHead
+from mstore.store.pack import _TRAILER, END_MAGIC, PackWriter
+from mstore.store.pack_keys import pack_key
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
 

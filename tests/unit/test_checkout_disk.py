@@ -13,7 +13,8 @@ import pytest
 import mstore
 from mstore.api.repository import Repository
 from mstore.errors import Conflict, StorageFailed
-from mstore.worktree.writer import TEMPORARY_PREFIX, make_staging, sweep_staging
+from mstore.worktree.destination import TEMPORARY_PREFIX
+from mstore.worktree.staging import make_staging, sweep_staging
 from tests.conftest import contents, write_model
 
 Event = tuple[str, int]

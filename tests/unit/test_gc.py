@@ -18,8 +18,9 @@ from mstore.maintain import gc as module
 from mstore.maintain.gc import GcPlan
 from mstore.objects import CommitId, ManifestId, ObjectId
 from mstore.store import Store
-from mstore.store.pack import pack_key
-from mstore.store.transaction import BlobSource, Transaction
+from mstore.store.blob_source import BlobSource
+from mstore.store.pack_keys import pack_key
+from mstore.store.transaction import Transaction
 from tests.conftest import contents, save_tensors, write_model
 
 DAY_NS = 86_400 * 10**9
@@ -58,6 +59,7 @@ def _later(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
             return (real + days * DAY_NS) / 1e9
 
     monkeypatch.setattr(module, "time", Clock)
+    monkeypatch.setattr("mstore.maintain.gc_run.time", Clock)
     monkeypatch.setattr("mstore.store.store.time", Clock)
 
 

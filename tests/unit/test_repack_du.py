@@ -15,8 +15,10 @@ from mstore.maintain import pack_removal as removal
 from mstore.maintain.repack import repack
 from mstore.objects import blob_id
 from mstore.store import Store, leant_on
-from mstore.store.pack import FrameHead, PackWriter, pack_key
-from mstore.store.store import lean_record
+from mstore.store.frame import FrameHead
+from mstore.store.pack import PackWriter
+from mstore.store.pack_keys import pack_key
+from mstore.store.temp_roots import lean_record
 from mstore.store.transaction import MAX_CHAIN
 from tests.conftest import contents, save_tensors
 

@@ -18,9 +18,12 @@ from mstore.codec import BLOCK_LOG2, Codec, Mode, encode_block
 from mstore.errors import Corrupt, NotFound, Refused, StorageFailed, Unsupported
 from mstore.objects import BlobId, Commit, Layout, Manifest, ManifestId, TensorEntry, Time, blob_id
 from mstore.store import Store
+from mstore.store.blob_source import BlobSource
 from mstore.store.catalog import Catalog, IndexedPack
-from mstore.store.pack import FrameHead, PackWriter, pack_key, read_footer
-from mstore.store.transaction import BlobSource, Transaction
+from mstore.store.frame import FrameHead
+from mstore.store.pack import PackWriter, read_footer
+from mstore.store.pack_keys import pack_key
+from mstore.store.transaction import Transaction
 
 
 class Bytes:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from mstore.maintain.gc import GcPlan
 
+_SHOWN: Final = 20
+
 
 @examples("""
 mstore gc
@@ -59,9 +61,6 @@ def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
         click.echo(f"{size(done.trash_bytes)} lie in the trash for a day; `mstore gc --now` empties it")
     if done.came_back:
         click.echo(f"{done.came_back} packs stay: a running command leans on them")
-
-
-_SHOWN: Final = 20
 
 
 def _planned(plan: GcPlan) -> Iterator[str]:

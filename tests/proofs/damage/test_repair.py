@@ -12,7 +12,8 @@ import pytest
 import mstore
 from mstore.api.repository import Repository
 from mstore.objects import CommitId
-from mstore.store.pack import name_of_key, read_footer, scan_frames
+from mstore.store.pack import read_footer, scan_frames
+from mstore.store.pack_keys import name_of_key
 from tests.conftest import contents, save_tensors, write_model
 
 

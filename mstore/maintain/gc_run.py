@@ -1,0 +1,185 @@
+"""Running gc: what a plan found goes into the trash, and what it keeps of a pack into another."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mstore.backend import LocalBackend
+from mstore.errors import Conflict, MStoreError
+from mstore.history.reachability import Reach, roots
+from mstore.maintain.gc import DAY_S, TRASH_DAYS, GcPlan, PackLayout, Progress, disk_bytes, logged_since
+from mstore.maintain.pack_removal import Frames, check_pack, footers, put_away, removing
+from mstore.objects import BlobId, ObjectId
+from mstore.store.blob_source import again
+from mstore.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mstore.context import Place
+    from mstore.store import Store
+    from mstore.store.frame import Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class GcResult:
+    """What gc did.
+
+    Args:
+        freed_bytes: bytes that the disk has back.
+        trash_bytes: bytes that lie in the trash and go once they have been there for a day.
+        removed, written: packs.
+        came_back: packs that a running command leant on.
+    """
+
+    freed_bytes: int = 0
+    trash_bytes: int = 0
+    removed: int = 0
+    written: int = 0
+    came_back: int = 0
+
+
+def run_gc(place: Place, plan: GcPlan, *, progress: Progress | None = None) -> GcResult:
+    """Do what was planned; what became needed since is left.
+
+    Args:
+        place: where.
+        plan: from `plan_gc`.
+        progress: told of bytes written and checked.
+
+    Raises:
+        Conflict: another gc or repack is at work.
+        Corrupt: what was written does not read back; nothing was removed for it.
+        StorageFailed: the store is read-only, or the system failed.
+    """
+    store, layout = place.store, plan._layout
+    if layout is None:
+        raise ValueError("the plan is not from plan_gc")
+    reach = Reach(store)
+
+    def needed() -> Callable[[ObjectId], bool]:
+        for root in roots(place, logged_since_ns=logged_since(plan.now)):
+            reach.add(root)
+        return reach.objects.__contains__
+
+    with removing(store):
+        if not layout.frames.keys() <= set(store.pack_names()):
+            what = "another gc or repack was at work since this plan was made"
+            raise Conflict(what, hint="the same command again makes a new one")
+        before = disk_bytes(store)
+        if isinstance(store.backend, LocalBackend):
+            store.backend.sweep()
+        dead = {n: layout.frames[n] for n in plan.dead_packs if n not in layout.late}
+        going, came_back = _remove(store, dead, needed, plan)
+        later = dict.fromkeys(
+            n for n in (*plan.rewritten_packs, *plan.merged_packs, *plan.dead_packs) if n not in dead
+        )
+        new: tuple[bytes, ...] = ()
+        if later:
+            old = {name: layout.frames[name] for name in later}
+            new = _written(store, layout, old, progress)
+            more, back = _remove(store, old, needed, plan)
+            going, came_back = going + more, came_back + back
+        if not plan.let_go:
+            _empty_trash(store, needed, plan.now)
+            _drop_notes(place, plan)
+        after = disk_bytes(store)
+        return GcResult(
+            freed_bytes=max(0, before - after),
+            trash_bytes=sum(t.size_bytes for t in store.trash().values()),
+            removed=going,
+            written=len(new),
+            came_back=came_back,
+        )
+
+
+def _remove(
+    store: Store, going: Frames, needed: Callable[[], Callable[[ObjectId], bool]], plan: GcPlan
+) -> tuple[int, int]:
+    """Put packs away, and delete those that nobody can miss: how many went, how many came back."""
+    if not going:
+        return 0, 0
+    removed = put_away(store, going, needed)
+    missed: set[ObjectId] = set()
+    if not plan.now:
+        missed = {f.head.id for name in removed.away for f in going[name]} - plan.let_go
+        missed -= {f.head.id for frames in footers(store).values() for f in frames}
+    gone = [n for n in removed.away if missed.isdisjoint(f.head.id for f in going[n])]
+    trash = store.trash()
+    store.backend.delete(*(trash[name].key for name in gone if name in trash))
+    return len(removed.away), len(removed.back)
+
+
+def _written(
+    store: Store, layout: PackLayout, old: Frames, progress: Progress | None
+) -> tuple[bytes, ...]:
+    """What is needed of some packs, in new ones, read back."""
+    kept = [(n, i) for n, frames in old.items() for i in range(len(frames)) if (n, i) in layout.kept]
+    anew = [(at, base) for at, base in layout.recoded.values() if at[0] in old]
+    total = sum(layout.frames[n][i].head.raw_size for n, i in (*kept, *(at for at, _ in anew)))
+    done = 0
+
+    def advance(frame: Frame) -> None:
+        nonlocal done
+        done += frame.head.raw_size
+        if progress is not None:
+            progress("writing", done, total)
+
+    with Transaction(store, again=True) as transaction:
+        for name, index in kept:
+            frame = layout.frames[name][index]
+            id = frame.head.id
+            if isinstance(id, BlobId):
+                reader = store.reader_of(name, frame)
+                transaction.copy(reader, _group(layout, id))
+            else:
+                transaction.put_encoded(id, store.get(id))
+            advance(frame)
+        for (name, index), base in anew:
+            frame = layout.frames[name][index]
+            assert isinstance(frame.head.id, BlobId)
+            group = _group(layout, frame.head.id)
+            transaction.store_blobs([again(store, frame.head, group, base=base)])
+            advance(frame)
+        new = transaction.publish()
+        for number, name in enumerate(new):
+            check_pack(store, name)
+            if progress is not None:
+                progress("checking", number + 1, len(new))
+    return new
+
+
+def _group(layout: PackLayout, id: BlobId) -> str:
+    return "training-state" if id in layout.training_state else ""
+
+
+def _empty_trash(store: Store, needed: Callable[[], Callable[[ObjectId], bool]], now: bool) -> None:
+    """Delete what has been in the trash for long enough, unless something needs it after all."""
+    from mstore.store.pack import read_footer
+
+    edge = time.time() - TRASH_DAYS * DAY_S
+    due: Frames = {}
+    for name, trashed in store.trash().items():
+        if now or trashed.since_s <= edge:
+            try:
+                _, due[name] = read_footer(store.backend, name, key=trashed.key)
+            except (KeyError, MStoreError):
+                continue
+    if not due:
+        return
+    away = put_away(store, due, needed).away
+    trash = store.trash()
+    store.backend.delete(*(trash[name].key for name in away if name in trash))
+
+
+def _drop_notes(place: Place, plan: GcPlan) -> None:
+    """Take away the names of notes on versions that are gone."""
+    store = place.store
+    store.refresh()
+    noted = set(store.refs.names("notes"))
+    for commit in plan.commits:
+        if commit.id.hex in noted and not store.has(commit.id):
+            move = place.move("gc", f"{commit.id.short} is gone")
+            store.refs.move(f"notes/{commit.id.hex}", None, move, whatever=True)

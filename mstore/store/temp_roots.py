@@ -1,0 +1,31 @@
+"""Temporary roots: objects that a live process needs, and gc must keep.
+
+On disk a record lies in a `.lean` file, which vanishes with its process (feature `leans-1`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mstore.objects import ID_TYPES, Kind, ObjectId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mstore.backend import Backend
+
+
+_LEAN_BYTES: Final = 34
+
+
+def lean_record(id: ObjectId, depth: int = 255) -> bytes:
+    """What `lean` is told: an object is needed, in a copy of at most this depth."""
+    return bytes((int(id.kind), depth)) + id.raw
+
+
+def leant_on(backend: Backend) -> Iterator[tuple[ObjectId, int]]:
+    """What running writers and readers lean on: objects, and the depth that a copy may have."""
+    for told in backend.leans():
+        for begin in range(0, len(told) - _LEAN_BYTES + 1, _LEAN_BYTES):
+            kind, depth = told[begin], told[begin + 1]
+            if kind in ID_TYPES:
+                yield ID_TYPES[Kind(kind)](told[begin + 2 : begin + _LEAN_BYTES]), depth
