@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from mstore.workspace.statcache import StatCache
+
 
 @dataclass(frozen=True)
 class Place:
@@ -42,6 +44,16 @@ class Place:
             if known:
                 return known
         return _git_author() or _login()
+
+    @property
+    def own_folders(self) -> tuple[Path, ...]:
+        """Folders of the store and the workspace, which are no part of a model directory."""
+        return (self.store.path, *((self.workspace.path,) if self.workspace is not None else ()))
+
+    @property
+    def stat_cache(self) -> StatCache | None:
+        """The workspace's stat cache, or None without a workspace."""
+        return self.workspace.stat_cache if self.workspace is not None else None
 
     @property
     def head(self) -> Head | None:
@@ -141,7 +153,7 @@ def ref_move(ref: str, old: ObjectId | None, new: ObjectId | None) -> RefMove:
     target = new or old
     return RefMove(
         ref,
-        target.kind.name.lower() if target is not None else "commit",
+        target.kind_name if target is not None else "commit",
         old.hex if old is not None else None,
         new.hex if new is not None else None,
     )
@@ -159,7 +171,7 @@ def peeled(store: Store, target: ObjectId) -> CommitId:
         if not isinstance(target, TagId):
             break
         target = store.tag(target).target
-    raise UsageError(f"{target.kind.name.lower()} {target.short} is not a commit")
+    raise UsageError(f"{target.label} is not a commit")
 
 
 def _git_author() -> str | None:

@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mstore.backend import locks_work
 from mstore.context import Place
 from mstore.errors import Conflict, NoStore, Refused, StorageFailed, UsageError
+from mstore.fs.mounts import locks_work
 from mstore.store import STORE_FILE, Store
 from mstore.workspace import FOLDER, USER_CACHE, Workspace
 
@@ -382,10 +382,12 @@ class Repository:
 
     def compare(self, *revs: str | CommitId, everything: bool = False) -> Comparison:
         """What differs between versions; see `mstore.compare.versions.compare`."""
-        from mstore.api.results import Compared
+        from mstore.api.results import Compared, rendered
         from mstore.compare.versions import compare
 
-        return Compared.of(compare(self._place, [str(rev) for rev in revs], everything=everything))
+        return rendered(
+            Compared, compare(self._place, [str(rev) for rev in revs], everything=everything)
+        )
 
     def show(self, rev: str | CommitId = "HEAD") -> Shown:
         """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
@@ -407,10 +409,10 @@ class Repository:
             b: likewise; None: the model directory.
             stat: how much each tensor changed, too.
         """
-        from mstore.api.results import Difference
+        from mstore.api.results import Difference, rendered
         from mstore.compare.diff import diff, side_of
 
-        return Difference.of(diff(side_of(self._place, a), side_of(self._place, b), stat=stat))
+        return rendered(Difference, diff(side_of(self._place, a), side_of(self._place, b), stat=stat))
 
     def manifest(self, rev: str | CommitId) -> Manifest:
         """The files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
@@ -650,11 +652,11 @@ def diff(a: str | Path, b: str | Path, *, stat: bool = False) -> DiffResult:
     Raises:
         Refused: a file breaks a rule.
     """
-    from mstore.api.results import Difference
+    from mstore.api.results import Difference, rendered
     from mstore.compare.diff import diff as compare
     from mstore.compare.diff import side_of
 
-    return Difference.of(compare(side_of(None, Path(a)), side_of(None, Path(b)), stat=stat))
+    return rendered(Difference, compare(side_of(None, Path(a)), side_of(None, Path(b)), stat=stat))
 
 
 def weights_id(folder: str | Path) -> str:

@@ -1,12 +1,13 @@
 """Results that print well in a notebook and in a REPL.
 
 What the rooms below compute is values; here each gets its one renderer, so that no
-room of theirs imports how it looks."""
+room of theirs imports how it looks.
+"""
 
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mstore.compare.diff import DiffResult
 from mstore.compare.versions import Comparison
@@ -51,13 +52,16 @@ class Versions(tuple["LogEntry", ...]):
         printer.text(str(self))
 
 
+_Result = TypeVar("_Result", bound="Difference | Compared")
+
+
+def rendered(kind: type[_Result], result: DiffResult | Comparison) -> _Result:
+    """Give a result as the kind that has its renderers."""
+    return kind(**{field.name: getattr(result, field.name) for field in fields(result)})
+
+
 class Difference(DiffResult):
     """How two sides differ, as `Repository.diff` gives it: coloured lines in a notebook."""
-
-    @classmethod
-    def of(cls, result: DiffResult) -> Self:
-        """The same result, with its renderers."""
-        return cls(**{field.name: getattr(result, field.name) for field in fields(result)})
 
     def _lines(self, width: int, style: Callable[[str, str], str] | None = None) -> Iterator[str]:
         yield from diff_lines(self, width=width, style=style)
@@ -72,11 +76,6 @@ class Difference(DiffResult):
 
 class Compared(Comparison):
     """What differs between versions, as `Repository.compare` gives it: a table in a notebook."""
-
-    @classmethod
-    def of(cls, result: Comparison) -> Self:
-        """The same result, with its renderers."""
-        return cls(**{field.name: getattr(result, field.name) for field in fields(result)})
 
     def __str__(self) -> str:
         return text_table(self.table())

@@ -1,4 +1,7 @@
-"""Bytes by key: the interface, and the backends on a local disk and in memory."""
+"""Bytes by key: the interface, and the backends on a local disk and in memory.
+
+What lies in `mstore.fs` stays importable from here until 1.0, as it was in 0.2.
+"""
 
 from mstore.backend.base import Backend, Entry, Lean, Upload
 from mstore.backend.local import Activity, LocalBackend, Observer

@@ -16,7 +16,6 @@ import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, cast
 
-from mstore.backend import UnconfirmedChange, confirm_folder, make_folder
 from mstore.checkout.load_snippet import base_source, line_that_loads
 from mstore.context import Place, going_on, ref_move, shown
 from mstore.errors import (
@@ -29,6 +28,7 @@ from mstore.errors import (
     UsageError,
 )
 from mstore.formats import check_index
+from mstore.fs.durable import UnconfirmedChange, confirm_folder, make_folder
 from mstore.history.query.resolve import Resolved, resolve
 from mstore.history.status import changes_between, compare_folder
 from mstore.modeldir.read import Tree, read_folder
@@ -194,7 +194,9 @@ def _to_paste(
         try:
             if not os.path.lexists(base):
                 _write_beside(place, wanted, base, progress)
-            elif base.is_symlink() or changes_between(read_folder(base, apart=_apart(place)), wanted):
+            elif base.is_symlink() or changes_between(
+                read_folder(base, apart=place.own_folders), wanted
+            ):
                 raise Conflict(f"{shown(base)} holds something else")
         except MStoreError as error:
             # The version itself is there; only the line cannot be made to work.
@@ -233,7 +235,7 @@ def _checkout_to(
     if not os.listdir(to):
         _write_beside(place, manifest, to, progress)
         return CheckoutResult(id=id, commit=commit, path=to, written=len(manifest.files))
-    tree = read_folder(to, apart=_apart(place))
+    tree = read_folder(to, apart=place.own_folders)
     unknown = tuple(p for p, e in tree.entries.items() if not _store_has(place, e))
     occupied = _occupied(to, tree, manifest)
     unknown = (*unknown, *occupied)
@@ -268,12 +270,6 @@ def _checkout_to(
         unchanged=plan.keep,
         backup=backup,
     )
-
-
-def _apart(place: Place) -> tuple[Path, ...]:
-    if place.workspace is None:
-        return (place.store.path,)
-    return (place.store.path, place.workspace.path)
 
 
 def _store_has(place: Place, entry: ManifestFile) -> bool:

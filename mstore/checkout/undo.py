@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mstore.backend import make_folder
 from mstore.context import Place, going_on, peeled, ref_move
 from mstore.errors import (
     Conflict,
@@ -19,6 +18,7 @@ from mstore.errors import (
     Unconfirmed,
     UsageError,
 )
+from mstore.fs.durable import make_folder
 from mstore.history.reachability import check_whole
 from mstore.history.reflog import reflog
 from mstore.history.status import compare_folder

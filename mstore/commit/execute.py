@@ -45,6 +45,7 @@ from mstore.objects import (
     Manifest,
     Time,
     WeightsId,
+    holds_tensors,
 )
 from mstore.store.transaction import Transaction
 from mstore.text import storable
@@ -105,7 +106,7 @@ def _finish(
     warnings = list(index_warnings(found, allow_incomplete=options.allow_incomplete))
     parent_id, parent = started.parent_id, started.parent
     parent_manifest = store.manifest(parent.manifest) if parent is not None else None
-    cache = place.workspace.stat_cache if place.workspace is not None else None
+    cache = place.stat_cache
     base_given = _given_base(place, options)
 
     with Transaction(store) as transaction:
@@ -199,9 +200,7 @@ def _finish(
 
 
 def _check_weights(found: Found, options: CommitOptions) -> None:
-    if options.allow_no_weights or any(
-        role_of(p) in MODEL_ROLES and not p.endswith(".json") for p in found.paths()
-    ):
+    if options.allow_no_weights or any(holds_tensors(role_of(p), p) for p in found.paths()):
         return
     name, checkpoints = shown(found.root), checkpoints_in(found.root)
     if checkpoints:
@@ -257,7 +256,7 @@ def _with_trainer(tree: Tree, found: Found) -> Facts:
 
 
 def _weight_sizes(entries: Any) -> set[int]:
-    return {e.size_bytes for e in entries if e.role in MODEL_ROLES and not e.path.endswith(".json")}
+    return {e.size_bytes for e in entries if holds_tensors(e.role, e.path)}
 
 
 def _token_warning(found: Found, options: CommitOptions) -> list[str]:

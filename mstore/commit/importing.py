@@ -16,7 +16,7 @@ from mstore.commit.plan import CommitOptions, CommitResult
 from mstore.errors import NotFound, Refused
 from mstore.formats import read_json_object, role_of
 from mstore.history.sizes import sizes_of_commit
-from mstore.objects import MODEL_ROLES
+from mstore.objects import holds_tensors
 from mstore.store import check_ref_name
 from mstore.text import escaped
 from mstore.worktree.scan import scan
@@ -168,8 +168,7 @@ def _already(place: Place, item: PlannedImport) -> CommitResult | None:
     ]
     if not named:
         return None  # Nothing to compare with, so nothing to hash.
-    cache = place.workspace.stat_cache if place.workspace is not None else None
-    manifest = read_folder(item.path, cache=cache, load_layout=place.store.layout).manifest
+    manifest = read_folder(item.path, cache=place.stat_cache, load_layout=place.store.layout).manifest
     for id, value in named:
         if value.manifest == manifest.id:
             return CommitResult(
@@ -187,7 +186,7 @@ def _holds_weights(folder: Path) -> bool:
         names = [p.name for p in folder.iterdir() if p.is_file()]
     except OSError:
         return False
-    return any(role_of(n) in MODEL_ROLES and not n.endswith(".json") for n in names)
+    return any(holds_tensors(role_of(n), n) for n in names)
 
 
 def _order(path: Path) -> tuple[int, float, str]:

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 from mstore.errors import Conflict, UsageError
 from mstore.frozen import dataclass
 from mstore.history.sizes import sizes_of_commit
-from mstore.objects import MODEL_ROLES, ROLES, Commit, CommitId, Manifest, ManifestFile, NoteId
+from mstore.objects import (
+    ROLES,
+    Commit,
+    CommitId,
+    Manifest,
+    ManifestFile,
+    NoteId,
+    holds_tensors,
+)
 from mstore.store import CommitSizes, check_ref_name
 from mstore.worktree.scan import Found, scan
 
@@ -156,10 +164,7 @@ def start_commit(place: Place, path: Path | None, options: CommitOptions) -> Com
         raise UsageError(
             f"no such role: {', '.join(sorted(unknown))}", hint="roles: " + ", ".join(ROLES)
         )
-    apart = [place.store.path]
-    if place.workspace is not None:
-        apart.append(place.workspace.path)
-    found = scan(folder, apart=tuple(apart))
+    found = scan(folder, apart=place.own_folders)
     parent = place.store.commit(parent_id) if parent_id is not None else None
     read_at_ns = time.time_ns()
     known = place.workspace.stat_cache.find(found.files) if place.workspace is not None else {}
@@ -242,7 +247,7 @@ def _is_parent(
     """
     if options.strict or len(known) < len(found.files):
         return False
-    has_weights = any(e.role in MODEL_ROLES and not e.path.endswith(".json") for e in known.values())
+    has_weights = any(holds_tensors(e.role, e.path) for e in known.values())
     if not has_weights and not options.allow_no_weights:
         return False
     kept = [known[p] for p in found.paths() if known[p].role not in options.without]

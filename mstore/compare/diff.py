@@ -25,13 +25,14 @@ from mstore.objects.plain import alike, flattened
 from mstore.text import jsonable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import numpy as np
     from numpy.typing import NDArray
 
     from mstore.compare.lora_delta import Factors, ModuleDelta
     from mstore.compare.tensors import TensorPlace
+    from mstore.progress import Progress
 
 _CHUNK_BYTES: Final = 4 << 20
 _CONFIG_NAMES: Final = ("config.json", "generation_config.json", "adapter_config.json")
@@ -177,9 +178,7 @@ class DiffResult:
         return plain
 
 
-def diff(
-    a: Side, b: Side, *, stat: bool = False, progress: Callable[[str, int, int], None] | None = None
-) -> DiffResult:
+def diff(a: Side, b: Side, *, stat: bool = False, progress: Progress | None = None) -> DiffResult:
     """How two sides differ.
 
     Args:

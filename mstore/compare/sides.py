@@ -136,12 +136,11 @@ def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
     if place is None:
         tree = read_folder(path)
     else:
-        workspace = place.workspace
         tree = read_folder(
             path,
-            cache=workspace.stat_cache if workspace is not None else None,
+            cache=place.stat_cache,
             load_layout=place.store.layout,
-            apart=(place.store.path, *((workspace.path,) if workspace is not None else ())),
+            apart=place.own_folders,
         )
     by_path = {f.path: f for f in tree.found.files}
 

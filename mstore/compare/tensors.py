@@ -17,10 +17,11 @@ from mstore.modeldir.read import tensor_digests
 from mstore.objects import MODEL_ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from mstore.modeldir.read import OpenRange, ReadRange
     from mstore.objects import BlobId, Layout, Manifest
+    from mstore.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,7 @@ def measure(
     open_a: OpenRange,
     open_b: OpenRange,
     *,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> TensorDiff:
     """The same with the figures of all changed and recast tensors, and their total.
 

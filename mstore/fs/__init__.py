@@ -1,1 +1,1 @@
-"""Files, as every room above needs them: durable writes, locks, temporaries, mounts, memory."""
+"""Files, as every room above needs them: durable writes, temporary files, kinds of disks, memory."""

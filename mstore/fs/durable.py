@@ -1,6 +1,7 @@
 """Writing so that it outlasts a power cut: files, folders, and names.
 
-Hides F_FULLFSYNC, the order of fsyncs, and temporary files of small replacements."""
+Hides F_FULLFSYNC, the order of fsyncs, and temporary files of small replacements.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Temporary files and who owns them.
 
 A temporary file is locked by the process that writes it from the instant it has its
-name; one that can be locked has a dead owner and may be removed."""
+name; one that can be locked has a dead owner and may be removed.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +17,8 @@ if TYPE_CHECKING:
 
 
 NEW: Final = ".new"
-
-
 TMP: Final = ".tmp"
-
-
 LEAN: Final = ".lean"
-
-
 _NEW_FOR_S: Final = 600
 
 

@@ -108,6 +108,3 @@ def rename_branch(place: Place, old: str, new: str) -> None:
         rename_ref(
             place, "heads", old, new, follow=move_head, stay=lambda: place.stand(Head(branch=old))
         )
-
-
-# -- reflog and undo

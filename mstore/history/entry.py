@@ -18,6 +18,7 @@ from mstore.text import jsonable, number
 if TYPE_CHECKING:
     from mstore.context import Place
     from mstore.store import Store
+
 BUILT_IN: Final = (
     "id",
     "refs",

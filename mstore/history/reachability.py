@@ -136,7 +136,7 @@ class Reach:
         elif isinstance(id, ManifestId):
             return self._of_manifest(id, frozenset())
         elif not store.has(id):
-            raise NotFound(f"{id.kind.name.lower()} {id.short} is not in the store")
+            raise NotFound(f"{id.label} is not in the store")
         return set()
 
     def _of_manifest(self, id: ManifestId, dropped: frozenset[str]) -> set[ObjectId]:
@@ -189,7 +189,6 @@ def check_whole(place: Place, id: CommitId) -> None:
         raise
     if gone:
         raise NotFound(
-            f"commit {id.short} is no longer whole: gc removed {gone[0].kind.name.lower()}"
-            f" {gone[0].short}",
+            f"commit {id.short} is no longer whole: gc removed {gone[0].label}",
             hint="no branch or tag kept it",
         )

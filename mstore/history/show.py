@@ -1,4 +1,4 @@
-"""show, ls, cat, and reading tensors: looking into one version without writing it."""
+"""show, ls, cat: looking into one version without writing it."""
 
 from __future__ import annotations
 

@@ -89,15 +89,11 @@ def left_out_roles(commit: Commit | None) -> frozenset[str]:
 
 def compare_folder(place: Place, folder: Path, id: CommitId | None) -> tuple[Tree, Changes]:
     """A folder, and how it differs from a commit. Raises MStoreError."""
-    store, workspace = place.store, place.workspace
+    store = place.store
     commit = store.commit(id) if id is not None else None
     manifest = present_manifest(store, id, commit) if id is not None and commit is not None else None
-    apart = (store.path,) if workspace is None else (store.path, workspace.path)
     tree = read_folder(
-        folder,
-        cache=workspace.stat_cache if workspace is not None else None,
-        load_layout=store.layout,
-        apart=apart,
+        folder, cache=place.stat_cache, load_layout=store.layout, apart=place.own_folders
     )
     changes = changes_between(tree, manifest)
     without = left_out_roles(commit)

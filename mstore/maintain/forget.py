@@ -14,7 +14,7 @@ from mstore.errors import RevisionNotFound, UsageError
 from mstore.history.entry import LogEntry, entry_of
 from mstore.history.query.best import best_of
 from mstore.history.walk import walk
-from mstore.maintain.gc import GcPlan, Progress, plan_gc
+from mstore.maintain.gc import GcPlan, plan_gc
 from mstore.maintain.gc_run import run_gc
 from mstore.objects import ROLES, CommitId
 from mstore.store import FORGOTTEN, add_notes, forgotten_roles
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from mstore.context import Place
     from mstore.objects import Manifest
+    from mstore.progress import Progress
 
 _EVERYTHING: Final = 1 << 40
 

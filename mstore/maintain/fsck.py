@@ -6,7 +6,6 @@ From the names down (refs → commits → manifests → blobs) and from the byte
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +20,8 @@ from mstore.worktree.destination import check_paths
 if TYPE_CHECKING:
     from mstore.context import Place
     from mstore.objects import Manifest
+    from mstore.progress import Progress
     from mstore.store import Store
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +353,7 @@ def _check_commits(store: Store, tips: list[tuple[CommitId, str]], findings: Fin
     for object, uses in affected.items():
         what = findings.bad.get(object) or "is in no readable pack"
         named = tuple(uses[:20]) + ((f"and {len(uses) - 20} more",) if len(uses) > 20 else ())
-        findings.problems.append(Problem(f"{object.kind.name.lower()} {object.short}", what, named))
+        findings.problems.append(Problem(object.label, what, named))
     return len(seen)
 
 

@@ -1,6 +1,6 @@
 """gc: give back the bytes that no name needs any more.
 
-A plan first (what goes, whose it was, how much that frees), then its execution.
+A plan first (what goes, whose it was, how much that frees), then its execution in `gc_run`.
 Packs of which nothing is needed go first, so that it works on a full disk;
 then those mostly dead are written anew, and small ones merged, each new pack
 read back before an old one goes. What goes lies in the trash for a day, unless
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -21,11 +20,12 @@ from mstore.maintain.pack_removal import Frames, footers
 from mstore.objects import BlobId, CommitId, ObjectId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from mstore.context import Place
     from mstore.store import Store
     from mstore.store.frame import Frame
 
-Progress = Callable[[str, int, int], None]
 REFLOG_DAYS: Final = 30
 TRASH_DAYS: Final = 1
 DAY_S: Final = 86_400
@@ -145,7 +145,7 @@ def plan_gc(
     missing = store.lacks((id, 255) for id in reach.objects)
     if missing:
         raise Corrupt(
-            f"{missing[0].kind.name.lower()} {missing[0].short}",
+            missing[0].label,
             "is in no readable pack, and is needed",
             hint="`mstore fsck` says by what; gc leaves a damaged store as it is",
         )
@@ -204,7 +204,7 @@ def _keep(store: Store, reach: Reach, frames: Frames, let_go: frozenset[ObjectId
 
     def base_of(id: ObjectId) -> ObjectId | None:
         if id not in best:
-            raise Corrupt(f"{id.kind.name.lower()} {id.short}", "is in no readable pack, and is needed")
+            raise Corrupt(id.label, "is in no readable pack, and is needed")
         name, index = best[id]
         return frames[name][index].head.base
 
@@ -350,9 +350,6 @@ def _logged(place: Place) -> Iterable[tuple[str, CommitId]]:
                 for target in (record.new, record.old):
                     if isinstance(target, CommitId):
                         yield name.removeprefix("heads/"), target
-
-
-# -- its execution
 
 
 def disk_bytes(store: Store) -> int:

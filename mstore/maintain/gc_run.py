@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mstore.backend import LocalBackend
 from mstore.errors import Conflict, MStoreError
 from mstore.history.reachability import Reach, roots
-from mstore.maintain.gc import DAY_S, TRASH_DAYS, GcPlan, PackLayout, Progress, disk_bytes, logged_since
+from mstore.maintain.gc import DAY_S, TRASH_DAYS, GcPlan, PackLayout, disk_bytes, logged_since
 from mstore.maintain.pack_removal import Frames, check_pack, footers, put_away, removing
 from mstore.objects import BlobId, ObjectId
 from mstore.store.blob_source import again
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mstore.context import Place
+    from mstore.progress import Progress
     from mstore.store import Store
     from mstore.store.frame import Frame
 

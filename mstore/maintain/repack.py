@@ -8,7 +8,6 @@ on. Killed at any point, it leaves a store that is whole, if larger.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,11 +22,13 @@ from mstore.store.blob_source import BlobSource, StoredBlob
 from mstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mstore.context import Place
     from mstore.objects import CommitId, Layout, LayoutId
+    from mstore.progress import Progress
     from mstore.store import Store
 
-Progress = Callable[[str, int, int], None]
 _WORTH: Final = 0.995  # a gain of less than half a percent is not worth the writing
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mstore.backend import LocalBackend
 from mstore.errors import Corrupt, MStoreError, NotFound
-from mstore.maintain.fsck import Findings, FsckResult, Progress, check, check_pack_file, result_of
+from mstore.maintain.fsck import Findings, FsckResult, check, check_pack_file, result_of
 from mstore.maintain.pack_removal import removing
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestId
 from mstore.store.blob_source import BlobSource, again
@@ -24,6 +24,7 @@ from mstore.store.transaction import Transaction
 if TYPE_CHECKING:
     from mstore.context import Place
     from mstore.objects import ObjectId
+    from mstore.progress import Progress
     from mstore.store import Store
     from mstore.store.frame import Frame
 

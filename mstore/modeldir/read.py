@@ -34,6 +34,7 @@ from mstore.objects import (
     WeightsId,
     blob_id,
     hasher_of_blob,
+    holds_tensors,
     weights_id_of,
 )
 from mstore.store.blob_source import BlobSource
@@ -167,7 +168,7 @@ def weights_of(
     """Weights id of each folder (docs/format.md 5.7)."""
     rows: dict[str, list[tuple[str, str, tuple[int, ...], BlobId]]] = {}
     for path, entry in entries.items():
-        if entry.role not in MODEL_ROLES or path.endswith(".json"):
+        if not holds_tensors(entry.role, path):
             continue
         folder, _, name = path.rpartition("/")
         layout = layouts.get(path)

@@ -12,21 +12,21 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.backend import replace_file
 from mstore.checkout.execute import CheckoutResult, checkout
 from mstore.errors import NotFound, StorageFailed
 from mstore.formats import read_json_object
+from mstore.fs.durable import replace_file
 from mstore.history.entry import entry_of
 from mstore.history.query.resolve import resolve
 from mstore.history.walk import walk
 from mstore.store import forgotten_since
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from mstore.context import Place
     from mstore.objects import Commit, CommitId
+    from mstore.progress import Progress
 
 STATE: Final = "trainer_state.json"
 _STEP: Final = re.compile(r"checkpoint-([0-9]+)/?$")
@@ -62,7 +62,7 @@ def resume(
     to: Path,
     *,
     force: bool = False,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> ResumeResult:
     """Write a version out so that training can go on from it.
 
@@ -124,7 +124,7 @@ def _best(
     id: CommitId,
     state: dict[str, Any],
     folder: Path,
-    progress: Callable[[str, int, int], None] | None,
+    progress: Progress | None,
 ) -> tuple[Path | None, list[str]]:
     """The best checkpoint so far as a folder that exists: this one, or one written beside it."""
     named = state.get("best_model_checkpoint")

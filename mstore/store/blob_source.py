@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mstore.codec import BLOCK_LOG2
 from mstore.objects import BlobId
-
-if TYPE_CHECKING:
-    from mstore.store.store import Store
-
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from mstore.store.frame import FrameHead
     from mstore.store.store import Store
+
 BLOCK_BYTES: Final = 1 << BLOCK_LOG2
 
 

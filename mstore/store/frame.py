@@ -13,8 +13,6 @@ from mstore.objects import ID_TYPES, Kind, ObjectId, encode
 
 FRAME_MAGIC: Final = b"FRM1"
 FRAME_START: Final = struct.Struct("<4sI")
-
-
 SUM: Final = struct.Struct("<Q")
 MAX_DEPTH: Final = 255
 

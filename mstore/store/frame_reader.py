@@ -145,7 +145,7 @@ class FrameReader:
         else:
             found = object_id(id.kind, b"".join(self.blocks())).raw
         if found != id.raw:
-            raise Corrupt(f"{id.kind.name.lower()} {id.hex}", "its content does not hash to its id")
+            raise Corrupt(f"{id.kind_name} {id.hex}", "its content does not hash to its id")
 
     def check_frame_start(self) -> None:
         """Compare the head and the block headers in the pack with those in the footer.

@@ -9,14 +9,8 @@ from mstore.errors import Corrupt
 from mstore.frozen import dataclass
 
 CASTS: Final = "casts-1"
-
-
 READ_FEATURES: Final = frozenset({CASTS, "pack-1"})
-
-
 WRITE_FEATURES: Final = frozenset({"leans-1", "refs-1"})
-
-
 STORE_FILE: Final = "store.json"
 
 

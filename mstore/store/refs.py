@@ -76,7 +76,7 @@ class Record:
                 "n": self.number,
                 "old": self.old.hex if self.old else None,
                 "new": self.new.hex if self.new else None,
-                "kind": target.kind.name.lower() if target else "commit",
+                "kind": target.kind_name if target else "commit",
                 "time": self.move.time.ns,
                 "zone": self.move.time.zone_minutes,
                 "author": self.move.author,
@@ -115,7 +115,7 @@ def _below(folder: str, part: str) -> str:
 
 
 def _encode_ref(value: RefValue) -> bytes:
-    body = f"mstore-ref-1 {value.generation} {value.target.kind.name.lower()} {value.target.hex}"
+    body = f"mstore-ref-1 {value.generation} {value.target.kind_name} {value.target.hex}"
     return f"{body} {xxh3_64_hexdigest(body.encode())}\n".encode()
 
 

@@ -18,7 +18,7 @@ from collections import OrderedDict
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from mstore.backend import Backend, LocalBackend, Observer, fsync_folder, make_folder
+from mstore.backend import Backend, LocalBackend, Observer
 from mstore.errors import (
     Ambiguous,
     BadEncoding,
@@ -31,6 +31,7 @@ from mstore.errors import (
     Unsupported,
 )
 from mstore.frozen import dataclass
+from mstore.fs.durable import fsync_folder, make_folder
 from mstore.objects import (
     BlobId,
     Commit,
@@ -467,7 +468,7 @@ class Store:
         return FrameReader(self.backend, pack, frame, _BaseReader(self, base, frame.head.depth).range)
 
     def _missing(self, id: ObjectId) -> NotFound | Corrupt:
-        name = id.kind.name.lower()
+        name = id.kind_name
         if self.damaged:
             packs = ", ".join(n.hex()[:12] for n in self.damaged)
             return Corrupt(f"{name} {id.short}", f"is not in any readable pack; damaged: {packs}")
@@ -510,12 +511,12 @@ class Store:
             raise failure
         found = hasher.digest() if hasher is not None else object_id(id.kind, bytes(whole or b"")).raw
         if found != id.raw:
-            raise Corrupt(f"{id.kind.name.lower()} {id.hex}", "its content does not hash to its id")
+            raise Corrupt(f"{id.kind_name} {id.hex}", "its content does not hash to its id")
 
     def _read_whole(self, reader: FrameReader, id: ObjectId) -> bytes:
         content = b"".join(reader.blocks())
         if object_id(id.kind, content) != id:
-            raise Corrupt(f"{id.kind.name.lower()} {id.hex}", "its content does not hash to its id")
+            raise Corrupt(f"{id.kind_name} {id.hex}", "its content does not hash to its id")
         return content
 
     def _from_any_copy(self, id: ObjectId, read: Callable[[FrameReader], _Value]) -> _Value:
@@ -592,7 +593,7 @@ class Store:
 
     @staticmethod
     def _decoded(decode: Callable[[bytes, str], _Value], body: bytes, id: ObjectId) -> _Value:
-        return decode(body, f"{id.kind.name.lower()} {id.short}")
+        return decode(body, id.label)
 
     def commits_beginning_with(self, digits: str) -> list[CommitId]:
         """Commits whose id begins with some hex digits, brought up to date if none does."""
@@ -768,7 +769,7 @@ class _BaseReader:
             self._reader = next(self._store.copies(self._id, below_depth=self._depth), None)
         if self._reader is None:
             raise Corrupt(
-                f"{self._id.kind.name.lower()} {self._id.short}",
+                self._id.label,
                 f"no copy of depth below {self._depth}, which a delta needs",
             )
         return self._reader
@@ -783,7 +784,7 @@ class _BaseReader:
                 with self._guard:
                     self._reader = None
                     self._recent.clear()
-        raise NotFound(f"{self._id.kind.name.lower()} {self._id.hex} is not in the store")
+        raise NotFound(f"{self._id.kind_name} {self._id.hex} is not in the store")
 
     def _read(self, reader: FrameReader, offset: int, size: int) -> bytes:
         head = reader.frame.head

@@ -1,6 +1,7 @@
 """Temporary roots: objects that a live process needs, and gc must keep.
 
-On disk a record lies in a `.lean` file, which vanishes with its process (feature `leans-1`)."""
+On disk a record lies in a `.lean` file, which vanishes with its process (feature `leans-1`).
+"""
 
 from __future__ import annotations
 

@@ -474,8 +474,7 @@ class Transaction:
         gone = self._store.lacks(self._leant.items())
         if gone:
             raise Vanished(
-                f"{gone[0].kind.name.lower()} {gone[0].short} was removed from the store while it was"
-                " being leant on",
+                f"{gone[0].label} was removed from the store while it was being leant on",
                 hint="the same command again stores it anew",
             )
         if self._has_casts:

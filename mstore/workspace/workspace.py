@@ -16,16 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.backend import (
-    UnconfirmedChange,
-    make_folder,
-    network_type,
-    replace_file,
-    replacement,
-    sweep_folder,
-)
 from mstore.errors import Corrupt, MStoreError, Refused, StorageFailed, Unconfirmed, UsageError
 from mstore.frozen import dataclass
+from mstore.fs.durable import UnconfirmedChange, make_folder, replace_file, replacement
+from mstore.fs.mounts import network_type
+from mstore.fs.temp import sweep_folder
 from mstore.store import STORE_FILE
 from mstore.workspace.head import Head
 from mstore.workspace.oplog import Operation

@@ -1,7 +1,8 @@
 """An open folder that files are written into, without following a link.
 
 Every folder on the way is opened relative to the one above it, so that one that is
-swapped for a link meanwhile is met as an error and never written through."""
+swapped for a link meanwhile is met as an error and never written through.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 
 TEMPORARY_PREFIX: Final = ".~mstore-"
-
-
 FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

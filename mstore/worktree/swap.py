@@ -8,8 +8,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from mstore.backend import fsync_file, make_folder, write_all
 from mstore.errors import BadPath, Refused, StorageFailed
+from mstore.fs.durable import fsync_file, make_folder, write_all
 from mstore.worktree.destination import TEMPORARY_PREFIX, Destination, write_failed
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.backend import fsync_file, start_writing
 from mstore.errors import Corrupt, StorageFailed
 from mstore.fs.allocator import keep_freed_memory
+from mstore.fs.durable import fsync_file, start_writing
 from mstore.objects import BlobId, ManifestFile, hasher_of_blob
 from mstore.worktree.destination import TEMPORARY_PREFIX, Destination, write_failed
 from mstore.worktree.staging import Staged, discard, make_staging, sweep_staging

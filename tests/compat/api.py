@@ -23,35 +23,79 @@ MODULES: Final = ("mstore", "mstore.errors", "mstore.hf", "mstore.backend")
 """Every name in their `__all__` is public."""
 
 NAMES: Final = {
+    "mstore.api.results": ("Versions",),
+    "mstore.checkout.execute": (
+        "CheckoutResult",
+        "checkout",
+    ),
+    "mstore.checkout.undo": (
+        "Undone",
+        "undo",
+    ),
+    "mstore.commit.importing": ("ImportResult",),
+    "mstore.commit.plan": (
+        "CommitOptions",
+        "CommitResult",
+    ),
+    "mstore.compare.diff": (
+        "DiffResult",
+        "diff",
+    ),
+    "mstore.compare.versions": (
+        "Comparison",
+        "compare",
+    ),
     "mstore.formats": ("Facts",),
-    "mstore.objects": ("Commit", "CommitId", "Manifest", "NoteId"),
-    "mstore.ops.checkout": ("CheckoutResult", "checkout"),
-    "mstore.ops.commitstart": ("CommitOptions", "CommitResult"),
-    "mstore.ops.compare": ("Comparison", "compare"),
-    "mstore.ops.diff": ("DiffResult", "diff"),
-    "mstore.ops.du": ("Usage",),
-    "mstore.ops.forget": ("ForgetPlan", "ForgetResult", "plan_forget"),
-    "mstore.ops.fsck": ("FsckResult",),
-    "mstore.ops.gc": ("GcPlan", "GcResult"),
-    "mstore.ops.importing": ("ImportResult",),
-    "mstore.ops.log": ("LogEntry", "sought"),
-    "mstore.ops.names": ("Branch", "TagEntry", "Undone", "undo"),
-    "mstore.ops.notebook": ("Versions",),
-    "mstore.ops.repack": ("RepackResult",),
-    "mstore.ops.repair": ("RepairResult",),
-    "mstore.ops.resume": ("ResumeResult", "resume"),
-    "mstore.ops.show": ("Shown", "Tensor", "TensorRef"),
-    "mstore.ops.status": ("Status",),
-    "mstore.repository": ("Repository", "diff", "init", "open", "weights_id"),
-    "mstore.store": ("Record", "Store"),
+    "mstore.history.branches": ("Branch",),
+    "mstore.history.entry": ("LogEntry",),
+    "mstore.history.log": ("sought",),
+    "mstore.history.show": ("Shown",),
+    "mstore.history.status": ("Status",),
+    "mstore.history.tags": ("TagEntry",),
+    "mstore.history.tensors": (
+        "Tensor",
+        "TensorRef",
+    ),
+    "mstore.maintain.du": ("Usage",),
+    "mstore.maintain.forget": (
+        "ForgetPlan",
+        "ForgetResult",
+        "plan_forget",
+    ),
+    "mstore.maintain.fsck": ("FsckResult",),
+    "mstore.maintain.gc": ("GcPlan",),
+    "mstore.maintain.gc_run": ("GcResult",),
+    "mstore.maintain.repack": ("RepackResult",),
+    "mstore.maintain.repair": ("RepairResult",),
+    "mstore.objects": (
+        "Commit",
+        "CommitId",
+        "Manifest",
+        "NoteId",
+    ),
+    "mstore.api.repository": (
+        "Repository",
+        "diff",
+        "init",
+        "open",
+        "weights_id",
+    ),
+    "mstore.staging.resume": (
+        "ResumeResult",
+        "resume",
+    ),
+    "mstore.store": (
+        "Record",
+        "Store",
+    ),
     "mstore.workspace": ("Head",),
 }
-"""Of other modules these are, where 0.2 had them; the next release lists its own."""
+"""Of other modules these are."""
 
 IMPORT_ONLY: Final = ("mstore.backend", "mstore.store.Store")
 """What callers may import and hand over; its methods are ours to change."""
 
-MADE_BY_CALLERS: Final = ("mstore.errors.", "mstore.hf.", "mstore.ops.commitstart.CommitOptions")
+MADE_BY_CALLERS: Final = ("mstore.errors.", "mstore.hf.", "mstore.commit.plan.CommitOptions")
 """Classes that callers make, or raise, themselves; other values are only ever got."""
 
 UNDOCUMENTED: Final = frozenset({"decode", "encoded", "from_plain", "line", "parse", "place", "plain"})

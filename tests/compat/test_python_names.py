@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.compat.api import parameters
+from tests.compat.api import describe, parameters
 
 HERE = Path(__file__).parent
 MOVED = {
@@ -89,6 +89,12 @@ def test_public_names_take_what_they_took(release: Path) -> None:
             if before is not None:
                 found = inspect.getattr_static(value, name)
                 _still_takes(getattr(found, "__func__", found), before, f"{dotted}.{name}")
+
+
+def test_the_next_release_can_be_described() -> None:
+    described = describe()
+    assert described["mstore.api.repository.Repository"]["members"]["commit"]
+    assert len(described) >= len(json.loads(RELEASES[-1].read_text()))
 
 
 def test_a_lost_keyword_is_found() -> None:

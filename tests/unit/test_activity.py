@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import mstore
-from mstore.backend import LocalBackend, locks_work, network_type
+from mstore.backend import LocalBackend
 from mstore.errors import StorageFailed
+from mstore.fs.mounts import locks_work, network_type
 from mstore.objects import blob_id
 from tests.conftest import write_model
 
@@ -54,7 +55,7 @@ def test_here_locks_work(tmp_path: Path) -> None:
 def test_init_says_what_a_network_disk_promises(
     mstore: Any, workshop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mstore.backend.network_type", lambda path: "nfs4")
+    monkeypatch.setattr("mstore.fs.mounts.network_type", lambda path: "nfs4")
     _, _, err = mstore("init")
     assert "network file system (nfs4)" in err and "gc" in err
 

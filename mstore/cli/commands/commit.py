@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mstore.cli.commands.status import staged_lines
 from mstore.cli.commit_text import plain_commit, show_commit
 from mstore.cli.context import REVISION, examples, repo
 from mstore.cli.output import hint, left_out_text, progress, show_json, warn
 from mstore.cli.params import META, METRIC, read_meta_file, read_metrics, read_pairs
+from mstore.cli.staged import staged_lines
 
 if TYPE_CHECKING:
     from mstore.api.repository import Repository

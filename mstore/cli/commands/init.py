@@ -25,7 +25,7 @@ mstore init --store /team/models.mstore --shared
 def init(store: str | None, shared: bool, model_dir: str | None, force: bool) -> None:
     """Make a workspace here, and a store in it."""
     from mstore.api import repository
-    from mstore.backend import network_type
+    from mstore.fs.mounts import network_type
 
     if settings().store or settings().workspace:
         raise click.UsageError(

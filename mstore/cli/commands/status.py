@@ -8,13 +8,13 @@ import click
 
 from mstore.cli.context import examples, repo
 from mstore.cli.output import left_out_text, show_json
+from mstore.cli.staged import staged_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mstore.backend import Activity
     from mstore.history.status import Status
-    from mstore.workspace import Workspace
 
 
 @examples("""
@@ -122,14 +122,3 @@ def _activity(found: Status) -> Iterator[str]:
         yield f"{count} saves of a training run wait to be committed in {queue}"
     if found.trash_bytes:
         yield f"{size(found.trash_bytes)} in the trash; `mstore gc --now` frees them"
-
-
-def staged_lines(workspace: Workspace) -> Iterator[tuple[str, int]]:
-    """Queues of training runs with the number of saves in them that no commit holds yet."""
-    if not (workspace.path / "staged").is_dir():
-        return
-    from mstore.staging.queue import registered
-
-    for queue in registered(workspace.path):
-        if count := queue.unfinished():
-            yield str(queue.path), count

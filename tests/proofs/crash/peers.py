@@ -74,7 +74,7 @@ def _last(there: Callable[[int], bool], root: Path) -> Found:
 
 
 def _careful(root: Path, position: Callable[[], int], rounds: int) -> History:
-    from mstore.backend import replace_file
+    from mstore.fs.durable import replace_file
 
     def write(number: int) -> None:
         replace_file(root / "model", content(number))
