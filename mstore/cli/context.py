@@ -79,7 +79,7 @@ def _warn_of(opened: Repository, revision: str) -> None:
     from mstore.history.query.resolve import resolve
 
     try:
-        warning = resolve(opened.place, revision).warning
+        warning = resolve(opened.context, revision).warning
     except MStoreError:
         return  # The command itself says what is wrong.
     if warning is not None:

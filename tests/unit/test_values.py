@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import pickle
 from dataclasses import field
 from functools import cached_property
@@ -14,7 +15,7 @@ from mstore import frozen as values
 
 
 def _plain(decorate):
-    @decorate(frozen=True, slots=True)
+    @decorate(slots=True)
     class Plain:
         """A value."""
 
@@ -27,7 +28,7 @@ def _plain(decorate):
 
 
 def _ordered(decorate):
-    @decorate(frozen=True, slots=True, order=True, repr=False)
+    @decorate(slots=True, order=True, repr=False)
     class Ordered:
         raw: int
 
@@ -42,7 +43,7 @@ def _ordered(decorate):
 
 
 def _named(decorate):
-    @decorate(frozen=True, kw_only=True)
+    @decorate(kw_only=True)
     class Named:
         """Named arguments."""
 
@@ -56,7 +57,7 @@ def _named(decorate):
     return Named
 
 
-STANDARD, OURS = dataclasses.dataclass, values.dataclass
+STANDARD, OURS = functools.partial(dataclasses.dataclass, frozen=True), values.frozen
 
 
 @pytest.mark.parametrize(
@@ -120,9 +121,14 @@ def test_methods_of_a_class_stay_its_own() -> None:
     assert repr(_ordered(OURS)(7)) == "<7>"
 
 
-def test_only_frozen_ones() -> None:
-    with pytest.raises(TypeError):
-        OURS(frozen=False)
+def test_without_options_no_call_is_needed() -> None:
+    @OURS
+    class Bare:
+        a: int
+
+    assert Bare(1) == Bare(1) != Bare(2)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Bare(1).a = 2
 
 
 def test_ids_are_pickled() -> None:

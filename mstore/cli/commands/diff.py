@@ -11,14 +11,14 @@ from mstore.cli.output import complain, page, progress, show_json, terminal_widt
 
 if TYPE_CHECKING:
     from mstore.compare.diff import DiffResult
-    from mstore.context import Place
+    from mstore.context import Context
 
 
 def _looks_like_folder(text: str) -> bool:
     return text in (".", "..") or text.startswith(("./", "../", "/", "~")) or text.endswith("/")
 
 
-def _sides(a: str | None, b: str | None) -> tuple[Place | None, Any, Any]:
+def _sides(a: str | None, b: str | None) -> tuple[Context | None, Any, Any]:
     """What to compare: (place or None where two folders need none, a, b)."""
     import os
     from pathlib import Path
@@ -30,7 +30,7 @@ def _sides(a: str | None, b: str | None) -> tuple[Place | None, Any, Any]:
 
     one, other = folder(a), folder(b)
     try:
-        place: Place | None = repo(a, b).place
+        place: Context | None = repo(a, b).context
     except NoStore:
         # Two folders need no store: the plainest question has the plainest answer.
         if a is None or b is None or not (os.path.isdir(a) and os.path.isdir(b)):
@@ -44,7 +44,7 @@ def _sides(a: str | None, b: str | None) -> tuple[Place | None, Any, Any]:
     )
 
 
-def _revision_or_folder(place: Place, text: str) -> Any:
+def _revision_or_folder(place: Context, text: str) -> Any:
     """A revision; a folder where no revision has this name and a folder does."""
     import os
     from pathlib import Path
@@ -91,7 +91,7 @@ def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: boo
     for warning in result.warnings:
         warn(warning)
     if as_json:
-        show_json(result.plain())
+        show_json(result.to_dict())
     else:
         page(
             diff_lines(
