@@ -29,7 +29,7 @@ from mstore.errors import (
 )
 from mstore.formats import check_index
 from mstore.fs.durable import UnconfirmedChange, confirm_folder, make_folder
-from mstore.history.query.resolve import Resolved, resolve
+from mstore.history.query.resolve import Resolved, resolved
 from mstore.history.status import changes_between, compare_folder
 from mstore.modeldir.read import Tree, read_folder
 from mstore.modeldir.stored_tree import StoredFolder, facts_of_manifest
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from mstore.history.query.resolve import AnyRevision
     from mstore.progress import Progress
 
 
@@ -117,7 +118,7 @@ class _Plan:
 
 def checkout(
     place: Place,
-    revision: str,
+    revision: AnyRevision,
     *,
     to: Path | None = None,
     force: bool = False,
@@ -140,24 +141,24 @@ def checkout(
         Conflict: the new branch exists.
         UsageError, NotFound, Corrupt, StorageFailed.
     """
-    resolved = resolve(place, revision)
+    version = resolved(place, revision)
     # No name may keep it, and gc run beside.
-    with place.store.leaning_on(resolved.id):
-        return _checkout(place, resolved, to, force, new_branch, progress)
+    with place.store.leaning_on(version.id):
+        return _checkout(place, version, to, force, new_branch, progress)
 
 
 def _checkout(
     place: Place,
-    resolved: Resolved,
+    version: Resolved,
     to: Path | None,
     force: bool,
     new_branch: str | None,
     progress: Progress | None,
 ) -> CheckoutResult:
-    warnings = [resolved.warning] if resolved.warning else []
-    commit = place.store.commit(resolved.id)
-    manifest = present_manifest(place.store, resolved.id, commit)
-    warnings += what_is_forgotten(place.store, resolved.id, commit)
+    warnings = [version.warning] if version.warning else []
+    commit = place.store.commit(version.id)
+    manifest = present_manifest(place.store, version.id, commit)
+    warnings += what_is_forgotten(place.store, version.id, commit)
     if any(f.path.endswith(".index.json") for f in manifest.files):
         # An index is input: one that leads out of its folder is not written anywhere.
         check_index(StoredFolder(place.store, manifest), allow_incomplete=True)
@@ -166,11 +167,11 @@ def _checkout(
             raise UsageError(
                 "a new branch moves HEAD, and --to leaves it alone", hint="use one of them"
             )
-        result = _checkout_to(place, resolved.id, commit, manifest, to, force, progress)
+        result = _checkout_to(place, version.id, commit, manifest, to, force, progress)
     else:
-        branch = new_branch or resolved.branch
+        branch = new_branch or version.branch
         result = _checkout_here(
-            place, resolved.id, commit, manifest, branch, new_branch, force, progress
+            place, version.id, commit, manifest, branch, new_branch, force, progress
         )
     load: str | None = None
     base: Path | None = None

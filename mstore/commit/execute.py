@@ -23,7 +23,7 @@ from mstore.errors import (
 )
 from mstore.formats import Facts, holds_token, role_of
 from mstore.formats.facts.describe import adapter_of
-from mstore.history.query.resolve import resolve
+from mstore.history.query.resolve import resolved
 from mstore.history.sizes import sizes_of
 from mstore.modeldir.delta_bases import DeltaBases
 from mstore.modeldir.read import (
@@ -318,7 +318,7 @@ def _message(facts: Facts, metrics: Mapping[str, float], first: bool) -> str:
 def _given_base(place: Place, options: CommitOptions) -> Base | None:
     if options.base is None:
         return None
-    id = resolve(place, options.base).id
+    id = resolved(place, options.base).id
     commit = place.store.commit(id)
     recorded = commit.metadata.get("recorded")
     model = recorded.get("model", {}) if isinstance(recorded, dict) else {}

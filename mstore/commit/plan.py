@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from mstore.context import Place
     from mstore.formats import Facts
+    from mstore.history.query.resolve import AnyRevision
 
 
 _NO_SIZES: Final = CommitSizes(0, 0, 0)
@@ -60,8 +61,8 @@ class CommitOptions:
 
     message: str | None = None
     branch: str | None = None
-    start: str | None = None
-    base: str | None = None
+    start: AnyRevision | None = None
+    base: AnyRevision | None = None
     without: frozenset[str] = frozenset()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -227,13 +228,14 @@ def _branch(place: Place, options: CommitOptions) -> tuple[str, CommitId | None,
     tip = place.branch_tip(branch)
     if tip is not None:
         if options.start is not None:
-            raise Conflict(f"branch {branch!r} exists, so it cannot begin at {options.start!r}")
+            start = str(getattr(options.start, "id", options.start))
+            raise Conflict(f"branch {branch!r} exists, so it cannot begin at {start!r}")
         return branch, tip, False
     if options.start is not None:
         place.store.refs.check_new(f"heads/{branch}")
-        from mstore.history.query.resolve import resolve
+        from mstore.history.query.resolve import resolved
 
-        return branch, resolve(place, options.start).id if options.start else None, True
+        return branch, resolved(place, options.start).id if options.start else None, True
     place.store.refs.check_new(f"heads/{branch}")
     return branch, place.head_commit(), True
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mstore.errors import UsageError
 from mstore.frozen import dataclass
 from mstore.history.entry import LogEntry, entry_of
-from mstore.history.query.resolve import resolve
+from mstore.history.query.resolve import resolved
 from mstore.objects.plain import alike, flattened
 from mstore.text import escaped, jsonable
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mstore.context import Place
+    from mstore.history.query.resolve import AnyRevision
 
 # What differs between any two runs and says nothing of either.
 _NOISE: Final = (
@@ -58,7 +59,7 @@ def shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else escaped(str(value))
 
 
-def compare(place: Place, revisions: Sequence[str], *, everything: bool = False) -> Comparison:
+def compare(place: Place, revisions: Sequence[AnyRevision], *, everything: bool = False) -> Comparison:
     """Compare versions by hyper-parameters, facts and metrics.
 
     Args:
@@ -72,7 +73,7 @@ def compare(place: Place, revisions: Sequence[str], *, everything: bool = False)
     """
     if len(revisions) < 2:
         raise UsageError("compare needs two versions or more", hint="`mstore compare main~1 main`")
-    ids = [resolve(place, revision).id for revision in revisions]
+    ids = [resolved(place, revision).id for revision in revisions]
     entries = tuple(entry_of(place, id, place.store.commit(id), ()) for id in ids)
     metrics = [dict(entry.metrics) for entry in entries]
     facts = [flattened(jsonable(dict(entry.metadata))) for entry in entries]

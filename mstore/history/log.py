@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from mstore.errors import UsageError
 from mstore.frozen import dataclass
 from mstore.history.entry import BUILT_IN, LogEntry, decorations, entry_of
-from mstore.history.query.resolve import resolve
 from mstore.history.walk import all_tips, walk
 
 if TYPE_CHECKING:
@@ -33,22 +32,22 @@ class Log:
     unborn: str | None = None
 
 
-def log(place: Place, revision: str | None = None, *, everything: bool = False) -> Log:
-    """Versions reachable from a revision.
+def log(place: Place, tip: CommitId | None = None, *, everything: bool = False) -> Log:
+    """Versions reachable from one.
 
     Args:
         place: where.
-        revision: None: HEAD; all branches where HEAD is unborn or there is no workspace.
+        tip: None: HEAD; all branches where HEAD is unborn or there is no workspace.
         everything: all branches and tags.
 
     Raises:
-        RevisionNotFound, Ambiguous, Corrupt.
+        NotFound, Corrupt.
     """
     store = place.store
     unborn: str | None = None
     tips: list[CommitId] = []
-    if revision is not None and not everything:
-        tips = [resolve(place, revision).id]
+    if tip is not None and not everything:
+        tips = [tip]
     elif not everything:
         at = place.head_commit()
         if at is not None:
@@ -57,8 +56,8 @@ def log(place: Place, revision: str | None = None, *, everything: bool = False) 
             unborn = place.head.branch
     if not tips:
         tips = all_tips(place)
-        if revision is not None:
-            tips.append(resolve(place, revision).id)
+        if tip is not None:
+            tips.append(tip)
     marks = decorations(place)
 
     def entries() -> Iterator[LogEntry]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.errors import Corrupt, NotFound
 from mstore.history.entry import LogEntry, decorations, entry_of
-from mstore.history.query.resolve import resolve
 from mstore.history.sizes import sizes_of_commit
 from mstore.store import forgotten_since, notes_on
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from mstore.context import Place
-    from mstore.objects import BlobId, Manifest, ManifestFile, Note
+    from mstore.objects import BlobId, CommitId, Manifest, ManifestFile, Note
     from mstore.store import Store
 
 
@@ -30,18 +29,17 @@ class Shown:
     notes: tuple[Note, ...]
 
 
-def show(place: Place, revision: str) -> Shown:
-    """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
-    id = resolve(place, revision).id
+def show(place: Place, id: CommitId) -> Shown:
+    """A version in full. Raises NotFound, Corrupt."""
     commit = place.store.commit(id)
     entry = entry_of(place, id, commit, decorations(place).get(id, ()))
     sizes_of_commit(place.store, id, commit)
     return Shown(entry, place.store.manifest(commit.manifest), notes_on(place.store, id))
 
 
-def manifest_of(place: Place, revision: str) -> Manifest:
-    """The manifest of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
-    return place.store.manifest(place.store.commit(resolve(place, revision).id).manifest)
+def manifest_of(place: Place, id: CommitId) -> Manifest:
+    """The manifest of a version. Raises NotFound, Corrupt."""
+    return place.store.manifest(place.store.commit(id).manifest)
 
 
 def file_of(manifest: Manifest, path: str) -> ManifestFile:
@@ -58,14 +56,13 @@ def file_of(manifest: Manifest, path: str) -> ManifestFile:
     return file
 
 
-def cat(place: Place, revision: str, path: str) -> Iterator[Buffer]:
+def cat(place: Place, id: CommitId, path: str) -> Iterator[Buffer]:
     """Bytes of a file in a version, in order, each blob checked against its id at its end.
 
     Raises:
         NotFound: there is no such file.
         Corrupt: a blob is damaged; what came before it has been given already.
     """
-    id = resolve(place, revision).id
     commit = place.store.commit(id)
     file = file_of(place.store.manifest(commit.manifest), path)
     for role, time in forgotten_since(place.store, id):

@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.history.query.resolve import resolve
 from mstore.history.walk import all_tips, walk
 from mstore.modeldir.read import tensor_blobs
 from mstore.objects import MODEL_ROLES
@@ -135,20 +134,20 @@ class _Measured:
         return {blob: _NUMBER.sub("*", layout.tensors[i].name) for i, blob in found.items()}
 
 
-def du(place: Place, revisions: Iterable[str] = ()) -> Usage:
+def du(place: Place, ids: Iterable[CommitId] = ()) -> Usage:
     """Sizes of versions, and of the store.
 
     Args:
         place: where.
-        revisions: the versions to explain; the store alone where there are none.
+        ids: the versions to explain; the store alone where there are none.
 
     Raises:
-        RevisionNotFound, Ambiguous, Corrupt.
+        NotFound, Corrupt.
     """
     store = place.store
     store.refresh()
     measured = _Measured(store)
-    wanted = [resolve(place, revision).id for revision in revisions]
+    wanted = list(ids)
     manifests: dict[CommitId, Manifest] = {}
     for id, commit in walk(store, [*all_tips(place), *wanted]):
         manifests[id] = store.manifest(commit.manifest)
