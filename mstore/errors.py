@@ -35,17 +35,17 @@ __all__ = [
     "Conflict",
     "Corrupt",
     "Dirty",
+    "DurabilityUnknown",
+    "InvalidInput",
     "MStoreError",
     "NoStore",
     "NotFound",
+    "ObjectRemoved",
     "RefMoved",
-    "Refused",
     "RevisionNotFound",
     "StorageFailed",
-    "Unconfirmed",
     "Unsupported",
     "UsageError",
-    "Vanished",
 ]
 
 
@@ -163,7 +163,7 @@ class RefMoved(Conflict):
         self.ref = ref
 
 
-class Vanished(Conflict):
+class ObjectRemoved(Conflict):
     """An object that was taken for stored was removed in the meantime."""
 
 
@@ -179,7 +179,7 @@ class Dirty(Conflict):
         self.paths = paths
 
 
-class Refused(MStoreError):
+class InvalidInput(MStoreError):
     """Input breaks a rule; nothing was changed.
 
     Attributes:
@@ -195,11 +195,11 @@ class Refused(MStoreError):
         self.rule = rule
 
 
-class BadPath(Refused):
+class BadPath(InvalidInput):
     """A path that must not be written to, or read from."""
 
 
-class BadFile(Refused):
+class BadFile(InvalidInput):
     """A file breaks the rules of its format.
 
     Attributes:
@@ -213,7 +213,7 @@ class BadFile(Refused):
         self.tensor = tensor
 
 
-class BadEncoding(Refused):
+class BadEncoding(InvalidInput):
     """Bytes are not the canonical encoding of what they claim to be."""
 
 
@@ -233,5 +233,5 @@ class StorageFailed(MStoreError):
         self.errno = errno
 
 
-class Unconfirmed(StorageFailed):
+class DurabilityUnknown(StorageFailed):
     """What was asked for is done and can be seen; the disk did not confirm that it will last."""

@@ -3,7 +3,7 @@
 What lies in `mstore.fs` stays importable from here until 1.0, as it was in 0.2.
 """
 
-from mstore.backend.base import Backend, Entry, Lean, Upload
+from mstore.backend.base import Backend, Entry, TempRoots, Upload
 from mstore.backend.local import Activity, LocalBackend, Observer
 from mstore.backend.memory import MemoryBackend
 from mstore.fs.durable import (
@@ -24,10 +24,10 @@ __all__ = [
     "Activity",
     "Backend",
     "Entry",
-    "Lean",
     "LocalBackend",
     "MemoryBackend",
     "Observer",
+    "TempRoots",
     "UnconfirmedChange",
     "Upload",
     "confirm_folder",

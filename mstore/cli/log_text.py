@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mstore.render.cells import cell, health_mark, names_text, rank_text, used
+from mstore.render.log_columns import cell, health_mark, names_text, rank_text, used
 from mstore.text import escaped, number
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def table(entries: list[LogEntry], columns: tuple[str, ...], *, chosen: bool) ->
     yield from captured.get().rstrip("\n").split("\n")
 
 
-def plain(entries: Iterable[LogEntry], columns: tuple[str, ...], *, chosen: bool) -> Iterator[str]:
+def to_dict(entries: Iterable[LogEntry], columns: tuple[str, ...], *, chosen: bool) -> Iterator[str]:
     """Plain lines with columns aligned as far as can be without seeing all of them."""
     first: list[LogEntry] = []
     rest = iter(entries)

@@ -108,12 +108,12 @@ def read_metrics(pairs: tuple[str, ...]) -> dict[str, float]:
 
 def read_meta_file(path: str) -> dict[str, Any]:
     """Metadata from a JSON file. Raises Refused with line and column."""
-    from mstore.errors import Refused
+    from mstore.errors import InvalidInput
     from mstore.formats import read_json_object
 
     try:
         with open(path, "rb") as file:
             content = file.read(64 << 20)
     except OSError as error:
-        raise Refused(path, f"cannot be read: {error.strerror}") from error
+        raise InvalidInput(path, f"cannot be read: {error.strerror}") from error
     return read_json_object(content, path)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mstore.context import shown
+from mstore.context import display_path
 from mstore.errors import RevisionNotFound, UsageError
 from mstore.formats import describe
 from mstore.history.query.resolve import resolved
 from mstore.history.query.revision_grammar import Revision, names_folder, parse
-from mstore.history.status import left_out_roles
+from mstore.history.status import uncommitted_roles
 from mstore.modeldir.read import read_folder
 from mstore.modeldir.stored_tree import StoredFolder, layouts_of
 from mstore.objects import MODEL_ROLES, CommitId
@@ -23,7 +23,7 @@ from mstore.worktree.scan import OpenFile
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.formats import Facts
     from mstore.history.query.resolve import AnyRevision
     from mstore.modeldir.read import OpenRange, ReadRange
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Side:
+class DiffSide:
     """One side of a diff.
 
     Args:
@@ -78,11 +78,11 @@ def parse_side(text: str) -> Path | Revision:
         return Path(text)
 
 
-def side_of(place: Place | None, what: AnyRevision | Path | None) -> Side:
+def side_of(context: Context | None, what: AnyRevision | Path | None) -> DiffSide:
     """Make a side of what a user named.
 
     Args:
-        place: where; None serves folders only.
+        context: where; None serves folders only.
         what: a revision in any form; a folder; text, which `parse_side` reads; None: the
             model directory. A revision that nothing has is a folder of this name, if any.
 
@@ -94,39 +94,39 @@ def side_of(place: Place | None, what: AnyRevision | Path | None) -> Side:
     if isinstance(what, str):
         what = parse_side(what)
     if isinstance(what, Path):
-        return side_of_folder(place, what, label or str(what))
-    if place is None:
+        return side_of_folder(context, what, label or str(what))
+    if context is None:
         raise UsageError(
             "without a store only folders can be compared", hint="write ./NAME for a folder"
         )
     if what is None:
-        folder = place.need_workspace("comparing with the model directory").unambiguous_model_dir()
+        folder = context.need_workspace("comparing with the model directory").unambiguous_model_dir()
         if folder is None:
             raise UsageError(
                 "this workspace has no model directory yet", hint="name two versions or folders"
             )
-        return side_of_folder(place, folder, shown(folder))
+        return side_of_folder(context, folder, display_path(folder))
     try:
-        found = resolved(place, what)
+        found = resolved(context, what)
     except RevisionNotFound:
         if not isinstance(what, Revision) or not os.path.isdir(str(what)):
             raise
-        return side_of_folder(place, Path(str(what)), str(what))
-    side = side_of_commit(place, found.id, label or found.id.short)
+        return side_of_folder(context, Path(str(what)), str(what))
+    side = side_of_commit(context, found.id, label or found.id.short)
     if found.warning is None:
         return side
     return replace(side, warnings=(found.warning, *side.warnings))
 
 
-def side_of_commit(place: Place, commit_id: CommitId, label: str) -> Side:
+def side_of_commit(context: Context, commit_id: CommitId, label: str) -> DiffSide:
     """A commit as a side. Raises NotFound, Corrupt, Unsupported."""
-    store = place.store
+    store = context.store
     commit, late = store.commit(commit_id), late_facts(store, commit_id)
     manifest = store.manifest(commit.manifest)
     layouts = layouts_of(store, manifest, roles=MODEL_ROLES)
     folder = StoredFolder(store, manifest)
     facts = describe(folder, layouts)
-    return Side(
+    return DiffSide(
         label,
         manifest,
         layouts,
@@ -134,16 +134,16 @@ def side_of_commit(place: Place, commit_id: CommitId, label: str) -> Side:
         folder.open,
         {**commit.metadata, **late.metadata},
         {**commit.metrics, **late.metrics},
-        left_out_roles(commit),
+        uncommitted_roles(commit),
         warnings=facts.warnings,
     )
 
 
-def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
+def side_of_folder(context: Context | None, path: Path, label: str) -> DiffSide:
     """A folder as a side.
 
     Args:
-        place: whose stat cache to use and whose store to leave out; None needs no store.
+        context: whose stat cache to use and whose store to leave out; None needs no store.
         path: the folder.
         label: how to call it.
 
@@ -151,14 +151,14 @@ def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
         NotFound: there is no such folder.
         Refused: it holds what cannot be read.
     """
-    if place is None:
+    if context is None:
         tree = read_folder(path)
     else:
         tree = read_folder(
             path,
-            cache=place.stat_cache,
-            load_layout=place.store.layout,
-            apart=place.own_folders,
+            cache=context.stat_cache,
+            load_layout=context.store.layout,
+            exclude=context.own_folders,
         )
     by_path = {f.path: f for f in tree.found.files}
 
@@ -168,7 +168,7 @@ def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
             yield source.read
 
     facts = tree.facts()
-    return Side(
+    return DiffSide(
         label,
         tree.manifest,
         tree.layouts,
@@ -180,4 +180,4 @@ def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
     )
 
 
-__all__ = ["Side", "parse_side", "side_of", "side_of_commit", "side_of_folder"]
+__all__ = ["DiffSide", "parse_side", "side_of", "side_of_commit", "side_of_folder"]

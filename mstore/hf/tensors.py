@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from mstore.errors import Ambiguous, NotFound, Unsupported
-from mstore.hf.places import device_or_cpu, repository_at
+from mstore.hf.devices import device_or_cpu, repository_at
 
 if TYPE_CHECKING:
     import os

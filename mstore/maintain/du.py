@@ -18,7 +18,7 @@ from mstore.objects import MODEL_ROLES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.objects import BlobId, CommitId, Layout, LayoutId, Manifest, ManifestFile
     from mstore.store import Store
 
@@ -26,7 +26,7 @@ _NUMBER: Final = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
-class StoredBlob:
+class BlobUsage:
     """A blob's raw bytes, what its smallest copy takes, and whether that is a delta."""
 
     raw_size: int
@@ -54,7 +54,7 @@ class GroupUsage:
     stored_bytes: int = 0
     delta_bytes: int = 0
 
-    def plus(self, raw: int, stored: StoredBlob, shared: bool) -> GroupUsage:
+    def plus(self, raw: int, stored: BlobUsage, shared: bool) -> GroupUsage:
         """The group with one more blob, of which `raw` bytes are in the version."""
         return GroupUsage(
             name=self.name,
@@ -76,7 +76,7 @@ class CommitUsage:
         groups: the largest first.
         total: all groups together.
         freed_bytes: stored bytes of blobs that no other version has and no delta leans on.
-        leant_on_bytes: stored bytes that only this version has, and deltas of others lean on.
+        protected_bytes: stored bytes that only this version has, and deltas of others lean on.
     """
 
     id: CommitId
@@ -84,7 +84,7 @@ class CommitUsage:
     groups: tuple[GroupUsage, ...]
     total: GroupUsage
     freed_bytes: int
-    leant_on_bytes: int
+    protected_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,17 +109,17 @@ class _Measured:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._blobs: dict[BlobId, StoredBlob] = {}
+        self._blobs: dict[BlobId, BlobUsage] = {}
         self._layouts: dict[LayoutId, Layout] = {}
 
-    def blob(self, id: BlobId) -> StoredBlob:
+    def blob(self, id: BlobId) -> BlobUsage:
         known = self._blobs.get(id)
         if known is None:
             copies = [
-                StoredBlob(f.head.raw_size, f.stored_size, f.head.base is not None)
+                BlobUsage(f.head.raw_size, f.stored_size, f.head.base is not None)
                 for f in (reader.frame for reader in self._store.copies(id, known_only=True))
             ]
-            known = min(copies, key=lambda c: c.stored_size, default=StoredBlob(0, 0, False))
+            known = min(copies, key=lambda c: c.stored_size, default=BlobUsage(0, 0, False))
             self._blobs[id] = known
         return known
 
@@ -134,25 +134,25 @@ class _Measured:
         return {blob: _NUMBER.sub("*", layout.tensors[i].name) for i, blob in found.items()}
 
 
-def du(place: Place, ids: Iterable[CommitId] = ()) -> Usage:
+def du(context: Context, ids: Iterable[CommitId] = ()) -> Usage:
     """Sizes of versions, and of the store.
 
     Args:
-        place: where.
+        context: where.
         ids: the versions to explain; the store alone where there are none.
 
     Raises:
         NotFound, Corrupt.
     """
-    store = place.store
+    store = context.store
     store.refresh()
     measured = _Measured(store)
     wanted = list(ids)
     manifests: dict[CommitId, Manifest] = {}
-    for id, commit in walk(store, [*all_tips(place), *wanted]):
+    for id, commit in walk(store, [*all_tips(context), *wanted]):
         manifests[id] = store.manifest(commit.manifest)
-    leant_on = _delta_bases(store) if wanted else {}
-    commits = [_commit(store, id, manifests, measured, leant_on) for id in dict.fromkeys(wanted)]
+    base_users = _delta_bases(store) if wanted else {}
+    commits = [_commit(store, id, manifests, measured, base_users) for id in dict.fromkeys(wanted)]
     return Usage(
         commits=tuple(commits),
         versions=len(manifests),
@@ -180,7 +180,7 @@ def _commit(
     id: CommitId,
     manifests: dict[CommitId, Manifest],
     measured: _Measured,
-    leant_on: dict[Any, set[Any]],
+    base_users: dict[Any, set[Any]],
 ) -> CommitUsage:
     commit, manifest = store.commit(id), manifests[id]
     of_parent: set[BlobId] = set()
@@ -207,12 +207,12 @@ def _commit(
         if other != id:
             elsewhere |= _blobs(held)
     own = _blobs(manifest) - elsewhere
-    needed = {blob for blob in own if leant_on.get(blob, set()) - own}
+    needed = {blob for blob in own if base_users.get(blob, set()) - own}
     return CommitUsage(
         id=id,
         message=commit.message.partition("\n")[0],
         groups=tuple(sorted(groups.values(), key=lambda g: (-g.stored_bytes, -g.raw_bytes, g.name))),
         total=total,
         freed_bytes=sum(measured.blob(b).stored_size for b in own - needed),
-        leant_on_bytes=sum(measured.blob(b).stored_size for b in needed),
+        protected_bytes=sum(measured.blob(b).stored_size for b in needed),
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from mstore.worktree.scan import FoundFile
+    from mstore.worktree.scan import ScannedFile
 
 VERSION: Final = 1
 # FAT keeps times to 2 s, some network file systems to 1 s.
@@ -68,7 +68,7 @@ class StatCache:
         )
         return connection
 
-    def find(self, files: Iterable[FoundFile]) -> Mapping[str, ManifestFile]:
+    def find(self, files: Iterable[ScannedFile]) -> Mapping[str, ManifestFile]:
         """Entries, by path, of the files that have not changed since they were read."""
         found: dict[str, ManifestFile] = {}
         try:
@@ -91,7 +91,7 @@ class StatCache:
             self._drop()
         return found
 
-    def keep(self, entries: Iterable[tuple[FoundFile, ManifestFile]], *, read_at_ns: int) -> None:
+    def keep(self, entries: Iterable[tuple[ScannedFile, ManifestFile]], *, read_at_ns: int) -> None:
         """Remember entries of files whose reading began at `read_at_ns`."""
         if read_at_ns > time.time_ns():
             return
@@ -106,7 +106,7 @@ class StatCache:
                         file.path,
                         *astuple(file.stamp),
                         read_at_ns,
-                        encode(entry.plain()),
+                        encode(entry.document()),
                     )
                     for file, entry in entries
                 ],

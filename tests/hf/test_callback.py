@@ -188,10 +188,10 @@ def test_a_token_inside_training_args_is_warned_of(
 
 
 def test_arguments_become_what_a_commit_can_hold() -> None:
-    from mstore.hf.callback import plain_values
+    from mstore.hf.callback import json_values
     from mstore.objects import encode
 
-    kept = plain_values(
+    kept = json_values(
         {
             "model_init_kwargs": {"token": "hf_x", "dtype": "auto"},
             "push_to_hub_token": "x",

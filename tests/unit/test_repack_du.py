@@ -14,11 +14,11 @@ from mstore.codec import BLOCK_LOG2, Codec, encode_block
 from mstore.maintain import pack_removal as removal
 from mstore.maintain.repack import repack
 from mstore.objects import blob_id
-from mstore.store import Store, leant_on
+from mstore.store import Store, temporary_roots_of
 from mstore.store.frame import FrameHead
 from mstore.store.pack import PackWriter
 from mstore.store.pack_keys import pack_key
-from mstore.store.temp_roots import lean_record
+from mstore.store.temp_roots import temp_root_record
 from mstore.store.transaction import MAX_CHAIN
 from tests.conftest import contents, save_tensors
 
@@ -59,8 +59,8 @@ def test_commits_are_deltas_of_their_parents(tmp_path: Path) -> None:
     assert usage.raw_bytes == raw and usage.versions == 5
     assert usage.pack_bytes == repo.store.stored_bytes()
     # The last version is leant on by nobody; the first by the second.
-    assert usage.commits[0].leant_on_bytes == 0 and usage.commits[0].freed_bytes > 0
-    assert repo.du("HEAD~4").commits[0].leant_on_bytes > 0
+    assert usage.commits[0].protected_bytes == 0 and usage.commits[0].freed_bytes > 0
+    assert repo.du("HEAD~4").commits[0].protected_bytes > 0
     _check(repo, kept, tmp_path)
 
 
@@ -128,7 +128,7 @@ def test_a_pack_that_somebody_leans_on_stays(
     def meanwhile(opened, name):  # type: ignore[no-untyped-def]
         original(opened, name)
         if other == "is at work":
-            running.enter_context(store.backend.lean()).add(lean_record(tip, depth))
+            running.enter_context(store.backend.open_temp_roots()).add(temp_root_record(tip, depth))
             return
         base = store.get(tip)
         block = encode_block(bytes(content), width=4, is_float=True, base=base)
@@ -141,7 +141,9 @@ def test_a_pack_that_somebody_leans_on_stays(
     monkeypatch.setattr(module, "check_pack", meanwhile)
     # Of several who lean on one blob (repack itself is one), the most demanding counts.
     monkeypatch.setattr(
-        removal, "leant_on", lambda backend: iter(sorted(leant_on(backend), key=lambda lean: lean[1]))
+        removal,
+        "leant_on",
+        lambda backend: iter(sorted(temporary_roots_of(backend), key=lambda roots: roots[1])),
     )
     with running:
         assert repack(repo.place).kept

@@ -36,7 +36,7 @@ def checkout(
 
     Without --to the model directory is written and HEAD moves.
     """
-    from mstore.context import shown
+    from mstore.context import display_path
 
     if rev is None and new_branch is None:
         raise click.UsageError("which version? `mstore log` lists them")
@@ -60,7 +60,7 @@ def checkout(
             }
         )
         return
-    where = f" → {shown(result.path)}" if result.path is not None else ""
+    where = f" → {display_path(result.path)}" if result.path is not None else ""
     counts = (
         f"{result.written} files written, {result.unchanged} right already, {result.removed} removed"
     )
@@ -71,8 +71,10 @@ def checkout(
         else:
             click.echo("HEAD stands on this commit, on no branch; `mstore checkout -b NAME` begins one")
     if result.backup is not None:
-        click.echo(f"What was replaced is kept; `mstore undo` brings it back ({shown(result.backup)})")
+        click.echo(
+            f"What was replaced is kept; `mstore undo` brings it back ({display_path(result.backup)})"
+        )
     if result.base is not None:
-        click.echo(f"Its base, which is not on this machine otherwise → {shown(result.base)}")
+        click.echo(f"Its base, which is not on this machine otherwise → {display_path(result.base)}")
     if result.load is not None:
         click.echo(result.load)

@@ -47,7 +47,7 @@ def compare(
                 "versions": [e.id.hex for e in found.entries],
                 "rows": {name: jsonable(list(values)) for name, values in found.rows},
                 "equal": found.equal,
-                "left_out": found.left_out,
+                "left_out": found.hidden,
             }
         )
         return
@@ -68,7 +68,7 @@ def compare(
             cut = [t if len(t) <= w else t[: w - 1] + "…" for t, w in zip(row, widths, strict=True)]
             line = "  ".join(t.ljust(w) for t, w in zip(cut, widths, strict=True)).rstrip()
             yield click.style(line, bold=True) if number == 0 else line
-        more = f"; {found.left_out} run ids, paths and hosts differ: --all" if found.left_out else ""
+        more = f"; {found.hidden} run ids, paths and hosts differ: --all" if found.hidden else ""
         yield click.style(f"({found.equal} are equal{more})", dim=True)
 
     page(lines())

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mstore.compare.diff import DiffResult
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.history.query.revision_grammar import Revision
 
 
-def _place(a: Revision | Path | None, b: Revision | Path | None) -> Place | None:
+def _place(a: Revision | Path | None, b: Revision | Path | None) -> Context | None:
     """Where to look up what is compared; None where two folders need no store and none is there."""
     import os
 
     from mstore.errors import NoStore
 
     try:
-        return repo().place
+        return repo().context
     except NoStore:
         # Two folders need no store: the plainest question has the plainest answer.
         if a is None or b is None or not (os.path.isdir(str(a)) and os.path.isdir(str(b))):
@@ -67,7 +67,7 @@ def diff(
     for warning in result.warnings:
         warn(warning)
     if as_json:
-        show_json(result.plain())
+        show_json(result.to_dict())
     else:
         page(
             diff_lines(

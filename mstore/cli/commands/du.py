@@ -30,9 +30,9 @@ def du(revs: tuple[Revision, ...], as_json: bool) -> None:
     if as_json:
         from dataclasses import asdict
 
-        plain = asdict(found)
-        plain["commits"] = [{**asdict(c), "id": c.id.hex} for c in found.commits]
-        show_json(plain)
+        document = asdict(found)
+        document["commits"] = [{**asdict(c), "id": c.id.hex} for c in found.commits]
+        show_json(document)
         return
     page(_du_lines(found))
 
@@ -50,10 +50,8 @@ def _du_lines(found: Usage) -> Iterator[str]:
         if len(commit.groups) > 30:
             yield f"  ({len(commit.groups) - 30} smaller groups are not shown)"
         freed = f"without this version, {size(commit.freed_bytes)} would be free"
-        if commit.leant_on_bytes:
-            freed += (
-                f"; {size(commit.leant_on_bytes)} more only once the deltas that lean on it are recoded"
-            )
+        if commit.protected_bytes:
+            freed += f"; {size(commit.protected_bytes)} more only once the deltas that lean on it are recoded"
         yield "  " + freed
         yield ""
     share = f", {found.pack_bytes / found.raw_bytes:.0%} of that" if found.raw_bytes else ""

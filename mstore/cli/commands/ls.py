@@ -24,7 +24,7 @@ mstore ls HEAD --tensors
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def ls(rev: Revision, tensors: bool, as_json: bool) -> None:
     """Files of a version, or its tensors."""
-    from mstore.history.show import plain_file
+    from mstore.history.show import file_document
     from mstore.text import escaped, size
 
     opened, version = repo(), look_up(rev)
@@ -52,6 +52,6 @@ def ls(rev: Revision, tensors: bool, as_json: bool) -> None:
         return
     files = opened.manifest(version).files
     if as_json:
-        show_json([plain_file(f) for f in files])
+        show_json([file_document(f) for f in files])
         return
     page(f"{size(f.size_bytes):>8}  {f.role:14}  {escaped(f.path)}" for f in files)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mstore.history.query.revision_grammar import Revision
-    from mstore.history.show import Shown
+    from mstore.history.show import CommitDetails
 
 
 @examples("""
@@ -28,21 +28,21 @@ def show(rev: Revision, as_json: bool) -> None:
     """One version in full: message, metadata, metrics, files, notes."""
     found = repo().show(look_up(rev))
     if as_json:
-        from mstore.history.show import plain_file
+        from mstore.history.show import file_document
 
-        plain = found.entry.plain()
-        plain["files"] = [plain_file(f) for f in found.manifest.files]
-        plain["notes"] = [
+        document = found.entry.to_dict()
+        document["files"] = [file_document(f) for f in found.manifest.files]
+        document["notes"] = [
             {"id": n.id.hex, "time": n.time.iso(), "author": n.author, **n.payload} for n in found.notes
         ]
-        show_json(plain)
+        show_json(document)
         return
     page(_show_lines(found))
 
 
-def _show_lines(found: Shown) -> Iterator[str]:
+def _show_lines(found: CommitDetails) -> Iterator[str]:
     from mstore.cli.log_text import any_text
-    from mstore.render.cells import names_text
+    from mstore.render.log_columns import names_text
     from mstore.text import age, escaped, number, size
 
     entry, commit = found.entry, found.entry.commit

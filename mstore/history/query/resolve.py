@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from mstore.context import peeled
-from mstore.errors import Ambiguous, NotFound, Refused, RevisionNotFound, UsageError
-from mstore.frozen import dataclass
+from mstore.errors import Ambiguous, InvalidInput, NotFound, RevisionNotFound, UsageError
+from mstore.frozen import frozen
 from mstore.history.query.revision_grammar import (
     ByMetric,
     ByStep,
@@ -28,13 +28,13 @@ from mstore.store import check_ref_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.history.entry import LogEntry
 
 _HEX: Final = re.compile(r"[0-9a-f]{4,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Resolved:
     """What a revision stands for.
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     """Whatever says which version is meant: text, that text read, what it stands for, an id."""
 
 
-def resolved(place: Place, revision: AnyRevision) -> Resolved:
+def resolved(context: Context, revision: AnyRevision) -> Resolved:
     """Find the commit that anything means which says so; what is resolved already stays.
 
     Raises:
@@ -67,13 +67,13 @@ def resolved(place: Place, revision: AnyRevision) -> Resolved:
         return revision
     if isinstance(revision, CommitId):
         # An id is no name: a branch that is called like it is not meant.
-        if not place.store.commits_beginning_with(revision.hex):
-            raise _not_found(place, revision.hex)
+        if not context.store.commits_beginning_with(revision.hex):
+            raise _not_found(context, revision.hex)
         return Resolved(revision)
-    return resolve(place, parse(revision) if isinstance(revision, str) else revision)
+    return resolve(context, parse(revision) if isinstance(revision, str) else revision)
 
 
-def resolve(place: Place, revision: Revision) -> Resolved:
+def resolve(context: Context, revision: Revision) -> Resolved:
     """Look up the commit that a revision names.
 
     Raises:
@@ -81,38 +81,38 @@ def resolve(place: Place, revision: Revision) -> Resolved:
         NotFound: no version has the metric.
         Ambiguous: a short id fits several commits, or a training step.
         UsageError: it has no meaning here.
-        Refused: what stands for a branch is no name that one may have.
+        InvalidInput: what stands for a branch is no name that one may have.
     """
-    found = _base(place, revision)
+    found = _base(context, revision)
     if not revision.steps:
         return found
     id = found.id
     for step in revision.steps:
-        id = _stepped(place, id, step, revision)
+        id = _stepped(context, id, step, revision)
     return Resolved(id, None, found.warning)
 
 
-def _base(place: Place, revision: Revision) -> Resolved:
+def _base(context: Context, revision: Revision) -> Resolved:
     match revision.base:
         case (Head() | Named()) as base if revision.moves is not None:
-            return Resolved(_earlier(place, base, revision.moves))
+            return Resolved(_earlier(context, base, revision.moves))
         case Head():
-            return _head(place)
+            return _head(context)
         case Named(name):
-            return _named(place, name)
+            return _named(context, name)
         case TipOf(branch):
-            return Resolved(_tip(place, branch), branch)
+            return Resolved(_tip(context, branch), branch)
         case ByMetric() as base:
-            return Resolved(_by_metric(place, base))
+            return Resolved(_by_metric(context, base))
         case ByStep() as base:
-            return Resolved(_by_step(place, base))
+            return Resolved(_by_step(context, base))
 
 
-def _stepped(place: Place, id: CommitId, step: Step, revision: Revision) -> CommitId:
+def _stepped(context: Context, id: CommitId, step: Step, revision: Revision) -> CommitId:
     """Go one step back along parents."""
 
     def parent(child: CommitId, number: int) -> CommitId:
-        parents = place.store.commit(child).parents
+        parents = context.store.commit(child).parents
         if number > len(parents):
             what = "no parent" if not parents else f"no parent {number}"
             raise RevisionNotFound(str(revision), hint=f"{child.short} has {what}")
@@ -125,133 +125,135 @@ def _stepped(place: Place, id: CommitId, step: Step, revision: Revision) -> Comm
     return id
 
 
-def _earlier(place: Place, base: Head | Named, moves: int) -> CommitId:
+def _earlier(context: Context, base: Head | Named, moves: int) -> CommitId:
     """Find where a branch was before its last moves, in its reflog."""
     if isinstance(base, Head):
-        head = place.head
+        head = context.head
         if head is None or head.branch is None:
             raise UsageError(f"{base}@{{{moves}}} needs a branch", hint="for example main@{1}")
         name = head.branch
     else:
         name = check_ref_name(base.name)
     try:
-        records = place.store.refs.log(f"heads/{name}")
+        records = context.store.refs.log(f"heads/{name}")
     except NotFound:
-        raise _not_found(place, name) from None
+        raise _not_found(context, name) from None
     if moves >= len(records):
         raise RevisionNotFound(f"{name}@{{{moves}}}", hint=f"{name} has moved {len(records)} times")
     target = records[moves].new
     if target is None:
         raise RevisionNotFound(f"{name}@{{{moves}}}", hint=f"{name} was deleted then")
-    return peeled(place.store, target)
+    return peeled(context.store, target)
 
 
-def _head(place: Place) -> Resolved:
-    head = place.head
+def _head(context: Context) -> Resolved:
+    head = context.head
     if head is None:
         raise UsageError("HEAD needs a workspace", hint="name a branch, a tag or an id")
-    id = place.head_commit()
+    id = context.head_commit()
     if id is None:
         raise RevisionNotFound("HEAD", hint=f"branch {head.branch} has no commit yet")
     return Resolved(id, head.branch)
 
 
-def _named(place: Place, name: str) -> Resolved:
+def _named(context: Context, name: str) -> Resolved:
     """Look up a branch, else a tag, else the beginning of an id."""
-    refs = place.store.refs
+    refs = context.store.refs
     try:
         check_ref_name(name)
         branch, tag = refs.read(f"heads/{name}"), refs.read(f"tags/{name}")
-    except Refused:
+    except InvalidInput:
         branch = tag = None
-    ids = place.store.commits_beginning_with(name) if _HEX.fullmatch(name) else []
+    ids = context.store.commits_beginning_with(name) if _HEX.fullmatch(name) else []
     ref = branch or tag
     if ref is not None:
         kind, warning = "branch" if branch is not None else "tag", None
         if ids:
             warning = f"{name!r} is both a {kind} and the beginning of a commit id; the {kind} is meant"
-        return Resolved(peeled(place.store, ref.target), name if branch is not None else None, warning)
+        return Resolved(
+            peeled(context.store, ref.target), name if branch is not None else None, warning
+        )
     if not ids:
-        raise _not_found(place, name)
+        raise _not_found(context, name)
     if len(ids) > 1:
-        raise Ambiguous(name, _candidates(place, ids))
+        raise Ambiguous(name, _candidates(context, ids))
     return Resolved(ids[0])
 
 
-def _tip(place: Place, branch: str) -> CommitId:
-    id = place.branch_tip(check_ref_name(branch))
+def _tip(context: Context, branch: str) -> CommitId:
+    id = context.branch_tip(check_ref_name(branch))
     if id is None:
-        raise _not_found(place, branch)
+        raise _not_found(context, branch)
     return id
 
 
 # -- by what is known of a version
 
 
-def _by_metric(place: Place, base: ByMetric) -> CommitId:
+def _by_metric(context: Context, base: ByMetric) -> CommitId:
     from mstore.history.query.best import best_of
 
     greater = {"best": None, "min": False, "max": True}[base.direction]
-    return best_of(_history(place, base.branch), base.metric, greater=greater).id
+    return best_of(_history(context, base.branch), base.metric, greater=greater).id
 
 
-def _by_step(place: Place, base: ByStep) -> CommitId:
+def _by_step(context: Context, base: ByStep) -> CommitId:
     """Find the version of a step in a branch's history; in HEAD's, else anywhere, the only one."""
     from mstore.history.walk import all_tips
 
-    found = _at_step(_history(place, base.branch), base.step)
+    found = _at_step(_history(context, base.branch), base.step)
     if not found and base.branch is None:
-        found = _at_step(_entries(place, all_tips(place)), base.step)
+        found = _at_step(_entries(context, all_tips(context)), base.step)
     if not found:
         raise RevisionNotFound(str(base), hint="`mstore log --columns step,id,message` lists them")
     if len(found) > 1 and base.branch is None:
         raise Ambiguous(
             str(base),
-            _candidates(place, found),
+            _candidates(context, found),
             message=f"{len(found)} versions are of step {base.step}",
         )
     return found[0]
 
 
 def _at_step(entries: Iterable[LogEntry], step: int) -> list[CommitId]:
-    from mstore.objects.plain import alike
+    from mstore.objects.to_dict import json_equal
 
     # As `--where 'step == N'` asks, and as the column `step` of `log` shows.
-    return [entry.id for entry in entries if alike(entry.column("step"), step)]
+    return [entry.id for entry in entries if json_equal(entry.column("step"), step)]
 
 
-def _history(place: Place, branch: str | None) -> list[LogEntry]:
+def _history(context: Context, branch: str | None) -> list[LogEntry]:
     """List the versions of a branch's history, or of HEAD's, or all where there is no HEAD."""
     from mstore.history.walk import all_tips
 
-    at = _tip(place, branch) if branch is not None else place.head_commit()
-    return _entries(place, [at] if at is not None else all_tips(place))
+    at = _tip(context, branch) if branch is not None else context.head_commit()
+    return _entries(context, [at] if at is not None else all_tips(context))
 
 
-def _entries(place: Place, tips: Iterable[CommitId]) -> list[LogEntry]:
+def _entries(context: Context, tips: Iterable[CommitId]) -> list[LogEntry]:
     from mstore.history.entry import entry_of
     from mstore.history.walk import walk
 
-    return [entry_of(place, id, commit, ()) for id, commit in walk(place.store, tips)]
+    return [entry_of(context, id, commit, ()) for id, commit in walk(context.store, tips)]
 
 
 # -- what to say where nothing, or too much, was found
 
 
-def _candidates(place: Place, ids: Iterable[CommitId]) -> tuple[str, ...]:
+def _candidates(context: Context, ids: Iterable[CommitId]) -> tuple[str, ...]:
     """Make one line a commit, from which a user can choose."""
     lines = []
     for id in sorted(set(ids)):
-        commit = place.store.commit(id)
+        commit = context.store.commit(id)
         first = commit.message.partition("\n")[0]
         lines.append(f"{id.hex[:12]}  {commit.time.iso()[:10]}  {first!r}")
     return tuple(lines)
 
 
-def _not_found(place: Place, name: str) -> RevisionNotFound:
+def _not_found(context: Context, name: str) -> RevisionNotFound:
     import difflib
 
-    refs = place.store.refs
+    refs = context.store.refs
     names = [*refs.names("heads"), *refs.names("tags")]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     near += [n for n in names if name.casefold() in n.casefold() and n not in near][: 3 - len(near)]

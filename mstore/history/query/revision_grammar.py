@@ -26,7 +26,7 @@ import re
 from typing import TYPE_CHECKING, Final, Literal
 
 from mstore.errors import UsageError
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.history.query.quoting import QUOTED, quoted, unquoted
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _QUOTED: Final = re.compile(QUOTED)
 _STEPS_HINT: Final = "behind a version come BRANCH@{n}, then REV~n, REV^ and REV^n"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Head:
     """Where the workspace stands; `spelled` is "HEAD", "@", or "" before `@{n}`."""
 
@@ -54,7 +54,7 @@ class Head:
         return self.spelled
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Named:
     """A branch, a tag, or the beginning of an id."""
 
@@ -64,7 +64,7 @@ class Named:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class ByMetric:
     """The version with the best, least or largest value of a metric.
 
@@ -84,7 +84,7 @@ class ByMetric:
         return f"{self.direction}:{metric}" + _at(self.branch)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class ByStep:
     """The version of a training step; `branch` as in `ByMetric`."""
 
@@ -95,7 +95,7 @@ class ByStep:
         return f"step:{self.step}" + _at(self.branch)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class TipOf:
     """The last version of a branch, which no tag and no id can hide."""
 
@@ -105,7 +105,7 @@ class TipOf:
         return f"last:{self.branch}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Step:
     """One step back: `~n`, n first parents in a row; `^n`, the n-th parent, and 0: none."""
 
@@ -121,7 +121,7 @@ class Step:
         return self.sign + ("" if self.number is None else str(self.number))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Revision:
     """What a user typed where a version is expected.
 

@@ -11,13 +11,13 @@ import pytest
 
 import mstore
 from mstore.api.repository import Repository
-from mstore.context import Place
+from mstore.context import Context
 from mstore.errors import (
     Ambiguous,
     Corrupt,
+    InvalidInput,
     MStoreError,
     NotFound,
-    Refused,
     RevisionNotFound,
     UsageError,
 )
@@ -35,7 +35,7 @@ def _time() -> Time:
     return Time(next(TICKS) * 10**9, 0)
 
 
-def _put(place: Place, message: str, *parents: CommitId, step: int = 0, **metrics: float) -> CommitId:
+def _put(place: Context, message: str, *parents: CommitId, step: int = 0, **metrics: float) -> CommitId:
     manifest = Manifest(())
     trainer = {"recorded": {"trainer": {"global_step": step}}} if step else {}
     made = Commit(parents, manifest.id, "Ada", _time(), message, trainer, metrics)
@@ -46,8 +46,8 @@ def _put(place: Place, message: str, *parents: CommitId, step: int = 0, **metric
     return made.id
 
 
-def _point(place: Place, ref: str, target: Any) -> None:
-    place.store.refs.move(ref, target, place.move("test", ""), whatever=True)
+def _point(place: Context, ref: str, target: Any) -> None:
+    place.store.refs.move(ref, target, place.move("test", ""), force=True)
 
 
 @pytest.fixture
@@ -173,9 +173,9 @@ def test_a_commit_id_is_no_name(repo: Repository) -> None:
         ("main^2", RevisionNotFound, "'main^2'", "has no parent 2"),
         ("main@{3}", RevisionNotFound, "'main@{3}'", "main has moved 3 times"),
         ("v1@{0}", RevisionNotFound, "'v1'", None),
-        ("a b@{0}", Refused, "white space", None),
-        ("last:a..b", Refused, "holds '..'", None),
-        ("best:acc@-x", Refused, "begins with '-'", None),
+        ("a b@{0}", InvalidInput, "white space", None),
+        ("last:a..b", InvalidInput, "holds '..'", None),
+        ("best:acc@-x", InvalidInput, "begins with '-'", None),
         ("best:acc", UsageError, "nothing says whether acc", "max:acc"),
         ("max:accuracy", NotFound, "no version has the metric 'accuracy'", "acc, eval_loss"),
         ("step:99", RevisionNotFound, "'step:99'", "--columns step"),
@@ -228,7 +228,7 @@ def test_an_empty_store(tmp_path: Path) -> None:
 # -- more than one meaning
 
 
-def _twins(place: Place) -> tuple[CommitId, CommitId]:
+def _twins(place: Context) -> tuple[CommitId, CommitId]:
     """Two commits whose ids begin with the same four digits."""
     seen: dict[str, CommitId] = {}
     manifest = Manifest(())
