@@ -111,18 +111,20 @@ class RevisionNotFound(NotFound):
 
 
 class Ambiguous(MStoreError):
-    """A short id fits several objects.
+    """A short id, or another name, fits several objects.
 
     Attributes:
-        revision: the short id.
+        revision: the short id or name.
         candidates: one line for each object that fits (id, date, message).
     """
 
     exit_code = 3
 
-    def __init__(self, revision: str, candidates: tuple[str, ...]) -> None:
+    def __init__(
+        self, revision: str, candidates: tuple[str, ...], *, message: str | None = None
+    ) -> None:
         super().__init__(
-            f"short id {revision!r} fits {len(candidates)} commits",
+            message or f"short id {revision!r} fits {len(candidates)} commits",
             hint="one of:\n  " + "\n  ".join(candidates),
         )
         self.revision = revision

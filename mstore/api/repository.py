@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mstore.compare.versions import Comparison
     from mstore.formats import Facts
     from mstore.history.branches import Branch
+    from mstore.history.query.resolve import AnyRevision, Resolved
     from mstore.history.show import CommitDetails
     from mstore.history.status import Status
     from mstore.history.tags import TagEntry
@@ -211,8 +212,8 @@ class Repository:
         *,
         message: str | None = None,
         branch: str | None = None,
-        start: str | CommitId | None = None,
-        base: str | CommitId | None = None,
+        start: AnyRevision | None = None,
+        base: AnyRevision | None = None,
         without: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
         metrics: Mapping[str, float] | None = None,
@@ -241,8 +242,8 @@ class Repository:
         options = CommitOptions(
             message=message,
             branch=branch,
-            start=str(start) if start is not None else None,
-            base=str(base) if base is not None else None,
+            start=start,
+            base=self.look_up(base) if base is not None else None,
             without=frozenset(without),
             metadata=metadata or {},
             metrics=metrics or {},
@@ -264,7 +265,7 @@ class Repository:
 
     def note(
         self,
-        rev: str | CommitId,
+        rev: AnyRevision,
         *,
         metrics: Mapping[str, float] | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -272,11 +273,11 @@ class Repository:
         """Add metrics and metadata to a commit later. Raises UsageError, NotFound, RefMoved."""
         from mstore.commit.note import note
 
-        return note(self._context, str(rev), metrics=metrics, metadata=metadata)
+        return note(self._context, self.resolve(rev), metrics=metrics, metadata=metadata)
 
     def checkout(
         self,
-        rev: str | CommitId,
+        rev: AnyRevision,
         *,
         to: str | Path | None = None,
         force: bool = False,
@@ -288,7 +289,7 @@ class Repository:
 
         return checkout(
             self._context,
-            str(rev),
+            rev,
             to=Path(to) if to is not None else None,
             force=force,
             new_branch=new_branch,
@@ -297,7 +298,7 @@ class Repository:
 
     def resume(
         self,
-        rev: str | CommitId,
+        rev: AnyRevision,
         *,
         to: str | Path,
         force: bool = False,
@@ -306,9 +307,9 @@ class Repository:
         """Write a version out so that training can go on from it; see `staging.resume`."""
         from mstore.staging.resume import resume
 
-        return resume(self._context, str(rev), Path(to), force=force, progress=progress)
+        return resume(self._context, rev, Path(to), force=force, progress=progress)
 
-    def path(self, rev: str | CommitId, *, limit_bytes: int | None = None) -> Path:
+    def path(self, rev: AnyRevision, *, limit_bytes: int | None = None) -> Path:
         """A version as a folder of read-only files, for whatever takes a path.
 
         It lies in a cache that all processes of a user share, and stays at least until
@@ -354,15 +355,28 @@ class Repository:
 
         return status(self._context)
 
-    def resolve(self, rev: str | CommitId) -> CommitId:
-        """The commit that a revision names. Raises RevisionNotFound, Ambiguous, UsageError."""
-        from mstore.history.query.resolve import resolve
+    def look_up(self, rev: AnyRevision) -> Resolved:
+        """Find what a revision stands for: its commit, the branch it names, a warning.
 
-        return resolve(self._context, str(rev)).id
+        Every method that takes a version takes what this gives, and looks nothing up then.
+
+        Args:
+            rev: text, text read before, a commit's id, or what was looked up already.
+
+        Raises:
+            RevisionNotFound, Ambiguous, UsageError.
+        """
+        from mstore.history.query.resolve import resolved
+
+        return resolved(self._context, rev)
+
+    def resolve(self, rev: AnyRevision) -> CommitId:
+        """The commit that a revision names. Raises RevisionNotFound, Ambiguous, UsageError."""
+        return self.look_up(rev).id
 
     def log(
         self,
-        rev: str | CommitId | None = None,
+        rev: AnyRevision | None = None,
         *,
         limit: int | None = None,
         all: bool = False,  # noqa: A002 - the option's name on the command line
@@ -377,35 +391,33 @@ class Repository:
         from mstore.api.results import Versions
         from mstore.history.log import filter_and_sort, log
 
-        found = log(self._context, str(rev) if rev is not None else None, everything=all)
+        found = log(self._context, self.resolve(rev) if rev is not None else None, everything=all)
         return Versions(islice(filter_and_sort(found.entries, where, sort), limit))
 
-    def compare(self, *revs: str | CommitId, everything: bool = False) -> Comparison:
+    def compare(self, *revs: AnyRevision, everything: bool = False) -> Comparison:
         """What differs between versions; see `mstore.compare.versions.compare`."""
         from mstore.api.results import Compared, rendered
         from mstore.compare.versions import compare
 
-        return rendered(
-            Compared, compare(self._context, [str(rev) for rev in revs], everything=everything)
-        )
+        return rendered(Compared, compare(self._context, revs, everything=everything))
 
-    def show(self, rev: str | CommitId = "HEAD") -> CommitDetails:
+    def show(self, rev: AnyRevision = "HEAD") -> CommitDetails:
         """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.history.show import show
 
-        return show(self._context, str(rev))
+        return show(self._context, self.resolve(rev))
 
     def diff(
         self,
-        a: str | CommitId | Path = "HEAD",
-        b: str | CommitId | Path | None = None,
+        a: AnyRevision | Path = "HEAD",
+        b: AnyRevision | Path | None = None,
         *,
         stat: bool = False,
     ) -> DiffResult:
         """Compare two sides; see `mstore.compare.diff.diff`.
 
         Args:
-            a: a revision, or a folder as a `Path`.
+            a: a revision, or a folder: a `Path`, or text that `docs/cli.md` says is one.
             b: likewise; None: the model directory.
             stat: how much each tensor changed, too.
         """
@@ -416,37 +428,37 @@ class Repository:
             Difference, diff(side_of(self._context, a), side_of(self._context, b), stat=stat)
         )
 
-    def manifest(self, rev: str | CommitId) -> Manifest:
+    def manifest(self, rev: AnyRevision) -> Manifest:
         """The files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.history.show import manifest_of
 
-        return manifest_of(self._context, str(rev))
+        return manifest_of(self._context, self.resolve(rev))
 
-    def facts(self, rev: str | CommitId) -> Facts:
+    def facts(self, rev: AnyRevision) -> Facts:
         """What a version says of itself. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.modeldir.stored_tree import facts_of_manifest
 
         return facts_of_manifest(self.store, self.manifest(rev))
 
-    def cat(self, rev: str | CommitId, path: str) -> Iterator[Any]:
+    def cat(self, rev: AnyRevision, path: str) -> Iterator[Any]:
         """Bytes of a file in parts. Raises NotFound, Corrupt."""
         from mstore.history.show import cat
 
-        return cat(self._context, str(rev), path)
+        return cat(self._context, self.resolve(rev), path)
 
-    def read_file(self, rev: str | CommitId, path: str) -> bytes:
+    def read_file(self, rev: AnyRevision, path: str) -> bytes:
         """All bytes of a file. Raises NotFound, Corrupt."""
         return b"".join(self.cat(rev, path))
 
-    def tensors(self, rev: str | CommitId) -> tuple[TensorRef, ...]:
+    def tensors(self, rev: AnyRevision) -> tuple[TensorRef, ...]:
         """Tensors of a version. Raises RevisionNotFound, Corrupt."""
         from mstore.history.tensors import tensors
 
-        return tensors(self._context, str(rev))
+        return tensors(self._context, self.resolve(rev))
 
     def read_tensor(
         self,
-        rev: str | CommitId,
+        rev: AnyRevision,
         name: str,
         *,
         path: str | None = None,
@@ -459,19 +471,19 @@ class Repository:
         """
         from mstore.history.tensors import read_tensor
 
-        return read_tensor(self._context, str(rev), name, path=path, rows=rows)
+        return read_tensor(self._context, self.resolve(rev), name, path=path, rows=rows)
 
-    def fill_tensors(self, rev: str | CommitId, wanted: Sequence[tuple[TensorRef, memoryview]]) -> None:
+    def fill_tensors(self, rev: AnyRevision, wanted: Sequence[tuple[TensorRef, memoryview]]) -> None:
         """Decode tensors into memory that the caller has, on all cores. Raises NotFound, Corrupt."""
         from mstore.history.tensors import fill_tensors
 
-        fill_tensors(self._context, str(rev), wanted)
+        fill_tensors(self._context, self.resolve(rev), wanted)
 
-    def du(self, *revs: str | CommitId) -> Usage:
+    def du(self, *revs: AnyRevision) -> Usage:
         """What versions, and the store, cost. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.maintain.du import du
 
-        return du(self._context, [str(r) for r in revs])
+        return du(self._context, [self.resolve(rev) for rev in revs])
 
     def fsck(self, *, quick: bool = False, progress: Progress | None = None) -> FsckResult:
         """Check the store. Raises StorageFailed."""
@@ -581,12 +593,14 @@ class Repository:
         return branches(self._context)
 
     def make_branch(
-        self, name: str, rev: str | CommitId | None = None, *, force: bool = False
+        self, name: str, rev: AnyRevision | None = None, *, force: bool = False
     ) -> CommitId:
         """Make a branch. Raises Conflict, InvalidInput."""
         from mstore.history.branches import make_branch
 
-        return make_branch(self._context, name, str(rev) if rev is not None else None, force=force)
+        return make_branch(
+            self._context, name, self.resolve("HEAD" if rev is None else rev), force=force
+        )
 
     def delete_branch(self, name: str) -> CommitId:
         """Delete a branch; gives the commit that it had. Raises RevisionNotFound, UsageError."""
@@ -609,7 +623,7 @@ class Repository:
     def make_tag(
         self,
         name: str,
-        rev: str | CommitId | None = None,
+        rev: AnyRevision | None = None,
         *,
         message: str | None = None,
         force: bool = False,
@@ -617,9 +631,8 @@ class Repository:
         """Tag a version. Raises Conflict, InvalidInput."""
         from mstore.history.tags import make_tag
 
-        return make_tag(
-            self._context, name, str(rev) if rev is not None else None, message=message, force=force
-        )
+        id = self.resolve("HEAD" if rev is None else rev)
+        return make_tag(self._context, name, id, message=message, force=force)
 
     def delete_tag(self, name: str) -> CommitId:
         """Delete a tag. Raises RevisionNotFound."""

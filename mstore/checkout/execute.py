@@ -29,7 +29,7 @@ from mstore.errors import (
 )
 from mstore.formats import check_index
 from mstore.fs.durable import UnconfirmedChange, confirm_folder, make_folder
-from mstore.history.query.resolve import Resolved, resolve
+from mstore.history.query.resolve import Resolved, resolved
 from mstore.history.status import changes_between, compare_folder
 from mstore.modeldir.read import Tree, read_folder
 from mstore.modeldir.stored_tree import StoredFolder, facts_of_manifest
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from mstore.history.query.resolve import AnyRevision
     from mstore.progress import Progress
 
 
@@ -117,7 +118,7 @@ class _Plan:
 
 def checkout(
     context: Context,
-    revision: str,
+    revision: AnyRevision,
     *,
     to: Path | None = None,
     force: bool = False,
@@ -140,24 +141,24 @@ def checkout(
         Conflict: the new branch exists.
         UsageError, NotFound, Corrupt, StorageFailed.
     """
-    resolved = resolve(context, revision)
+    version = resolved(context, revision)
     # No name may keep it, and gc run beside.
-    with context.store.protecting(resolved.id):
-        return _checkout(context, resolved, to, force, new_branch, progress)
+    with context.store.protecting(version.id):
+        return _checkout(context, version, to, force, new_branch, progress)
 
 
 def _checkout(
     context: Context,
-    resolved: Resolved,
+    version: Resolved,
     to: Path | None,
     force: bool,
     new_branch: str | None,
     progress: Progress | None,
 ) -> CheckoutResult:
-    warnings = [resolved.warning] if resolved.warning else []
-    commit = context.store.commit(resolved.id)
-    manifest = visible_manifest(context.store, resolved.id, commit)
-    warnings += what_is_forgotten(context.store, resolved.id, commit)
+    warnings = [version.warning] if version.warning else []
+    commit = context.store.commit(version.id)
+    manifest = visible_manifest(context.store, version.id, commit)
+    warnings += what_is_forgotten(context.store, version.id, commit)
     if any(f.path.endswith(".index.json") for f in manifest.files):
         # An index is input: one that leads out of its folder is not written anywhere.
         check_index(StoredFolder(context.store, manifest), allow_incomplete=True)
@@ -166,11 +167,11 @@ def _checkout(
             raise UsageError(
                 "a new branch moves HEAD, and --to leaves it alone", hint="use one of them"
             )
-        result = _checkout_to(context, resolved.id, commit, manifest, to, force, progress)
+        result = _checkout_to(context, version.id, commit, manifest, to, force, progress)
     else:
-        branch = new_branch or resolved.branch
+        branch = new_branch or version.branch
         result = _checkout_here(
-            context, resolved.id, commit, manifest, branch, new_branch, force, progress
+            context, version.id, commit, manifest, branch, new_branch, force, progress
         )
     load: str | None = None
     base: Path | None = None

@@ -23,7 +23,7 @@ from mstore.errors import (
 )
 from mstore.formats import Facts, holds_token, role_of
 from mstore.formats.facts.describe import adapter_of
-from mstore.history.query.resolve import resolve
+from mstore.history.query.resolve import resolved
 from mstore.history.sizes import sizes_of
 from mstore.modeldir.delta_bases import DeltaBases
 from mstore.modeldir.read import (
@@ -318,7 +318,7 @@ def _message(facts: Facts, metrics: Mapping[str, float], first: bool) -> str:
 def _given_base(context: Context, options: CommitOptions) -> Base | None:
     if options.base is None:
         return None
-    id = resolve(context, options.base).id
+    id = resolved(context, options.base).id
     commit = context.store.commit(id)
     recorded = commit.metadata.get("recorded")
     model = recorded.get("model", {}) if isinstance(recorded, dict) else {}

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.context import ref_move
 from mstore.errors import UsageError
-from mstore.history.query.resolve import resolve
 from mstore.store import FACTS, add_note
 from mstore.text import storable
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 def note(
     context: Context,
-    revision: str,
+    id: CommitId,
     *,
     metrics: Mapping[str, float] | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -35,7 +34,6 @@ def note(
         raise UsageError("nothing to note", hint="--metric NAME=NUMBER, --meta KEY=VALUE")
     if metadata and "recorded" in metadata:
         raise UsageError("the metadata key 'recorded' is mstore's own", hint="choose another name")
-    id = resolve(context, revision).id
     payload: dict[str, Any] = {}
     if metrics:
         payload["metrics"] = {k: float(v) for k, v in metrics.items()}

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from mstore.context import Context
     from mstore.formats import Facts
+    from mstore.history.query.resolve import AnyRevision
 
 
 _NO_SIZES: Final = CommitSizes(0, 0, 0)
@@ -61,8 +62,8 @@ class CommitOptions:
 
     message: str | None = None
     branch: str | None = None
-    start: str | None = None
-    base: str | None = None
+    start: AnyRevision | None = None
+    base: AnyRevision | None = None
     without: frozenset[str] = frozenset()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -232,13 +233,14 @@ def _branch(context: Context, options: CommitOptions) -> tuple[str, CommitId | N
     tip = context.branch_tip(branch)
     if tip is not None:
         if options.start is not None:
-            raise Conflict(f"branch {branch!r} exists, so it cannot begin at {options.start!r}")
+            start = str(getattr(options.start, "id", options.start))
+            raise Conflict(f"branch {branch!r} exists, so it cannot begin at {start!r}")
         return branch, tip, False
     if options.start is not None:
         context.store.refs.check_new(f"heads/{branch}")
-        from mstore.history.query.resolve import resolve
+        from mstore.history.query.resolve import resolved
 
-        return branch, resolve(context, options.start).id if options.start else None, True
+        return branch, resolved(context, options.start).id if options.start else None, True
     context.store.refs.check_new(f"heads/{branch}")
     return branch, context.head_commit(), True
 

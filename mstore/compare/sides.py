@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mstore.context import display_path
 from mstore.errors import RevisionNotFound, UsageError
 from mstore.formats import describe
-from mstore.history.query.resolve import resolve
+from mstore.history.query.resolve import resolved
+from mstore.history.query.revision_grammar import Revision, names_folder, parse
 from mstore.history.status import uncommitted_roles
 from mstore.modeldir.read import read_folder
 from mstore.modeldir.stored_tree import StoredFolder, layouts_of
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from mstore.context import Context
     from mstore.formats import Facts
+    from mstore.history.query.resolve import AnyRevision
     from mstore.modeldir.read import OpenRange, ReadRange
     from mstore.objects import Layout, Manifest
 
@@ -59,22 +62,39 @@ class DiffSide:
         return self.label
 
 
-def side_of(context: Context | None, what: str | CommitId | Path | None) -> DiffSide:
-    """What a user named as a side.
+def parse_side(text: str) -> Path | Revision:
+    """Read what a user typed for a side: a folder if it can be nothing else, else a revision.
+
+    Raises:
+        UsageError: it is no revision, and no folder has this name.
+    """
+    if names_folder(text):
+        return Path(os.path.expanduser(text))
+    try:
+        return parse(text)
+    except UsageError:
+        if not os.path.isdir(text):
+            raise
+        return Path(text)
+
+
+def side_of(context: Context | None, what: AnyRevision | Path | None) -> DiffSide:
+    """Make a side of what a user named.
 
     Args:
         context: where; None serves folders only.
-        what: a commit; a folder; text: a folder if it can be nothing else (`./x`),
-            else a revision, else a folder whose name has a `/`; None: the model directory.
+        what: a revision in any form; a folder; text, which `parse_side` reads; None: the
+            model directory. A revision that nothing has is a folder of this name, if any.
 
     Raises:
         UsageError: there is no model directory, or no place and a revision.
         RevisionNotFound, Ambiguous, NotFound, InvalidInput, Corrupt, Unsupported.
     """
+    label = str(what) if isinstance(what, (str, Path, Revision)) else None
+    if isinstance(what, str):
+        what = parse_side(what)
     if isinstance(what, Path):
-        return side_of_folder(context, what, str(what))
-    if isinstance(what, str) and what.startswith(("./", "../", "/")):
-        return side_of_folder(context, Path(what), what)
+        return side_of_folder(context, what, label or str(what))
     if context is None:
         raise UsageError(
             "without a store only folders can be compared", hint="write ./NAME for a folder"
@@ -86,15 +106,13 @@ def side_of(context: Context | None, what: str | CommitId | Path | None) -> Diff
                 "this workspace has no model directory yet", hint="name two versions or folders"
             )
         return side_of_folder(context, folder, display_path(folder))
-    if isinstance(what, CommitId):
-        return side_of_commit(context, what, what.short)
     try:
-        found = resolve(context, what)
+        found = resolved(context, what)
     except RevisionNotFound:
-        if "/" not in what or not Path(what).is_dir():
+        if not isinstance(what, Revision) or not os.path.isdir(str(what)):
             raise
-        return side_of_folder(context, Path(what), what)
-    side = side_of_commit(context, found.id, what)
+        return side_of_folder(context, Path(str(what)), str(what))
+    side = side_of_commit(context, found.id, label or found.id.short)
     if found.warning is None:
         return side
     return replace(side, warnings=(found.warning, *side.warnings))
@@ -162,4 +180,4 @@ def side_of_folder(context: Context | None, path: Path, label: str) -> DiffSide:
     )
 
 
-__all__ = ["DiffSide", "side_of", "side_of_commit", "side_of_folder"]
+__all__ = ["DiffSide", "parse_side", "side_of", "side_of_commit", "side_of_folder"]

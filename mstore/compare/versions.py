@@ -8,7 +8,7 @@ from mstore.compat import renamed_field
 from mstore.errors import UsageError
 from mstore.frozen import frozen
 from mstore.history.entry import LogEntry, entry_of
-from mstore.history.query.resolve import resolve
+from mstore.history.query.resolve import resolved
 from mstore.objects.json_values import flattened, json_equal
 from mstore.text import escaped, jsonable
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mstore.context import Context
+    from mstore.history.query.resolve import AnyRevision
 
 # What differs between any two runs and says nothing of either.
 _NOISE: Final = (
@@ -61,7 +62,9 @@ def value_text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else escaped(str(value))
 
 
-def compare(context: Context, revisions: Sequence[str], *, everything: bool = False) -> Comparison:
+def compare(
+    context: Context, revisions: Sequence[AnyRevision], *, everything: bool = False
+) -> Comparison:
     """Compare versions by hyper-parameters, facts and metrics.
 
     Args:
@@ -75,7 +78,7 @@ def compare(context: Context, revisions: Sequence[str], *, everything: bool = Fa
     """
     if len(revisions) < 2:
         raise UsageError("compare needs two versions or more", hint="`mstore compare main~1 main`")
-    ids = [resolve(context, revision).id for revision in revisions]
+    ids = [resolved(context, revision).id for revision in revisions]
     entries = tuple(entry_of(context, id, context.store.commit(id), ()) for id in ids)
     metrics = [dict(entry.metrics) for entry in entries]
     facts = [flattened(jsonable(dict(entry.metadata))) for entry in entries]

@@ -275,7 +275,7 @@ def _named_base(
 ) -> Any:
     """The base as a model: the one that the caller names, else the one that was recorded."""
     if base is None:
-        recorded = repository.log(commit.hex, limit=1)[0].commit.base
+        recorded = repository.log(commit, limit=1)[0].commit.base
         return _base_model(repository, recorded, adapter, keywords)
     name = os.fspath(base)
     if not os.path.isdir(name):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from mstore.context import Context, peeled, ref_move
 from mstore.errors import Conflict, UsageError
-from mstore.history.query.resolve import resolve
 from mstore.history.reachability import check_complete
 from mstore.history.ref_moves import delete_ref, rename_ref
 from mstore.store import check_ref_name
@@ -45,9 +44,7 @@ def branches(context: Context) -> tuple[Branch, ...]:
     return tuple(found)
 
 
-def make_branch(
-    context: Context, name: str, revision: str | None = None, *, force: bool = False
-) -> CommitId:
+def make_branch(context: Context, name: str, id: CommitId, *, force: bool = False) -> CommitId:
     """Make a branch, or with `force` move one.
 
     Raises:
@@ -56,7 +53,6 @@ def make_branch(
         UsageError: `force` would move the branch that HEAD stands on.
     """
     check_ref_name(name)
-    id = resolve(context, revision or "HEAD").id
     refs = context.store.refs
     head = context.head
     try:

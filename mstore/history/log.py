@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from mstore.errors import UsageError
 from mstore.frozen import frozen
 from mstore.history.entry import BUILT_IN, LogEntry, decorations, entry_of
-from mstore.history.query.resolve import resolve
 from mstore.history.walk import all_tips, walk
 
 if TYPE_CHECKING:
@@ -33,22 +32,22 @@ class Log:
     unborn: str | None = None
 
 
-def log(context: Context, revision: str | None = None, *, everything: bool = False) -> Log:
-    """Versions reachable from a revision.
+def log(context: Context, tip: CommitId | None = None, *, everything: bool = False) -> Log:
+    """Versions reachable from one.
 
     Args:
         context: the store, and the workspace if there is one.
-        revision: None: HEAD; all branches where HEAD is unborn or there is no workspace.
+        tip: None: HEAD; all branches where HEAD is unborn or there is no workspace.
         everything: all branches and tags.
 
     Raises:
-        RevisionNotFound, Ambiguous, Corrupt.
+        NotFound, Corrupt.
     """
     store = context.store
     unborn: str | None = None
     tips: list[CommitId] = []
-    if revision is not None and not everything:
-        tips = [resolve(context, revision).id]
+    if tip is not None and not everything:
+        tips = [tip]
     elif not everything:
         at = context.head_commit()
         if at is not None:
@@ -57,8 +56,8 @@ def log(context: Context, revision: str | None = None, *, everything: bool = Fal
             unborn = context.head.branch
     if not tips:
         tips = all_tips(context)
-        if revision is not None:
-            tips.append(resolve(context, revision).id)
+        if tip is not None:
+            tips.append(tip)
     marks = decorations(context)
 
     def entries() -> Iterator[LogEntry]:

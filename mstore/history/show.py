@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.errors import Corrupt, NotFound
 from mstore.history.entry import LogEntry, decorations, entry_of
-from mstore.history.query.resolve import resolve
 from mstore.history.sizes import sizes_of_commit
 from mstore.store import forgotten_since, notes_on
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from mstore.context import Context
-    from mstore.objects import BlobId, Manifest, ManifestFile, Note
+    from mstore.objects import BlobId, CommitId, Manifest, ManifestFile, Note
     from mstore.store import Store
 
 
@@ -30,18 +29,17 @@ class CommitDetails:
     notes: tuple[Note, ...]
 
 
-def show(context: Context, revision: str) -> CommitDetails:
-    """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
-    id = resolve(context, revision).id
+def show(context: Context, id: CommitId) -> CommitDetails:
+    """A version in full. Raises NotFound, Corrupt."""
     commit = context.store.commit(id)
     entry = entry_of(context, id, commit, decorations(context).get(id, ()))
     sizes_of_commit(context.store, id, commit)
     return CommitDetails(entry, context.store.manifest(commit.manifest), notes_on(context.store, id))
 
 
-def manifest_of(context: Context, revision: str) -> Manifest:
-    """The manifest of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
-    return context.store.manifest(context.store.commit(resolve(context, revision).id).manifest)
+def manifest_of(context: Context, id: CommitId) -> Manifest:
+    """The manifest of a version. Raises NotFound, Corrupt."""
+    return context.store.manifest(context.store.commit(id).manifest)
 
 
 def file_of(manifest: Manifest, path: str) -> ManifestFile:
@@ -58,14 +56,13 @@ def file_of(manifest: Manifest, path: str) -> ManifestFile:
     return file
 
 
-def cat(context: Context, revision: str, path: str) -> Iterator[Buffer]:
+def cat(context: Context, id: CommitId, path: str) -> Iterator[Buffer]:
     """Bytes of a file in a version, in order, each blob checked against its id at its end.
 
     Raises:
         NotFound: there is no such file.
         Corrupt: a blob is damaged; what came before it has been given already.
     """
-    id = resolve(context, revision).id
     commit = context.store.commit(id)
     file = file_of(context.store.manifest(commit.manifest), path)
     for role, time in forgotten_since(context.store, id):

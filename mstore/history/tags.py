@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from mstore.context import Context, peeled, ref_move
 from mstore.errors import Conflict
-from mstore.history.query.resolve import resolve
 from mstore.history.reachability import check_complete
 from mstore.history.ref_moves import delete_ref, rename_ref
 from mstore.objects import CommitId, Kind, ObjectId, Tag, Time
@@ -36,7 +35,7 @@ def tags(context: Context) -> tuple[TagEntry, ...]:
 def make_tag(
     context: Context,
     name: str,
-    revision: str | None = None,
+    id: CommitId,
     *,
     message: str | None = None,
     force: bool = False,
@@ -47,7 +46,6 @@ def make_tag(
         Conflict: it exists.
     """
     check_ref_name(name)
-    id = resolve(context, revision or "HEAD").id
     before = context.store.refs.read(f"tags/{name}")
     if before is not None and not force:
         raise Conflict(f"tag {name!r} exists", hint="--force moves it")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from mstore.context import Context
-    from mstore.objects import ManifestFile, TensorEntry
+    from mstore.objects import CommitId, ManifestFile, TensorEntry
 
 
 _STRETCH_BYTES: Final = 8 << 20  # a whole number of blocks
@@ -56,9 +56,9 @@ class Tensor:
         return f"Tensor({self.dtype}, {list(self.shape)}, {memoryview(self.buffer).nbytes} bytes)"
 
 
-def tensors(context: Context, revision: str) -> tuple[TensorRef, ...]:
+def tensors(context: Context, id: CommitId) -> tuple[TensorRef, ...]:
     """Tensors of a version, by file and place in it."""
-    manifest = manifest_of(context, revision)
+    manifest = manifest_of(context, id)
     layouts = layouts_of(context.store, manifest)
     return tuple(
         TensorRef(file.path, t.name, t.dtype, t.shape, t.size_bytes, file.role)
@@ -70,7 +70,7 @@ def tensors(context: Context, revision: str) -> tuple[TensorRef, ...]:
 
 def read_tensor(
     context: Context,
-    revision: str,
+    id: CommitId,
     name: str,
     *,
     path: str | None = None,
@@ -80,7 +80,7 @@ def read_tensor(
 
     Args:
         context: the store, and the workspace if there is one.
-        revision: the version.
+        id: the version.
         name: its name.
         path: its file, where several have a tensor of this name.
         rows: only these of its first dimension, `(begin, end)`; of them only the
@@ -91,7 +91,7 @@ def read_tensor(
         UsageError: several files have it, or it has no such rows.
         Corrupt: its bytes are damaged.
     """
-    manifest = manifest_of(context, revision)
+    manifest = manifest_of(context, id)
     layouts = layouts_of(context.store, manifest)
     found: list[tuple[ManifestFile, TensorEntry]] = [
         (file, t)
@@ -133,7 +133,7 @@ def read_tensor(
 
 def fill_tensors(
     context: Context,
-    revision: str,
+    id: CommitId,
     wanted: Sequence[tuple[TensorRef, memoryview]],
     *,
     threads: int | None = None,
@@ -142,7 +142,7 @@ def fill_tensors(
 
     Args:
         context: the store, and the workspace if there is one.
-        revision: the version.
+        id: the version.
         wanted: tensors, each with as many writable bytes as it has.
         threads: default: as many as there are cores.
 
@@ -154,7 +154,7 @@ def fill_tensors(
     from mstore.fs.allocator import keep_freed_memory, take_pages
 
     keep_freed_memory()
-    manifest = manifest_of(context, revision)
+    manifest = manifest_of(context, id)
     begins: dict[str, dict[str, int]] = {}
     for path, layout in layouts_of(context.store, manifest).items():
         begins[path] = {t.name: t.begin for t in layout.tensors}

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.compat import renamed_field
-from mstore.history.query.resolve import resolve
 from mstore.history.walk import all_tips, walk
 from mstore.modeldir.read import tensor_blobs
 from mstore.objects import MODEL_ROLES
@@ -138,20 +137,20 @@ class _Measured:
         return {blob: _NUMBER.sub("*", layout.tensors[i].name) for i, blob in found.items()}
 
 
-def du(context: Context, revisions: Iterable[str] = ()) -> Usage:
+def du(context: Context, ids: Iterable[CommitId] = ()) -> Usage:
     """Sizes of versions, and of the store.
 
     Args:
         context: the store, and the workspace if there is one.
-        revisions: the versions to explain; the store alone where there are none.
+        ids: the versions to explain; the store alone where there are none.
 
     Raises:
-        RevisionNotFound, Ambiguous, Corrupt.
+        NotFound, Corrupt.
     """
     store = context.store
     store.refresh()
     measured = _Measured(store)
-    wanted = [resolve(context, revision).id for revision in revisions]
+    wanted = list(ids)
     manifests: dict[CommitId, Manifest] = {}
     for id, commit in walk(store, [*all_tips(context), *wanted]):
         manifests[id] = store.manifest(commit.manifest)

@@ -17,7 +17,7 @@ from mstore.errors import NotFound, StorageFailed
 from mstore.formats import read_json_object
 from mstore.fs.durable import replace_file
 from mstore.history.entry import entry_of
-from mstore.history.query.resolve import resolve
+from mstore.history.query.resolve import resolved
 from mstore.history.walk import walk
 from mstore.store import forgotten_since
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mstore.context import Context
+    from mstore.history.query.resolve import AnyRevision
     from mstore.objects import Commit, CommitId
     from mstore.progress import Progress
 
@@ -58,7 +59,7 @@ class ResumeResult:
 
 def resume(
     context: Context,
-    revision: str,
+    revision: AnyRevision,
     to: Path,
     *,
     force: bool = False,
@@ -77,10 +78,10 @@ def resume(
         NotFound: it has no training state: left out at commit, or forgotten since.
         Dirty, BadPath, Conflict, Corrupt, StorageFailed: as checkout.
     """
-    id = resolve(context, revision).id
+    id = resolved(context, revision).id
     commit = context.store.commit(id)
     _check_state(context, id, commit)
-    done = checkout(context, id.hex, to=to, force=force, progress=progress)
+    done = checkout(context, id, to=to, force=force, progress=progress)
     folder = to.absolute()
     state = read_json_object((folder / STATE).read_bytes(), str(folder / STATE))
     best, warnings = _best(context, id, state, folder, progress)
@@ -139,7 +140,7 @@ def _best(
         if entry_of(context, other, commit, ()).step != step:
             continue
         if not os.path.lexists(beside):
-            checkout(context, other.hex, to=beside, progress=progress)
+            checkout(context, other, to=beside, progress=progress)
         return beside, []
     return None, [
         f"the best checkpoint so far was {named}, and no version before {id.short} is of step {step}:"

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from mstore.backend import Backend, LocalBackend, Observer
 from mstore.errors import (
-    Ambiguous,
     BadEncoding,
     Conflict,
     Corrupt,
@@ -811,19 +810,7 @@ class _BaseReader:
         return block
 
 
-def ambiguous(store: Store, digits: str, found: list[CommitId]) -> Ambiguous:
-    """The error for a short id that fits several commits."""
-    lines = []
-    for id in sorted(found):
-        commit = store.commit(id)
-        lines.append(
-            f"{id.hex[:12]}  {commit.time.iso()[:10]}  {commit.message.partition(chr(10))[0]!r}"
-        )
-    return Ambiguous(digits, tuple(lines))
-
-
 __all__ = [
     "Store",
     "TrashedPack",
-    "ambiguous",
 ]

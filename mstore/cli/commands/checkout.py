@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import progress, show_json, warn
+from mstore.cli.params import REVISION
+
+if TYPE_CHECKING:
+    from mstore.history.query.revision_grammar import Revision
 
 
 @examples("""
@@ -24,7 +30,7 @@ mstore checkout -b retry main
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def checkout(
-    rev: str | None, to: str | None, new_branch: str | None, force: bool, as_json: bool
+    rev: Revision | None, to: str | None, new_branch: str | None, force: bool, as_json: bool
 ) -> None:
     """Write a version into a folder, byte for byte as it was saved.
 
@@ -32,12 +38,11 @@ def checkout(
     """
     from mstore.context import display_path
 
-    if rev is None:
-        if new_branch is None:
-            raise click.UsageError("which version? `mstore log` lists them")
-        rev = "HEAD"
+    if rev is None and new_branch is None:
+        raise click.UsageError("which version? `mstore log` lists them")
+    version = look_up(rev)
     with progress() as told:
-        result = repo().checkout(rev, to=to, force=force, new_branch=new_branch, progress=told)
+        result = repo().checkout(version, to=to, force=force, new_branch=new_branch, progress=told)
     for warning in result.warnings:
         warn(warning)
     if as_json:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import page, show_json
+from mstore.cli.params import REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mstore.history.query.revision_grammar import Revision
     from mstore.maintain.du import Usage
 
 
@@ -22,9 +24,9 @@ mstore du HEAD r8~1
 @click.command()
 @click.argument("revs", nargs=-1, type=REVISION, metavar="[REV]...")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def du(revs: tuple[str, ...], as_json: bool) -> None:
+def du(revs: tuple[Revision, ...], as_json: bool) -> None:
     """Why versions cost what they cost: bytes shared, new, stored, as deltas."""
-    found = repo(*revs).du(*revs)
+    found = repo().du(*map(look_up, revs))
     if as_json:
         from dataclasses import asdict
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import page, show_json
+from mstore.cli.params import REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mstore.history.query.revision_grammar import Revision
     from mstore.history.show import CommitDetails
 
 
@@ -22,10 +24,9 @@ mstore show r8~1 --json
 @click.command()
 @click.argument("rev", default="HEAD", type=REVISION)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def show(rev: str, as_json: bool) -> None:
+def show(rev: Revision, as_json: bool) -> None:
     """One version in full: message, metadata, metrics, files, notes."""
-    opened = repo(rev)
-    found = opened.show(rev)
+    found = repo().show(look_up(rev))
     if as_json:
         from mstore.history.show import file_document
 

@@ -31,6 +31,7 @@ from typing import Any, Final, NoReturn
 
 from mstore.errors import UsageError
 from mstore.frozen import frozen
+from mstore.history.query.quoting import QUOTED, unquoted
 from mstore.history.query.where_ast import (
     KEYWORDS,
     LITERALS,
@@ -46,10 +47,10 @@ from mstore.text import escaped
 _MAX_DEPTH: Final = 50
 _MAX_CHARACTERS: Final = 10_000
 _TOKEN: Final = re.compile(
-    r"""\s*(?:
+    rf"""\s*(?:
         (?P<number> [-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]) | [-+](?:inf|nan)\b )
       | (?P<single> '(?:[^']|'')*' )
-      | (?P<double> "(?:[^"]|"")*" )
+      | (?P<double> {QUOTED} )
       | (?P<word>   [^\W\d][\w.]* )
       | (?P<sign>   <= | >= | == | != | <> | && | \|\| | [<>=!(),] )
       | (?P<end>    \Z )
@@ -82,8 +83,7 @@ class _Token:
     @property
     def content(self) -> str:
         """What stands between quotes."""
-        quote = self.text[0]
-        return self.text[1:-1].replace(quote * 2, quote)
+        return unquoted(self.text)
 
 
 def parse(text: str) -> Condition:

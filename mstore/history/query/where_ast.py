@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.frozen import frozen
+from mstore.history.query.quoting import quoted
 from mstore.objects.json_values import json_equal
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Name:
 
     def __str__(self) -> str:
         bare = re.fullmatch(r"[^\W\d][\w.]*", self.name) and self.name.casefold() not in KEYWORDS
-        return self.name if bare else '"' + self.name.replace('"', '""') + '"'
+        return self.name if bare else quoted(self.name)
 
 
 @frozen(slots=True)
@@ -139,7 +140,7 @@ def _is_in(part: Any, whole: Any) -> bool:
 
 def _spelled(value: Any) -> str:
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return quoted(value, "'")
     if isinstance(value, tuple):
         return f"({', '.join(map(_spelled, value))})"
     if isinstance(value, bool) or value is None:
