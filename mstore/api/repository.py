@@ -20,13 +20,17 @@ from mstore.store import STORE_FILE, Store
 from mstore.workspace import FOLDER, USER_CACHE, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Unpack
 
     from mstore.api.results import Versions
     from mstore.checkout.execute import CheckoutResult
+    from mstore.checkout.plan import CheckoutPlan
     from mstore.checkout.undo import Undone
-    from mstore.commit.importing import ImportResult
-    from mstore.commit.plan import CommitResult
+    from mstore.checkout.undo_plan import UndoPlan
+    from mstore.commit.importing import ImportPlan, ImportResult, PlannedImport
+    from mstore.commit.options import CommitFields, CommitOptions, CommitResult
+    from mstore.commit.plan import CommitPlan
     from mstore.compare.diff import DiffResult
     from mstore.compare.versions import Comparison
     from mstore.formats import Facts
@@ -209,59 +213,57 @@ class Repository:
     def commit(
         self,
         path: str | Path | None = None,
+        options: CommitOptions | None = None,
         *,
-        message: str | None = None,
-        branch: str | None = None,
-        start: AnyRevision | None = None,
-        base: AnyRevision | None = None,
-        without: Iterable[str] = (),
-        metadata: Mapping[str, Any] | None = None,
-        metrics: Mapping[str, float] | None = None,
-        append: bool = False,
-        allow_empty: bool = False,
-        allow_no_weights: bool = False,
-        allow_incomplete: bool = False,
-        allow_opaque: bool = False,
-        strict: bool = False,
-        by_hand: bool = True,
         author: str | None = None,
         progress: Progress | None = None,
+        **fields: Unpack[CommitFields],
     ) -> CommitResult:
-        """Commit a folder; see `mstore.commit.plan.CommitOptions` for the arguments.
+        """Commit a folder: plan, then run.
 
         Args:
             path: the folder; None: the model directory.
+            options: how to commit; or its fields as keywords.
             author: who commits, for this commit alone.
-            progress: told (what, bytes done, bytes in all).
+            progress: called with (what, bytes done, bytes in all).
+            fields: see `mstore.commit.options.CommitOptions`.
 
         Raises:
             UsageError, InvalidInput, RefMoved, NotFound, StorageFailed.
         """
-        from mstore.commit.plan import CommitOptions, CommitResult, start_commit
-
-        options = CommitOptions(
-            message=message,
-            branch=branch,
-            start=start,
-            base=self.look_up(base) if base is not None else None,
-            without=frozenset(without),
-            metadata=metadata or {},
-            metrics=metrics or {},
-            append=append,
-            allow_empty=allow_empty,
-            allow_no_weights=allow_no_weights,
-            allow_incomplete=allow_incomplete,
-            allow_opaque=allow_opaque,
-            strict=strict,
-            by_hand=by_hand,
+        return self.run_commit(
+            self.plan_commit(path, options, **fields), author=author, progress=progress
         )
-        context = self._context if author is None else replace(self._context, author_given=author)
-        started = start_commit(context, Path(path) if path is not None else None, options)
-        if isinstance(started, CommitResult):
-            return started
-        from mstore.commit.execute import finish_commit
 
-        return finish_commit(context, started, options, progress=progress)
+    def plan_commit(
+        self,
+        path: str | Path | None = None,
+        options: CommitOptions | None = None,
+        **fields: Unpack[CommitFields],
+    ) -> CommitPlan:
+        """Find what a commit would do, and change nothing; arguments and errors as for `commit`."""
+        from mstore.commit.options import CommitOptions
+        from mstore.commit.plan import plan_commit
+
+        if options is None:
+            options = CommitOptions.of(fields)
+        elif fields:
+            raise UsageError("give options, or their fields as keywords, not both")
+        return plan_commit(self._context, Path(path) if path is not None else None, options)
+
+    def run_commit(
+        self, plan: CommitPlan, *, author: str | None = None, progress: Progress | None = None
+    ) -> CommitResult:
+        """Do what `plan_commit` found; arguments and errors as for `commit`."""
+        context = self._context if author is None else replace(self._context, author_given=author)
+        if plan.unchanged:
+            # The end of most commits of a watched folder: nothing more is loaded for it.
+            from mstore.commit.unchanged import run_unchanged
+
+            return run_unchanged(context, plan)
+        from mstore.commit.execute import run_commit
+
+        return run_commit(context, plan, progress=progress)
 
     def note(
         self,
@@ -284,7 +286,7 @@ class Repository:
         new_branch: str | None = None,
         progress: Progress | None = None,
     ) -> CheckoutResult:
-        """Write a version into a folder; see `mstore.checkout.execute.checkout`."""
+        """Write a version into a folder: plan, then run; see `mstore.checkout.execute.checkout`."""
         from mstore.checkout.execute import checkout
 
         return checkout(
@@ -295,6 +297,31 @@ class Repository:
             new_branch=new_branch,
             progress=progress,
         )
+
+    def plan_checkout(
+        self,
+        rev: AnyRevision,
+        *,
+        to: str | Path | None = None,
+        force: bool = False,
+        new_branch: str | None = None,
+    ) -> CheckoutPlan:
+        """Find what a checkout would do, and change nothing; errors as for `checkout`."""
+        from mstore.checkout.plan import plan_checkout
+
+        return plan_checkout(
+            self._context,
+            rev,
+            to=Path(to) if to is not None else None,
+            force=force,
+            new_branch=new_branch,
+        )
+
+    def run_checkout(self, plan: CheckoutPlan, *, progress: Progress | None = None) -> CheckoutResult:
+        """Do what `plan_checkout` found. Raises Conflict where it no longer holds."""
+        from mstore.checkout.execute import run_checkout
+
+        return run_checkout(self._context, plan, progress=progress)
 
     def resume(
         self,
@@ -339,13 +366,51 @@ class Repository:
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> ImportResult:
-        """Turn checkpoint folders into history. Raises NotFound, InvalidInput, StorageFailed."""
-        from mstore.commit.importing import ImportResult, plan_import, run_import
+        """Turn checkpoint folders into history: plan, then run.
 
-        planned = plan_import([Path(f) for f in folders], branch=branch)
+        Args:
+            folders: checkpoint folders, or parents of some.
+            branch: onto this one; None: one each, named like the folder.
+            dry_run: plan only; `commits` of the result is empty then.
+            progress: called with (what, bytes done, bytes in all).
+
+        Raises:
+            NotFound, InvalidInput, StorageFailed.
+        """
+        plan = self.plan_import(folders, branch=branch)
         if dry_run:
-            return ImportResult(planned=planned, size_bytes=sum(p.size_bytes for p in planned))
-        return run_import(self._context, planned, progress=progress)
+            from mstore.commit.importing import ImportResult
+
+            return ImportResult(planned=plan.folders, size_bytes=plan.size_bytes)
+        return self.run_import(plan, progress=progress)
+
+    def plan_import(self, folders: Iterable[str | Path], *, branch: str | None = None) -> ImportPlan:
+        """Find checkpoint folders and their order, and change nothing; see `import_folders`."""
+        from mstore.commit.importing import plan_import
+
+        return plan_import([Path(f) for f in folders], branch=branch)
+
+    def run_import(
+        self,
+        plan: ImportPlan,
+        *,
+        on_commit: Callable[[PlannedImport, CommitResult], None] | None = None,
+        progress: Progress | None = None,
+    ) -> ImportResult:
+        """Do what `plan_import` found.
+
+        Args:
+            plan: from `plan_import`.
+            on_commit: called with each folder and its commit as it is made.
+            progress: called with (what, bytes done, bytes in all).
+
+        Raises:
+            InvalidInput: a folder breaks a rule; what came before it stays committed.
+            StorageFailed.
+        """
+        from mstore.commit.importing import run_import
+
+        return run_import(self._context, plan, on_commit=on_commit, progress=progress)
 
     # -- looking
 
@@ -498,7 +563,7 @@ class Repository:
 
         Args:
             source: another store's folder, from which lost objects are taken.
-            progress: told (what, bytes done, bytes in all).
+            progress: called with (what, bytes done, bytes in all).
 
         Raises:
             NoStore, Conflict, StorageFailed.
@@ -524,7 +589,7 @@ class Repository:
         Args:
             plan: from `plan_gc`; None: one made now.
             now: where no plan is given: moves in reflogs keep nothing, and the trash is emptied.
-            progress: told (what, bytes done, bytes in all).
+            progress: called with (what, bytes done, bytes in all).
 
         Raises:
             Conflict, Corrupt, NotFound, StorageFailed.
@@ -657,6 +722,18 @@ class Repository:
         from mstore.checkout.undo import undo
 
         return undo(self._context, name)
+
+    def plan_undo(self, name: str | None = None) -> UndoPlan:
+        """Find what `undo` would take back, and change nothing; errors as for `undo`."""
+        from mstore.checkout.undo_plan import plan_undo
+
+        return plan_undo(self._context, name)
+
+    def run_undo(self, plan: UndoPlan) -> Undone:
+        """Do what `plan_undo` found; errors as for `undo`."""
+        from mstore.checkout.undo import run_undo
+
+        return run_undo(self._context, plan)
 
 
 def diff(a: str | Path, b: str | Path, *, stat: bool = False) -> DiffResult:

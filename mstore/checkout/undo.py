@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mstore.checkout.put_back import check_unchanged, files_put_back
+from mstore.checkout.undo_plan import UndoPlan, backup_of, check_refs, plan_undo, targets_of
 from mstore.context import Context, defer_unconfirmed, peeled, ref_move
 from mstore.errors import (
     Conflict,
-    Corrupt,
     DurabilityUnknown,
     MStoreError,
-    NotFound,
-    RefMoved,
     StorageFailed,
-    UsageError,
 )
 from mstore.fs.durable import make_folder
 from mstore.history.reachability import check_complete
-from mstore.history.reflog import reflog
-from mstore.history.status import compare_folder
-from mstore.objects import ID_TYPES, CommitId, Kind, ObjectId
+from mstore.objects import CommitId, ObjectId
 from mstore.workspace import Head, Operation, RefMove, Workspace
 from mstore.worktree.destination import Destination
 from mstore.worktree.swap import move_in, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from mstore.store import Move
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,237 +46,192 @@ class Undone:
 def undo(context: Context, name: str | None = None) -> Undone:
     """Take back one's own last move: of one ref, or the last operation of this workspace.
 
+    Args:
+        context: the store, and the workspace if there is one.
+        name: a ref; None: the last operation.
+
     Raises:
         UsageError: there is nothing to undo, or the move was somebody else's.
         RefMoved: the ref has moved on since.
+        Dirty: files were changed since.
     """
-    if name is not None:
-        return _undo_ref(context, name)
+    return run_undo(context, plan_undo(context, name))
+
+
+def run_undo(context: Context, plan: UndoPlan) -> Undone:
+    """Do what was planned; errors as those of `undo`.
+
+    Args:
+        context: the store, and the workspace if there is one.
+        plan: from `plan_undo`.
+    """
+    if plan.operation is None:
+        return _run_ref(context, plan)
     workspace = context.need_workspace("undo without a name")
-    for operation in reversed(workspace.operations()):
-        if not _never_happened(context, workspace, operation):
-            return _undo_operation(context, workspace, operation)
+    for operation in plan.void:
         workspace.forget_operation(operation)
-    raise UsageError("nothing to undo")
+    return _Undoing(context, workspace, plan.operation).run()
 
 
-def _never_happened(context: Context, workspace: Workspace, operation: Operation) -> bool:
-    """Whether a process was killed between writing an operation down and doing any of it.
-
-    A move that happened is in the ref's reflog, wherever the ref is now; a checkout's files
-    are written before its record; HEAD is moved by this workspace's operations alone.
-    """
-    if operation.undoing or _copies(workspace, operation)[0] is not None:
-        return False
-    moves = [move for move in operation.moves if move.old != move.new]
-    if any(_was_made(context, workspace, move) for move in moves):
-        return False
-    if operation.head is None:
-        return bool(moves)
-    before, after = ({k: v for k, v in s.items() if k != "at"} for s in operation.head)
-    if workspace.head.to_dict() != before:
-        return False
-    if before == after:
-        return False
-    if operation.folder is None:
-        return True
-    if not Path(operation.folder).is_dir():
-        return False
-    at = operation.head[0]["at"]
-    _, changes = compare_folder(context, Path(operation.folder), CommitId.parse(at) if at else None)
-    return not set(changes.paths()) & set(operation.touched)
-
-
-def _was_made(context: Context, workspace: Workspace, move: RefMove) -> bool:
-    try:
-        records = context.store.refs.log(move.ref)
-    except NotFound:
-        return False
-    except Corrupt:
-        return True
-    here = (workspace.id, move.old, move.new)
-    return any(
-        here == (r.move.workspace, *(None if t is None else t.hex for t in (r.old, r.new)))
-        for r in records
-    )
-
-
-def _undo_ref(context: Context, name: str) -> Undone:
-    full, records = reflog(context, name)
-    last = records[0]
-    own = context.workspace.id if context.workspace is not None else None
-    if last.move.workspace != own or last.move.author != context.author:
-        who = last.move.author
-        raise UsageError(
-            f"the last move of {name} was not made here but by {who}", hint=f"`mstore reflog {name}`"
-        )
-    value = context.store.refs.read(full)
-    if (value.target if value is not None else None) != last.new:
-        raise RefMoved(name)
-    with context.journaled(f"undo of {name}", ref_move(full, last.new, last.old)):
-        _move_back(context, full, last.new, last.old, f"undo: {last.move.action}")
-    return Undone(action=f"{last.move.action} on {name}", refs={name: last.old})
+def _run_ref(context: Context, plan: UndoPlan) -> Undone:
+    (move,) = plan.moves
+    new, old = targets_of(move)
+    name = move.ref.partition("/")[2]
+    action = plan.action.removesuffix(f" on {name}")
+    with context.journaled(f"undo of {name}", ref_move(move.ref, new, old)):
+        _move_back(context, move.ref, new, old, f"undo: {action}")
+    return Undone(action=plan.action, refs={name: old})
 
 
 def _move_back(
     context: Context, ref: str, new: ObjectId | None, old: ObjectId | None, why: str
 ) -> None:
-    move: Move = context.move("undo", why)
+    move = context.move("undo", why)
     with context.store.protecting(*([old] if old is not None else [])):
         if old is not None and not ref.startswith("notes/"):
             check_complete(context, peeled(context.store, old))
         context.store.refs.move(ref, old, move, expected=new)
 
 
-def _undo_operation(context: Context, workspace: Workspace, operation: Operation) -> Undone:
-    moved: dict[str, ObjectId | None] = {}
-    refs = context.store.refs
-    # Compare all before moving any.
-    for ref in operation.moves:
-        value = refs.read(ref.ref)
-        if (value.target.hex if value is not None else None) not in (ref.new, ref.old):
-            raise RefMoved(
-                ref.ref.partition("/")[2], hint="somebody moved it on; `mstore reflog` shows who"
-            )
-        if ref.old is not None and not ref.ref.startswith("notes/"):
-            check_complete(
-                context, peeled(context.store, ID_TYPES[Kind[ref.kind.upper()]].parse(ref.old))
-            )
-    restored: tuple[str, ...] = ()
-    unconfirmed: list[DurabilityUnknown] = []
-    begun = False
+class _Undoing:
+    """One operation while it is taken back: files, then HEAD, then refs.
 
-    def begin() -> None:
-        """Killed half-way, the next try goes on with this operation."""
-        nonlocal begun, operation
-        if not begun:
-            workspace.mark_operation(operation)
-            begun, operation = True, replace(operation, undoing=True)
+    An undo that is killed goes on where it stopped: the journal marks the operation before
+    its first step, and the backup folder is renamed before the first copy is moved back.
+    """
 
-    if operation.head is not None or operation.folder is not None:
-        restored = _restore_files(context, workspace, operation, unconfirmed, begin)
-    begin()
-    for ref in reversed(operation.moves):
-        make = ID_TYPES[Kind[ref.kind.upper()]]
-        new, old = (make.parse(t) if t else None for t in (ref.new, ref.old))
-        value = refs.read(ref.ref)
+    def __init__(self, context: Context, workspace: Workspace, operation: Operation) -> None:
+        self._context = context
+        self._workspace = workspace
+        self._operation = operation
+        self._begun = False
+        self._unconfirmed: list[DurabilityUnknown] = []
+        self._backup, self._source = backup_of(workspace, operation)
+
+    def run(self) -> Undone:
+        """Take it back. Raises what `undo` raises."""
+        operation = self._operation
+        check_refs(self._context, operation)
+        restored: tuple[str, ...] = ()
+        if operation.head is not None or operation.folder is not None:
+            restored = self._restore_files()
+        self._begin()
+        moved = {
+            move.ref.partition("/")[2]: self._restore_ref(move) for move in reversed(operation.moves)
+        }
+        with contextlib.suppress(StorageFailed):
+            # It is undone; where the record stays, nothing is left to do.
+            self._workspace.forget_operation(self._operation)
+        if self._unconfirmed:
+            raise self._unconfirmed[0]
+        return Undone(action=operation.action, refs=moved, restored=restored)
+
+    def _begin(self) -> None:
+        """Mark the operation: killed half-way, the next try goes on with it."""
+        if not self._begun:
+            self._workspace.mark_operation(self._operation)
+            self._begun, self._operation = True, replace(self._operation, undoing=True)
+
+    def _restore_ref(self, move: RefMove) -> ObjectId | None:
+        context = self._context
+        new, old = targets_of(move)
+        value = context.store.refs.read(move.ref)
         if (value.target if value is not None else None) != old:
-            with defer_unconfirmed(unconfirmed):
-                _move_back(context, ref.ref, new, old, f"undo: {operation.action}")
-        moved[ref.ref.partition("/")[2]] = old
-        if (
-            context.head is not None
-            and operation.action.startswith("rename branch")
-            and old is not None
-        ):
-            renamed = next((m.ref.partition("/")[2] for m in operation.moves if m.new), None)
+            with defer_unconfirmed(self._unconfirmed):
+                _move_back(context, move.ref, new, old, f"undo: {self._operation.action}")
+        renames = self._operation.action.startswith("rename branch") and old is not None
+        if context.head is not None and renames:
+            renamed = next((m.ref.partition("/")[2] for m in self._operation.moves if m.new), None)
             if context.head.branch == renamed:
-                with defer_unconfirmed(unconfirmed):
-                    workspace.set_head(Head(branch=ref.ref.partition("/")[2]))
-    with contextlib.suppress(
-        StorageFailed
-    ):  # Undone it is; where the record stays, nothing is left to do.
-        workspace.forget_operation(operation)
-    if unconfirmed:
-        raise unconfirmed[0]
-    return Undone(action=operation.action, refs=moved, restored=restored)
+                with defer_unconfirmed(self._unconfirmed):
+                    self._workspace.set_head(Head(branch=move.ref.partition("/")[2]))
+        return old
 
+    # -- HEAD and files
 
-def _restore_files(
-    context: Context,
-    workspace: Workspace,
-    operation: Operation,
-    unconfirmed: list[DurabilityUnknown],
-    begin: Callable[[], None],
-) -> tuple[str, ...]:
-    """Put HEAD and files back to where they were before a checkout."""
-    from mstore.checkout.execute import check_unchanged, put_back
+    def _restore_files(self) -> tuple[str, ...]:
+        """Put HEAD and files back to where they were before a checkout."""
+        operation = self._operation
+        self._check_head()
+        folder = Path(operation.folder) if operation.folder is not None else None
+        # Where an undo was killed among the copies, the files before them are back already.
+        among_copies = operation.backup is not None and (
+            self._backup is None or self._source == self._backup
+        )
+        if folder is None or among_copies:
+            self._restore_head()
+        elif operation.head is not None:
+            before, after = operation.head
+            at = CommitId.parse(before["at"]) if before.get("at") else None
+            written = CommitId.parse(after["at"])
+            with files_put_back(self._context, folder, at, written, operation.touched):
+                self._restore_head()
+        elif folder.is_dir():
+            self._remove_written(folder)
+        if folder is None or self._backup is None or self._source is None:
+            return ()
+        return self._restorebackup_of(folder, self._backup, self._source)
 
-    restored: list[str] = []
-    if operation.head is not None:
-        before, after = operation.head
-        current = dict(workspace.head.to_dict().items())
+    def _check_head(self) -> None:
+        if self._operation.head is None:
+            return
+        current = dict(self._workspace.head.to_dict().items())
+        before, after = self._operation.head
         # An undo that was killed may have moved HEAD already.
         if not any(current == {k: v for k, v in s.items() if k != "at"} for s in (after, before)):
             raise Conflict("HEAD has moved since", hint="`mstore checkout` to where you want to be")
-    folder = Path(operation.folder) if operation.folder is not None else None
 
-    backup, going = _copies(workspace, operation)
+    def _restore_head(self) -> None:
+        self._begin()
+        with _backup_marked(self._backup, self._source):
+            if self._operation.head is not None:
+                document = {k: v for k, v in self._operation.head[0].items() if k != "at"}
+                with defer_unconfirmed(self._unconfirmed):
+                    self._context.set_head(Head.from_dict(document, "operations"))
 
-    def stand() -> None:
-        begin()
-        with _beginning(backup, going):
-            if operation.head is not None:
-                document = {k: v for k, v in operation.head[0].items() if k != "at"}
-                with defer_unconfirmed(unconfirmed):
-                    context.set_head(Head.from_dict(document, "operations"))
-
-    # Where an undo was killed among the copies, the files before them are back already.
-    begun = operation.backup is not None and (backup is None or going == backup)
-    if begun:
-        stand()
-    elif folder is not None and operation.head is not None:
-        before = operation.head[0]
-        at = CommitId.parse(before["at"]) if before.get("at") else None
-        after_id = CommitId.parse(operation.head[1]["at"])
-        put_back(context, folder, at, after_id, operation.touched, then=stand)
-    elif folder is not None and folder.is_dir():
+    def _remove_written(self, folder: Path) -> None:
+        """Remove what a checkout into a named folder wrote."""
+        operation = self._operation
         if operation.version is not None and not operation.undoing:
-            check_unchanged(context, folder, CommitId.parse(operation.version), operation.touched)
-        begin()
+            version = CommitId.parse(operation.version)
+            check_unchanged(self._context, folder, version, operation.touched)
+        self._begin()
         with Destination(folder) as destination:
             for path in operation.touched:
                 remove(destination, path)
-    if folder is not None and backup is not None and going is not None:
-        import shutil
 
+    def _restorebackup_of(self, folder: Path, backup: Path, source: Path) -> tuple[str, ...]:
+        restored: list[str] = []
         try:
-            with _beginning(backup, going):
+            with _backup_marked(backup, source):
                 make_folder(folder)
             with Destination(folder) as destination:
-                for source in sorted(p for p in going.rglob("*") if p.is_file()):
-                    path = source.relative_to(going).as_posix()
-                    move_in(source, destination, path)
+                for copy in sorted(p for p in source.rglob("*") if p.is_file()):
+                    path = copy.relative_to(source).as_posix()
+                    move_in(copy, destination, path)
                     restored.append(path)
         except (MStoreError, OSError) as error:
             raise StorageFailed(
                 f"files that were replaced are not all back yet: {error}",
-                hint=f"they lie in {going}; `mstore undo` again goes on",
+                hint=f"they lie in {source}; `mstore undo` again goes on",
             ) from error
-        shutil.rmtree(going, ignore_errors=True)
-    if folder is None:
-        stand()
-    return tuple(restored)
+        shutil.rmtree(source, ignore_errors=True)
+        return tuple(restored)
 
 
 @contextlib.contextmanager
-def _beginning(backup: Path | None, going: Path | None) -> Iterator[None]:
-    """Around the first step after the files: what marks that the copies are next."""
-    if backup is None or going is None or not backup.is_dir() or backup == going:
+def _backup_marked(backup: Path | None, source: Path | None) -> Iterator[None]:
+    """Rename the backup folder to `*.back` first, so that an undo that was killed is recognised."""
+    if backup is None or source is None or not backup.is_dir() or backup == source:
         yield
         return
     try:
-        backup.rename(going)
+        backup.rename(source)
     except OSError as error:
         raise StorageFailed(f"cannot rename {backup}: {error.strerror}", errno=error.errno) from error
     try:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
-            going.rename(backup)
+            source.rename(backup)
         raise
-
-
-def _copies(workspace: Workspace, operation: Operation) -> tuple[Path | None, Path | None]:
-    """Where the copies of an operation lie, and where they are moved back from.
-
-    They are renamed before the first one is moved, so that an undo that was killed is
-    told from one that has not begun: both paths are the same then. None, None: there are none.
-    """
-    if operation.backup is None:
-        return None, None
-    backup = workspace.path / "undo" / operation.backup
-    going = backup.with_name(f"{backup.name}.back")
-    if going.is_dir():
-        return going, going
-    return (backup, going) if backup.is_dir() else (None, None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from mstore.commit.plan import CommitResult
+    from mstore.commit.options import CommitResult
 
 
 def commit_document(result: CommitResult) -> dict[str, Any]:

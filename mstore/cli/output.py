@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -55,6 +55,21 @@ def show_json_list(values: Iterable[Any]) -> None:
         click.echo(separator + json.dumps(jsonable(value), ensure_ascii=True, allow_nan=False))
         separator = ","
     click.echo("]" if separator == "," else "[]")
+
+
+class _Plan(Protocol):
+    """What a command would do."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as JSON values."""
+
+
+def show_plan(plan: _Plan, as_json: bool) -> None:
+    """Show what a command would do, for `--dry-run`."""
+    if as_json:
+        show_json(plan.to_dict())
+    else:
+        click.echo(escaped(str(plan), newlines=True))
 
 
 def page(lines: Iterable[str]) -> None:

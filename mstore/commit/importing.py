@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.commit.execute import commit
-from mstore.commit.plan import CommitOptions, CommitResult
+from mstore.commit.options import CommitOptions, CommitResult
+from mstore.context import display_path
 from mstore.errors import InvalidInput, NotFound
 from mstore.formats import read_json_object, role_of
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import holds_tensors
 from mstore.store import check_ref_name
-from mstore.text import escaped
+from mstore.text import escaped, size
 from mstore.worktree.scan import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from mstore.context import Context
@@ -55,13 +56,53 @@ class PlannedImport:
     warning: str | None = None
 
 
+@dataclass(frozen=True)
+class ImportPlan:
+    """What an import would do.
+
+    Args:
+        folders: the folders, in the order in which they are committed.
+    """
+
+    folders: tuple[PlannedImport, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes in all folders."""
+        return sum(item.size_bytes for item in self.folders)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{display_path(f.path)} → {f.branch}, {f.order}, {size(f.size_bytes)}"
+            for f in self.folders
+        ]
+        return "\n".join([f"would commit {len(lines)} folders, {size(self.size_bytes)}:", *lines])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the plan as JSON values (docs/json.md)."""
+        return {
+            "size_bytes": self.size_bytes,
+            "folders": [
+                {
+                    "path": str(item.path),
+                    "branch": item.branch,
+                    "order": item.order,
+                    "size_bytes": item.size_bytes,
+                    "metadata_path": str(item.metadata_path) if item.metadata_path else None,
+                    "warning": item.warning,
+                }
+                for item in self.folders
+            ],
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImportResult:
-    """What import did, or would do.
+    """What import did.
 
     Args:
         planned: the folders, in order.
-        commits: results, in the same order; empty for a dry run.
+        commits: results, in the same order.
         size_bytes: bytes in all folders.
         stored_bytes: bytes that the store grew by.
     """
@@ -77,8 +118,8 @@ class ImportResult:
         return sum(1 for c in self.commits if c.created)
 
 
-def plan_import(folders: list[Path], *, branch: str | None = None) -> tuple[PlannedImport, ...]:
-    """Find checkpoint folders and their order.
+def plan_import(folders: Sequence[Path], *, branch: str | None = None) -> ImportPlan:
+    """Find checkpoint folders and their order; changes nothing.
 
     Args:
         folders: checkpoint folders, or parents of some.
@@ -105,12 +146,12 @@ def plan_import(folders: list[Path], *, branch: str | None = None) -> tuple[Plan
         for path in [*ordered, *found]:
             beside, warning = _metadata_beside(path)
             planned.append(PlannedImport(path, name, _order_shown(path), _size(path), beside, warning))
-    return tuple(planned)
+    return ImportPlan(tuple(planned))
 
 
 def run_import(
     context: Context,
-    planned: tuple[PlannedImport, ...],
+    plan: ImportPlan,
     *,
     progress: Progress | None = None,
     on_commit: Callable[[PlannedImport, CommitResult], None] | None = None,
@@ -119,16 +160,16 @@ def run_import(
 
     Args:
         context: the store, and the workspace if there is one.
-        planned: from `plan_import`.
-        progress: told of bytes done.
-        on_commit: told of each commit as it is made.
+        plan: from `plan_import`.
+        progress: called with bytes done.
+        on_commit: called with each commit as it is made.
 
     Raises:
         InvalidInput: a folder breaks a rule; what came before it stays committed.
     """
     before = context.store.stored_bytes()
     results = []
-    for item in planned:
+    for item in plan.folders:
         known = _already(context, item)
         if known is None:
             options = CommitOptions(
@@ -145,9 +186,9 @@ def run_import(
         if on_commit is not None:
             on_commit(item, known)
     return ImportResult(
-        planned=planned,
+        planned=plan.folders,
         commits=tuple(results),
-        size_bytes=sum(p.size_bytes for p in planned),
+        size_bytes=plan.size_bytes,
         stored_bytes=context.store.stored_bytes() - before,
     )
 

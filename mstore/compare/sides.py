@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mstore.context import Context
     from mstore.formats import Facts
     from mstore.history.query.resolve import AnyRevision
-    from mstore.modeldir.read import OpenRange, ReadRange
+    from mstore.modeldir.digests import OpenRange, ReadRange
     from mstore.objects import Layout, Manifest
 
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.compare.stats import TensorStat, can_measure, measured
-from mstore.modeldir.read import tensor_digests
+from mstore.modeldir.digests import tensor_digests
 from mstore.objects import MODEL_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mstore.modeldir.read import OpenRange, ReadRange
+    from mstore.modeldir.digests import OpenRange, ReadRange
     from mstore.objects import BlobId, Layout, Manifest
     from mstore.progress import Progress
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.compat import renamed_field
 from mstore.history.walk import all_tips, walk
-from mstore.modeldir.read import tensor_blobs
+from mstore.modeldir.digests import tensor_blobs
 from mstore.objects import MODEL_ROLES
 
 if TYPE_CHECKING:

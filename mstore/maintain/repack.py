@@ -16,7 +16,7 @@ from mstore.formats.dtypes import codec_element
 from mstore.history.walk import all_tips, walk
 from mstore.maintain.pack_removal import check_pack, gc_lock, soft_delete
 from mstore.modeldir.delta_bases import DeltaBases
-from mstore.modeldir.read import tensor_blobs
+from mstore.modeldir.digests import tensor_blobs
 from mstore.objects import BlobId, Manifest, ObjectId
 from mstore.store.blob_source import BlobSource, StoredBlob
 from mstore.store.transaction import Transaction

@@ -1,7 +1,8 @@
-"""A model directory as a tree: manifest, layouts, facts, weights ids.
+"""Read a model directory from a disk as a tree: manifest, layouts, facts, weights ids.
 
-The same walk serves commit (blobs go into a transaction), and status and diff
-(blobs are only hashed): what differs is the sink.
+A directory is read in batches of open files, each cut into blobs. Whoever reads it takes the
+blobs of a batch (commit stores them, status and diff hash them) and gives their ids back to
+the builder; nothing here knows what is done with a blob.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ from mstore.formats import (
     role_of,
     segments_of,
 )
+from mstore.modeldir.digests import ReadRange, weights_of
 from mstore.objects import (
     MODEL_ROLES,
     BlobId,
@@ -30,12 +32,8 @@ from mstore.objects import (
     LayoutId,
     Manifest,
     ManifestFile,
-    TensorEntry,
     WeightsId,
-    blob_id,
     hasher_of_blob,
-    holds_tensors,
-    weights_id_of,
 )
 from mstore.store.blob_source import BlobSource
 from mstore.worktree.scan import DiskFolder, OpenFile, Scan, ScannedFile, scan
@@ -43,39 +41,12 @@ from mstore.worktree.scan import DiskFolder, OpenFile, Scan, ScannedFile, scan
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mstore.modeldir.delta_bases import DeltaBases
     from mstore.workspace.statcache import StatCache
-
-Sink = Callable[[Sequence[BlobSource]], list[BlobId]]
-"""Takes blobs and gives their ids, in order."""
-
-ReadRange = Callable[[int, int], bytes]
-"""Reads (offset, size) of a file."""
-
-OpenRange = Callable[[str], AbstractContextManager[ReadRange]]
-"""Opens a file by path."""
 
 LoadLayout = Callable[[LayoutId], Layout]
 
-FindBase = Callable[[str, TensorEntry], BlobId | None]
-"""The delta base of a tensor of a file, or None."""
-
 _FILES_AT_ONCE: Final = 64
-_HASH_CHUNK_BYTES: Final = 4 << 20
-
-
-def hash_only(sources: Sequence[BlobSource]) -> list[BlobId]:
-    """A sink that stores nothing."""
-
-    def hashed(source: BlobSource) -> BlobId:
-        hasher = hasher_of_blob()
-        for index in range(source.block_count):
-            hasher.update(source.block(index))
-        return BlobId(hasher.digest())
-
-    if len(sources) < 2:
-        return [hashed(s) for s in sources]
-    with ThreadPoolExecutor(os.cpu_count() or 1, "mstore") as pool:
-        return list(pool.map(hashed, sources))
 
 
 @dataclass(frozen=True)
@@ -125,155 +96,162 @@ class Tree:
         return weights_of(self.entries, self.layouts, open_file)
 
 
-def tensor_blobs(entry: ManifestFile, layout: Layout) -> dict[int, BlobId]:
-    """Index in the layout → blob, for the tensors that are a whole blob by themselves."""
-    starts: dict[int, tuple[int, BlobId]] = {}
-    position = 0
-    counts: dict[BlobId, int] = {}
-    for segment in entry.segments:
-        counts[segment.blob] = max(counts.get(segment.blob, 0), segment.offset + segment.length)
-        if segment.offset == 0:
-            starts[position] = (segment.length, segment.blob)
-        position += segment.length
-    found = {}
-    for index, tensor in enumerate(layout.tensors):
-        length, blob = starts.get(tensor.begin, (-1, None))
-        if blob is not None and length == tensor.size_bytes == counts[blob]:
-            found[index] = blob
-    return found
+@dataclass(frozen=True)
+class CutFile:
+    """An open file of a model directory, cut into blobs.
+
+    Args:
+        file: what the scan found.
+        source: the open file.
+        cuts: where its blobs lie in it, in order.
+        layout: what lies where in it, or None.
+        warnings: one sentence each.
+    """
+
+    file: ScannedFile
+    source: OpenFile
+    cuts: tuple[Cut, ...]
+    layout: Layout | None
+    warnings: tuple[str, ...]
+
+    def blobs(self, bases: DeltaBases | None = None) -> Iterator[BlobSource]:
+        """Give its blobs, in order, each with the delta base of the tensor that it is.
+
+        Args:
+            bases: delta bases by name, or None for none.
+        """
+        role = role_of(self.file.path)
+        # Training state lies in packs of its own: forgetting it is then deletion.
+        group = role if role == "training-state" else ""
+        tensors = {}
+        if bases is not None and self.layout is not None:
+            tensors = {(t.begin, t.size_bytes): t for t in self.layout.tensors}
+        for made in self.cuts:
+            tensor = tensors.get(made.pieces[0]) if len(made.pieces) == 1 else None
+            base = bases.find(self.file.path, tensor) if bases is not None and tensor else None
+            yield BlobSource(self.source, made.pieces, made.width, made.is_float, group, base)
+
+    def entry(self, ids: Sequence[BlobId]) -> ManifestFile:
+        """Make its manifest entry, now that its blobs have ids.
+
+        Args:
+            ids: of `blobs`, in order.
+
+        Raises:
+            InvalidInput: the file changed while it was read.
+        """
+        self.source.check_unchanged()
+        size = self.source.size_bytes
+        segments = segments_of(size, self.cuts, ids)
+        layout = self.layout.id if self.layout is not None else None
+        return ManifestFile(self.file.path, role_of(self.file.path), size, segments, layout)
 
 
-def tensor_digests(entry: ManifestFile, layout: Layout, open_file: OpenRange) -> list[BlobId]:
-    """BLAKE3-256 of each tensor's bytes, in the layout's order; only small tensors are read."""
-    blobs = tensor_blobs(entry, layout)
-    # A mixed blob that consists of one tensor alone would be found too, and rightly.
-    if len(blobs) == len(layout.tensors):
-        return [blobs[i] for i in range(len(layout.tensors))]
-    with open_file(entry.path) as read:
-        return [blobs.get(i) or _digest(t, read) for i, t in enumerate(layout.tensors)]
+def open_cut(
+    files: Sequence[ScannedFile], *, strict: bool = False, allow_opaque: bool = False
+) -> Iterator[list[CutFile]]:
+    """Open, parse and cut files, some at a time; those of a batch are open until the next one.
+
+    Args:
+        files: what to read.
+        strict: refuse what only newer writers could have meant.
+        allow_opaque: keep a broken .safetensors as bytes.
+
+    Raises:
+        InvalidInput: a file breaks a rule.
+    """
+    for begin in range(0, len(files), _FILES_AT_ONCE):
+        with ExitStack() as stack:
+            batch = []
+            for file in files[begin : begin + _FILES_AT_ONCE]:
+                source = stack.enter_context(OpenFile(file))
+                parsed = parse(source, strict=strict, allow_opaque=allow_opaque)
+                cuts = cut(source.size_bytes, parsed.layout)
+                batch.append(CutFile(file, source, cuts, parsed.layout, tuple(parsed.warnings)))
+            yield batch
 
 
-def _digest(tensor: TensorEntry, read: ReadRange) -> BlobId:
-    if tensor.size_bytes <= _HASH_CHUNK_BYTES:
-        return blob_id(read(tensor.begin, tensor.size_bytes))
-    hasher = hasher_of_blob()
-    for begin in range(tensor.begin, tensor.end, _HASH_CHUNK_BYTES):
-        hasher.update(read(begin, min(_HASH_CHUNK_BYTES, tensor.end - begin)))
-    return BlobId(hasher.digest())
-
-
-def weights_of(
-    entries: Mapping[str, ManifestFile], layouts: Mapping[str, Layout], open_file: OpenRange
-) -> dict[str, WeightsId]:
-    """Weights id of each folder (docs/format.md 5.7)."""
-    rows: dict[str, list[tuple[str, str, tuple[int, ...], BlobId]]] = {}
-    for path, entry in entries.items():
-        if not holds_tensors(entry.role, path):
-            continue
-        folder, _, name = path.rpartition("/")
-        layout = layouts.get(path)
-        if layout is not None:
-            digests = tensor_digests(entry, layout, open_file)
-            rows.setdefault(folder, []).extend(
-                (t.name, t.dtype, t.shape, d) for t, d in zip(layout.tensors, digests, strict=True)
-            )
-        elif entry.size_bytes:
-            # Weights of a form that is not read: the file is one tensor of bytes.
-            digest = entry.segments[0].blob
-            rows.setdefault(folder, []).append((name, "opaque", (entry.size_bytes,), digest))
-    return {folder: weights_id_of(tensors) for folder, tensors in rows.items()}
-
-
-def read_tree(
-    found: Scan,
-    sink: Sink,
-    *,
-    known: Mapping[str, ManifestFile] | None = None,
-    without: frozenset[str] = frozenset(),
-    strict: bool = False,
-    allow_opaque: bool = False,
-    load_layout: LoadLayout | None = None,
-    bases: FindBase | None = None,
-) -> Tree:
-    """Read a model directory.
+class TreeBuilder:
+    """The tree of a model directory while its files are being read.
 
     Args:
         found: its files.
-        sink: where blobs go.
-        known: entries of files that need not be read (from the stat cache).
+        cached: entries of files that need not be read (from the stat cache).
         without: roles to leave out.
-        strict: refuse what only newer writers could have meant.
-        allow_opaque: keep a broken .safetensors as bytes.
-        load_layout: gives the layout of a known entry.
-        bases: gives the delta base of a tensor.
-
-    Raises:
-        InvalidInput: a file breaks a rule, or changed while it was read.
+        load_layout: gives the layout of a cached entry.
     """
-    entries: dict[str, ManifestFile] = {}
-    layouts: dict[str, Layout] = {}
-    warnings: list[str] = []
-    fresh: list[str] = []
-    to_read: list[ScannedFile] = []
-    for file in found.files:
-        if role_of(file.path) in without:
-            continue
-        entry = (known or {}).get(file.path)
-        if entry is None:
-            to_read.append(file)
-            continue
-        entries[file.path] = entry
-        if entry.layout is not None and load_layout is not None:
-            layouts[file.path] = load_layout(entry.layout)
-    for begin in range(0, len(to_read), _FILES_AT_ONCE):
-        with ExitStack() as stack:
-            batch = to_read[begin : begin + _FILES_AT_ONCE]
-            opened = [stack.enter_context(OpenFile(f)) for f in batch]
-            cuts: list[tuple[Cut, ...]] = []
-            for file, source in zip(batch, opened, strict=True):
-                parsed = parse(source, strict=strict, allow_opaque=allow_opaque)
-                warnings += parsed.warnings
-                if parsed.layout is not None:
-                    layouts[file.path] = parsed.layout
-                cuts.append(cut(source.size_bytes, parsed.layout))
-            sources = [
-                BlobSource(s, c.pieces, c.width, c.is_float, _group(f.path), base)
-                for f, s, cs in zip(batch, opened, cuts, strict=True)
-                for c, base in _with_bases(f.path, cs, layouts.get(f.path), bases)
-            ]
-            ids = iter(sink(sources))
-            for file, source, own in zip(batch, opened, cuts, strict=True):
-                source.check_unchanged()
-                segments = segments_of(source.size_bytes, own, [next(ids) for _ in own])
-                layout = layouts.get(file.path)
-                entries[file.path] = ManifestFile(
-                    file.path,
-                    role_of(file.path),
-                    source.size_bytes,
-                    segments,
-                    layout.id if layout is not None else None,
-                )
-                fresh.append(file.path)
-    ordered = {f.path: entries[f.path] for f in found.files if f.path in entries}
-    return Tree(found, ordered, layouts, tuple(warnings), tuple(fresh))
+
+    def __init__(
+        self,
+        found: Scan,
+        *,
+        cached: Mapping[str, ManifestFile],
+        without: frozenset[str] = frozenset(),
+        load_layout: LoadLayout | None = None,
+    ) -> None:
+        self._found = found
+        self._entries: dict[str, ManifestFile] = {}
+        self._layouts: dict[str, Layout] = {}
+        self._warnings: list[str] = []
+        self._fresh: list[str] = []
+        unread = []
+        for file in found.files:
+            if role_of(file.path) in without:
+                continue
+            entry = cached.get(file.path)
+            if entry is None:
+                unread.append(file)
+                continue
+            self._entries[file.path] = entry
+            if entry.layout is not None and load_layout is not None:
+                self._layouts[file.path] = load_layout(entry.layout)
+        self.unread: Final = tuple(unread)
+        """The files that must be read."""
+
+    def add(self, batch: Sequence[CutFile], ids: Sequence[BlobId]) -> None:
+        """Take a batch that was read.
+
+        Args:
+            batch: its files.
+            ids: ids of their blobs, in order.
+
+        Raises:
+            InvalidInput: a file changed while it was read.
+        """
+        given = iter(ids)
+        for item in batch:
+            path = item.file.path
+            self._entries[path] = item.entry([next(given) for _ in item.cuts])
+            if item.layout is not None:
+                self._layouts[path] = item.layout
+            self._warnings += item.warnings
+            self._fresh.append(path)
+
+    def tree(self) -> Tree:
+        """Give the tree; every file that is not left out has been added."""
+        ordered = {f.path: self._entries[f.path] for f in self._found.files if f.path in self._entries}
+        return Tree(self._found, ordered, self._layouts, tuple(self._warnings), tuple(self._fresh))
 
 
-def _with_bases(
-    path: str, cuts: Sequence[Cut], layout: Layout | None, bases: FindBase | None
-) -> Iterator[tuple[Cut, BlobId | None]]:
-    """Cuts, each with the delta base of the tensor that it is."""
-    if bases is None or layout is None:
-        yield from ((cut, None) for cut in cuts)
-        return
-    by_range = {(t.begin, t.size_bytes): t for t in layout.tensors}
-    for made in cuts:
-        tensor = by_range.get(made.pieces[0]) if len(made.pieces) == 1 else None
-        yield made, bases(path, tensor) if tensor is not None else None
+def hash_blobs(sources: Sequence[BlobSource]) -> list[BlobId]:
+    """Hash blobs, on all cores, storing nothing."""
+
+    def hashed(source: BlobSource) -> BlobId:
+        hasher = hasher_of_blob()
+        for index in range(source.block_count):
+            hasher.update(source.block(index))
+        return BlobId(hasher.digest())
+
+    if len(sources) < 2:
+        return [hashed(s) for s in sources]
+    with ThreadPoolExecutor(os.cpu_count() or 1, "mstore") as pool:
+        return list(pool.map(hashed, sources))
 
 
-def _group(path: str) -> str:
-    # Training state lies in packs of its own: forgetting it is then deletion.
-    return "training-state" if role_of(path) == "training-state" else ""
+def _hashed_tree(builder: TreeBuilder) -> Tree:
+    for batch in open_cut(builder.unread, allow_opaque=True):
+        builder.add(batch, hash_blobs([blob for item in batch for blob in item.blobs()]))
+    return builder.tree()
 
 
 def read_folder(
@@ -284,7 +262,7 @@ def read_folder(
     exclude: tuple[Path, ...] = (),
     without: frozenset[str] = frozenset(),
 ) -> Tree:
-    """A folder as a tree, nothing being stored; the stat cache is used and filled.
+    """Read a folder as a tree and store nothing; the stat cache is used and filled.
 
     Broken weights are no obstacle: they are shown as bytes.
     """
@@ -298,9 +276,8 @@ def read_folder(
         for path, entry in known.items()
         if entry.layout is None or (load_layout is not None and _loads(load_layout, entry.layout))
     }
-    tree = read_tree(
-        found, hash_only, known=usable, allow_opaque=True, load_layout=load_layout, without=without
-    )
+    builder = TreeBuilder(found, cached=usable, without=without, load_layout=load_layout)
+    tree = _hashed_tree(builder)
     if cache is not None:
         remember(cache, tree, read_at_ns)
     return tree
@@ -324,8 +301,7 @@ def remember(cache: StatCache, tree: Tree, read_at_ns: int) -> None:
 
 def folder_weights(folder: Path) -> dict[str, WeightsId]:
     """Weights ids of a folder, without any store."""
-    found = scan(folder)
-    return read_tree(found, hash_only, allow_opaque=True).weights()
+    return _hashed_tree(TreeBuilder(scan(folder), cached={})).weights()
 
 
 def index_warnings(found: Scan, *, allow_incomplete: bool) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from mstore.formats import Facts
-    from mstore.modeldir.read import ReadRange
+    from mstore.modeldir.digests import ReadRange
     from mstore.objects import BlobId, Layout, LayoutId, Manifest, ManifestFile
     from mstore.store import Store
 
@@ -171,7 +171,7 @@ class StoredFolder:
 
     @contextmanager
     def open(self, path: str) -> Iterator[ReadRange]:
-        """One file's `read`; an `ops.tree.OpenRange`. Raises NotFound."""
+        """One file's `read`; an `modeldir.digests.OpenRange`. Raises NotFound."""
         yield self.file(path).read
 
 

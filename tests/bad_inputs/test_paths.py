@@ -313,7 +313,7 @@ def test_n56_parents_may_be_links(mstore: Callable[..., Any], two: Path) -> None
 def test_a_folder_that_is_swapped_meanwhile(
     mstore: Callable[..., Any], two: Path, monkeypatch: pytest.MonkeyPatch, moment: str, in_place: bool
 ) -> None:
-    import mstore.checkout.execute as module
+    import mstore.checkout.replace as module
 
     mstore("checkout", "main", "--to", "to")
     folder = two / ("out" if in_place else "to")
@@ -347,7 +347,7 @@ def test_n56_the_destination_itself_is_swapped(
     mstore: Callable[..., Any], two: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An absent destination that comes into being as a link while its files are written."""
-    import mstore.checkout.execute as module
+    import mstore.checkout.beside as module
 
     right = module.put_in_place
 
@@ -462,7 +462,7 @@ def test_a_forced_checkout_that_fails_loses_nothing(
     mstore: Callable[..., Any], two: Path, monkeypatch: pytest.MonkeyPatch, in_place: bool
 ) -> None:
     """The disk fails when copies have been put aside already, and files are about to be renamed."""
-    import mstore.checkout.execute as module
+    import mstore.checkout.replace as module
 
     mstore("checkout", "main", "--to", "to")
     folder = two / ("out" if in_place else "to")

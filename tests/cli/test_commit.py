@@ -284,11 +284,11 @@ def test_appending(mstore: Run, place: Path, entries: Entries, monkeypatch: pyte
     import mstore as api
     import mstore.commit.execute as module
 
-    right = module.read_tree
+    right = module._store_files
 
     def meanwhile(*arguments: Any, **keywords: Any) -> Any:
         with monkeypatch.context() as once:
-            once.setattr(module, "read_tree", right)
+            once.setattr(module, "_store_files", right)
             with api.open(place) as repo:
                 repo.commit(place / "out", message="theirs", allow_empty=True)
         return right(*arguments, **keywords)
@@ -296,7 +296,7 @@ def test_appending(mstore: Run, place: Path, entries: Entries, monkeypatch: pyte
     for options, code in (((), 5), (("--append",), 0)):
         write_model(place / "mine", seed=len(options) + 20, elements=3000)
         with monkeypatch.context() as race:
-            race.setattr(module, "read_tree", meanwhile)
+            race.setattr(module, "_store_files", meanwhile)
             _, _out, err = mstore("commit", "mine", "-m", "mine", *options, code=code)
         if code == 5:
             assert "--append" in err

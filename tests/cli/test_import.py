@@ -62,11 +62,11 @@ def test_dry_run(mstore: Run, run: Path) -> None:
     before = listing(run / ".mstore", leave_out=("cache",))
     _, out, _ = mstore("import", "out", "--dry-run")
     lines = out.splitlines()
-    assert [line.split()[2] for line in lines[:3]] == ["5", "50", "100"], out
-    assert "nothing was imported" in lines[-1]
+    assert lines[0].startswith("would commit 3 folders, ")
+    assert [line.split(", ")[1] for line in lines[1:]] == ["step 5", "step 50", "step 100"], out
     found = json.loads(mstore("import", "out", "--dry-run", "--json")[1])
-    assert [p["order"] for p in found["planned"]] == ["step 5", "step 50", "step 100"]
-    assert found["commits"] == [] and found["size_bytes"] > 0
+    assert [p["order"] for p in found["folders"]] == ["step 5", "step 50", "step 100"]
+    assert found["size_bytes"] > 0
     assert listing(run / ".mstore", leave_out=("cache",)) == before
     found = json.loads(mstore("import", "out", "--json")[1])
     assert len(found["commits"]) == 3 and found["stored_bytes"] > 0

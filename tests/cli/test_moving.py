@@ -383,7 +383,7 @@ def test_ctrl_c(mstore: Run, bound: Path, monkeypatch: pytest.MonkeyPatch, entri
 
     write_model(bound / "out", seed=9, elements=3000)
     with monkeypatch.context() as pressed:
-        pressed.setattr(committing, "_moved", interrupted)
+        pressed.setattr(committing, "_move_branch", interrupted)
         _, _, err = mstore("commit", "-m", "x", code=130)
         assert "interrupted" in err
     assert [e["message"] for e in entries()] == ["two", "one"]

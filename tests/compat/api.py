@@ -33,7 +33,7 @@ NAMES: Final = {
         "undo",
     ),
     "mstore.commit.importing": ("ImportResult",),
-    "mstore.commit.plan": (
+    "mstore.commit.options": (
         "CommitOptions",
         "CommitResult",
     ),
@@ -95,7 +95,7 @@ NAMES: Final = {
 IMPORT_ONLY: Final = ("mstore.backend", "mstore.store.Store")
 """What callers may import and hand over; its methods are ours to change."""
 
-MADE_BY_CALLERS: Final = ("mstore.errors.", "mstore.hf.", "mstore.commit.plan.CommitOptions")
+MADE_BY_CALLERS: Final = ("mstore.errors.", "mstore.hf.", "mstore.commit.options.CommitOptions")
 """Classes that callers make, or raise, themselves; other values are only ever got."""
 
 UNDOCUMENTED: Final = frozenset(
@@ -117,7 +117,23 @@ def parameters(function: Any) -> list[list[Any]] | None:
         found = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return None
-    return [[p.name, p.kind.name, p.default is not p.empty] for p in found]
+    described: list[list[Any]] = []
+    for p in found:
+        keywords = _unpacked(p, function)
+        if keywords is None:
+            described.append([p.name, p.kind.name, p.default is not p.empty])
+        described += [[name, "KEYWORD_ONLY", True] for name in keywords or ()]
+    return described
+
+
+def _unpacked(parameter: inspect.Parameter, function: Any) -> tuple[str, ...] | None:
+    """The keywords that `**fields: Unpack[SomeFields]` takes; None of any other parameter."""
+    text = str(parameter.annotation)
+    if parameter.kind is not parameter.VAR_KEYWORD or not text.startswith("Unpack["):
+        return None
+    fields = importlib.import_module("mstore.commit.options").CommitFields
+    assert text == f"Unpack[{fields.__name__}]", f"{function} takes keywords that are not known here"
+    return tuple(fields.__annotations__)
 
 
 def _has_default(field: dataclasses.Field[Any]) -> bool:

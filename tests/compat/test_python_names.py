@@ -17,7 +17,7 @@ from tests.compat.api import describe, parameters
 HERE = Path(__file__).parent
 MOVED = {
     "mstore.ops.checkout": "mstore.checkout.execute",
-    "mstore.ops.commitstart": "mstore.commit.plan",
+    "mstore.ops.commitstart": "mstore.commit.options",
     "mstore.ops.compare": "mstore.compare.versions",
     "mstore.ops.diff": "mstore.compare.diff",
     "mstore.ops.du": "mstore.maintain.du",

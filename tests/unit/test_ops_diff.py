@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mstore.commit.execute import commit
-from mstore.commit.plan import CommitOptions
+from mstore.commit.options import CommitOptions
 from mstore.compare import stats as tensorstat
 from mstore.compare.diff import MISSING, diff, side_of, side_of_commit, side_of_folder
 from mstore.errors import Corrupt, NotFound, RevisionNotFound, UsageError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import progress, show_json, warn
+from mstore.cli.output import progress, show_json, show_plan, warn
 from mstore.cli.params import REVISION
 
 if TYPE_CHECKING:
@@ -28,9 +28,15 @@ mstore checkout -b retry main
 @click.option(
     "--force", is_flag=True, help="Replace files that no commit has; `undo` brings them back."
 )
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def checkout(
-    rev: Revision | None, to: str | None, new_branch: str | None, force: bool, as_json: bool
+    rev: Revision | None,
+    to: str | None,
+    new_branch: str | None,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Write a version into a folder, byte for byte as it was saved.
 
@@ -41,8 +47,14 @@ def checkout(
     if rev is None and new_branch is None:
         raise click.UsageError("which version? `mstore log` lists them")
     version = look_up(rev)
-    with progress() as told:
-        result = repo().checkout(version, to=to, force=force, new_branch=new_branch, progress=told)
+    if dry_run:
+        plan = repo().plan_checkout(version, to=to, force=force, new_branch=new_branch)
+        for warning in plan.warnings:
+            warn(warning)
+        show_plan(plan, as_json)
+        return
+    with progress() as report:
+        result = repo().checkout(version, to=to, force=force, new_branch=new_branch, progress=report)
     for warning in result.warnings:
         warn(warning)
     if as_json:

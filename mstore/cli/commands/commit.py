@@ -8,7 +8,7 @@ import click
 
 from mstore.cli.commit_text import commit_document, show_commit
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import hint, ignored_text, progress, show_json, warn
+from mstore.cli.output import hint, ignored_text, progress, show_json, show_plan, warn
 from mstore.cli.params import META, METRIC, REVISION, read_meta_file, read_metrics, read_pairs
 from mstore.cli.staged import staged_lines
 
@@ -63,6 +63,7 @@ mstore commit adapter --base main -m "adapter on our own base"
 @click.option("--allow-incomplete", is_flag=True, help="Accept an index whose shards are missing.")
 @click.option("--allow-opaque", is_flag=True, help="Keep a broken .safetensors as plain bytes.")
 @click.option("--strict", is_flag=True, help="Refuse unknown fields in safetensors headers.")
+@click.option("--dry-run", is_flag=True, help="Show what would be committed, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def commit(
     path: str | None,
@@ -71,6 +72,7 @@ def commit(
     meta: tuple[str, ...],
     metric: tuple[str, ...],
     meta_file: tuple[str, ...],
+    dry_run: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -84,18 +86,21 @@ def commit(
         metadata.update(read_meta_file(name))
     metadata.update(read_pairs(meta))
     opened = repo()
-    _adopt_staged(opened)
-    version = look_up(base) if base is not None else None
-    with progress() as told:
-        result = opened.commit(
-            path,
-            message=message,
-            base=version,
-            metadata=metadata,
-            metrics=read_metrics(metric),
-            progress=told,
-            **options,
-        )
+    if not dry_run:
+        _adopt_staged(opened)
+    plan = opened.plan_commit(
+        path,
+        message=message,
+        base=look_up(base) if base is not None else None,
+        metadata=metadata,
+        metrics=read_metrics(metric),
+        **options,
+    )
+    if dry_run:
+        show_plan(plan, as_json)
+        return
+    with progress() as report:
+        result = opened.run_commit(plan, progress=report)
     for warning in result.warnings:
         warn(warning)
     if as_json:

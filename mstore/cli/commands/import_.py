@@ -8,11 +8,11 @@ import click
 
 from mstore.cli.commit_text import commit_document, show_commit
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress, show_json, warn
+from mstore.cli.output import progress, show_json, show_plan, warn
 
 if TYPE_CHECKING:
     from mstore.commit.importing import ImportResult, PlannedImport
-    from mstore.commit.plan import CommitResult
+    from mstore.commit.options import CommitResult
 
 
 @examples("""
@@ -31,38 +31,29 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
     Each folder becomes a commit with its metrics, ordered by step or date. What is
     there already is left alone, and so are HEAD, the model directory and the folders.
     """
-    from pathlib import Path
-
-    from mstore.commit.importing import ImportResult, plan_import, run_import
     from mstore.text import size
 
     opened = repo()
-    planned = plan_import([Path(f) for f in folders], branch=branch)
-    for item in planned:
+    plan = opened.plan_import(folders, branch=branch)
+    for item in plan.folders:
         if item.warning is not None:
             warn(item.warning)
     if dry_run:
-        result = ImportResult(planned=planned, size_bytes=sum(p.size_bytes for p in planned))
+        show_plan(plan, as_json)
+        return
+
+    def show(item: PlannedImport, result: CommitResult) -> None:
         if not as_json:
-            for item in planned:
-                click.echo(f"{item.branch}: {item.order}  {size(item.size_bytes)}  {item.path}")
-    else:
+            click.echo(f"{item.path}: ", nl=False)
+            show_commit(result)
 
-        def told(item: PlannedImport, result: CommitResult) -> None:
-            if not as_json:
-                click.echo(f"{item.path}: ", nl=False)
-                show_commit(result)
-
-        with progress() as bar:
-            result = run_import(opened.context, planned, progress=bar, on_commit=told)
+    with progress() as report:
+        result = opened.run_import(plan, progress=report, on_commit=show)
     if as_json:
         show_json(_import_document(result))
         return
-    count = f"{len(planned)} checkpoint{'s' if len(planned) != 1 else ''}"
-    if dry_run:
-        click.echo(f"{size(result.size_bytes)} in {count}; nothing was imported (--dry-run)")
-    else:
-        click.echo(f"{size(result.size_bytes)} in {count} → {size(result.stored_bytes)}")
+    count = f"{len(plan.folders)} checkpoint{'s' if len(plan.folders) != 1 else ''}"
+    click.echo(f"{size(result.size_bytes)} in {count} → {size(result.stored_bytes)}")
 
 
 def _import_document(result: ImportResult) -> dict[str, Any]:

@@ -5,19 +5,38 @@ from __future__ import annotations
 import click
 
 from mstore.cli.context import examples, repo
+from mstore.cli.output import show_json, show_plan
 
 
 @examples("""
+mstore undo --dry-run
 mstore undo                # the last thing done in this workspace
 mstore undo r8             # the last move of r8, if it was made here
 """)
 @click.command()
 @click.argument("name", required=False)
-def undo(name: str | None) -> None:
+@click.option("--dry-run", is_flag=True, help="Show what would be undone, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def undo(name: str | None, dry_run: bool, as_json: bool) -> None:
     """Take back your own last move."""
     from mstore.text import escaped
 
-    done = repo().undo(name)
+    plan = repo().plan_undo(name)
+    if dry_run:
+        show_plan(plan, as_json)
+        return
+    done = repo().run_undo(plan)
+    if as_json:
+        show_json(
+            {
+                "action": done.action,
+                "refs": {
+                    ref: target.hex if target is not None else None for ref, target in done.refs.items()
+                },
+                "restored": list(done.restored),
+            }
+        )
+        return
     click.echo(f"Undone: {escaped(done.action)}")
     for ref, target in done.refs.items():
         click.echo(f"{ref} → {target.short if target is not None else '(gone)'}")

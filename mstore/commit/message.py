@@ -1,0 +1,43 @@
+"""Make a commit's message out of the facts, where the user gave none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mstore.formats.facts.describe import adapter_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mstore.formats import Facts
+
+
+def message_of(facts: Facts, metrics: Mapping[str, float], *, first: bool) -> str:
+    """Make a message.
+
+    Args:
+        facts: what the directory says of itself.
+        metrics: numbers by name.
+        first: the commit has no parent.
+    """
+    parts = []
+    adapter = adapter_of(facts)
+    if adapter is not None:
+        text = "LoRA" if adapter.kind in (None, "LORA") else str(adapter.kind)
+        if adapter.rank is not None:
+            text += f" r={adapter.rank}"
+        if adapter.alpha is not None:
+            text += f" alpha={adapter.alpha:g}"
+        parts.append(text)
+    elif facts.adapters:
+        parts.append(f"{len(facts.adapters)} adapters")
+    elif facts.model is not None and facts.model.architectures:
+        parts.append(facts.model.architectures[0])
+    if facts.trainer is not None and facts.trainer.global_step is not None:
+        parts.append(f"step {facts.trainer.global_step}")
+    for name in ("loss", "eval_loss"):
+        if name in metrics:
+            parts.append(f"{name.replace('_', ' ')} {metrics[name]:.4g}")
+    if not parts:
+        parts.append("first version" if first else "new version")
+    return " · ".join(parts)
