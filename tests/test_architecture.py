@@ -21,6 +21,7 @@ import click
 import pytest
 
 import mstore
+from docs.generate import cli_page
 from mstore import errors
 from mstore.cli.app import app
 from tests.conftest import write_model
@@ -223,6 +224,11 @@ def test_every_command_and_option_is_documented(name: str) -> None:
         if isinstance(parameter, click.Option):
             for spelled in parameter.opts:
                 assert spelled in section.group(), f"docs/cli.md: {name} {spelled}"
+
+
+def test_the_page_of_commands_is_the_commands_own_help() -> None:
+    """What to do where it is not: `python docs/generate.py cli`."""
+    assert (ROOT / "docs/cli.md").read_text() == cli_page()
 
 
 def test_options_before_the_command_are_documented() -> None:
