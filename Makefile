@@ -1,15 +1,17 @@
-# Everything runs in .venv, which is made on first use and remade when pyproject.toml changes.
+# Everything runs in .venv, which is made on first use and brought up to date when pyproject.toml
+# or the lock changes. The lock says which version of each dependency that is.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LOCK := tests/requirements.lock
 
 PROOFS := proof-crash proof-posix proof-faults proof-race proof-interleavings \
           proof-stateful proof-flips proof-mutants proof-peers
 
 # One after the other, also under `make -j`: tests bring their own parallelism, proofs want the machine.
 .NOTPARALLEL:
-.PHONY: help demo test test-quick test-proofs test-hf test-slow check bench clean proof $(PROOFS)
+.PHONY: help demo test test-quick test-proofs test-hf test-slow check lock bench clean proof $(PROOFS)
 
 help:
 	@echo "make demo        train for a minute, commit, diff, check out, load, compare bit for bit"
@@ -17,14 +19,15 @@ help:
 	@echo "make test T=tests/unit/test_refs.py::test_a_name"
 	@echo "                 just that; T is anything that pytest takes"
 	@echo "make check       ruff, mypy --strict, import-linter"
+	@echo "make lock        bring $(LOCK) in line with pyproject.toml; UPGRADE=1 raises all versions"
 	@echo "make bench       measure, interleaved with cp; writes docs/benchmarks.md"
 	@echo "make proof       every figure of docs/durability.md (hours; some need root); one alone:"
 	@printf '                 %s\n' $(PROOFS)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit("mstore needs Python 3.11 or later; run make PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]" --constraint $(LOCK)
 	@touch $@
 
 demo: $(READY)
@@ -55,6 +58,15 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# For all platforms and Pythons at once. uv has an environment of its own: what cannot be
+# installed by the old lock can still be locked anew.
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+		--custom-compile-command "make lock" --extra dev $(if $(UPGRADE),--upgrade) \
+		--output-file $(LOCK) pyproject.toml
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py

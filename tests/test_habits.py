@@ -1,0 +1,77 @@
+"""The habits of the house that a program can check: the lock of the development environment."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+# -- the lock
+
+
+def _locked() -> dict[str, list[Requirement]]:
+    """Each line of the lock by name; a name has several where Pythons or platforms differ."""
+    found: dict[str, list[Requirement]] = {}
+    for line in (ROOT / "tests/requirements.lock").read_text().splitlines():
+        if line and not line.lstrip().startswith("#"):
+            requirement = Requirement(line)
+            found.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return found
+
+
+def _wanted(extra: str = "") -> Iterator[Requirement]:
+    """What pyproject.toml asks for, an extra that names one of ours followed."""
+    project = _pyproject()["project"]
+    for text in project["optional-dependencies"][extra] if extra else project["dependencies"]:
+        requirement = Requirement(text)
+        if requirement.name == "mstore":
+            for inner in sorted(requirement.extras):
+                yield from _wanted(inner)
+        else:
+            yield requirement
+
+
+def test_the_lock_has_what_is_asked_for() -> None:
+    """What to do where it has not: `make lock`."""
+    locked = _locked()
+    wanted = [*_wanted(), *_wanted("dev")]
+    assert {"numpy", "torch", "pytest"} <= {requirement.name for requirement in wanted}
+    for requirement in wanted:
+        lines = locked.get(canonicalize_name(requirement.name))
+        assert lines, f"{requirement.name} is not in the lock"
+        for line in lines:
+            (pinned,) = line.specifier
+            assert pinned.operator == "=="
+            assert requirement.specifier.contains(pinned.version, prereleases=True), (
+                f"pyproject.toml asks for {requirement}, the lock has {line}"
+            )
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_the_lock_has_one_version_for_each_python_and_platform(python: str, platform: str) -> None:
+    where = {"python_version": python, "python_full_version": f"{python}.4", "sys_platform": platform}
+    for requirement in (*_wanted(), *_wanted("dev")):
+        lines = _locked()[canonicalize_name(requirement.name)]
+        holds = [line for line in lines if line.marker is None or line.marker.evaluate(where)]
+        assert len(holds) == 1, f"{requirement.name}: {[str(line) for line in holds]}"
+
+
+def test_the_lock_names_versions_and_no_place() -> None:
+    """Where packages come from is the machine's business."""
+    text = (ROOT / "tests/requirements.lock").read_text()
+    assert not re.search(r"://|^-|@|\+", text, re.MULTILINE)
+    assert "--constraint $(LOCK)" in (ROOT / "Makefile").read_text()
