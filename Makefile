@@ -18,7 +18,7 @@ help:
 	@echo "make test        all tests, the quick ones first (alone: test-quick, test-proofs, test-hf)"
 	@echo "make test T=tests/unit/test_refs.py::test_a_name"
 	@echo "                 just that; T is anything that pytest takes"
-	@echo "make check       ruff, mypy --strict, import-linter"
+	@echo "make check       ruff, codespell, mypy (strict in mstore), import-linter"
 	@echo "make lock        bring $(LOCK) in line with pyproject.toml; UPGRADE=1 raises all versions"
 	@echo "make bench       measure, interleaved with cp; writes docs/benchmarks.md"
 	@echo "make proof       every figure of docs/durability.md (hours; some need root); one alone:"
@@ -56,6 +56,7 @@ test-slow: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -1,8 +1,10 @@
-"""The habits of the house that a program can check: the lock of the development environment."""
+"""The habits of the house that a program can check: what is locked, and what is checked."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,3 +77,29 @@ def test_the_lock_names_versions_and_no_place() -> None:
     text = (ROOT / "tests/requirements.lock").read_text()
     assert not re.search(r"://|^-|@|\+", text, re.MULTILINE)
     assert "--constraint $(LOCK)" in (ROOT / "Makefile").read_text()
+
+
+# -- what is checked
+
+
+@pytest.mark.parametrize("folder", ["mstore", "tests", "benchmarks", "examples", "docs"])
+def test_types_are_checked_everywhere(folder: str) -> None:
+    """mstore strictly; an override of others leaves no body unchecked and no error unseen."""
+    mypy = _pyproject()["tool"]["mypy"]
+    assert mypy["strict"] is True and folder in mypy["files"]
+    for override in mypy["overrides"]:
+        assert not override.get("ignore_errors")
+        assert not any(name.startswith("mstore") for name in override["module"])
+        if "disallow_untyped_defs" in override:
+            assert override["check_untyped_defs"] is True
+
+
+def test_a_misspelt_word_is_found(tmp_path: Path) -> None:
+    config = ["--toml", str(ROOT / "pyproject.toml")]
+    command = [sys.executable, "-m", "codespell_lib", *config, "right.md", "wrong.md"]
+    (tmp_path / "right.md").write_text("a version is committed\n")
+    (tmp_path / "wrong.md").write_text("a version is commited\n")  # codespell:ignore
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "wrong.md:1: commited ==> committed" in done.stdout  # codespell:ignore
+    assert "right.md" not in done.stdout

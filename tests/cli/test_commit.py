@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mstore.modeldir.read import read_tree
 from tests.conftest import contents, save_tensors, write_adapter, write_model
 
 Run = Callable[..., Any]
@@ -284,7 +285,7 @@ def test_appending(mstore: Run, place: Path, entries: Entries, monkeypatch: pyte
     import mstore as api
     import mstore.commit.execute as module
 
-    right = module.read_tree
+    right = read_tree
 
     def meanwhile(*arguments: Any, **keywords: Any) -> Any:
         with monkeypatch.context() as once:

@@ -7,6 +7,7 @@ import dataclasses
 import pickle
 from dataclasses import field
 from functools import cached_property
+from typing import Any
 
 import pytest
 
@@ -130,13 +131,14 @@ def test_ids_are_pickled() -> None:
 
     blob = BlobId(bytes(32))
     assert pickle.loads(pickle.dumps(blob)) == blob
-    assert blob != CommitId(bytes(32))
+    other: object = CommitId(bytes(32))
+    assert blob != other
 
 
 def test_defining_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[str] = []
 
-    def compiling(text: str, *given: object) -> None:
+    def compiling(text: str, *given: Any) -> None:
         compiled.append(text)
         exec(text, *given)
 
