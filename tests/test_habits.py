@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -80,6 +81,30 @@ def test_the_lock_names_versions_and_no_place() -> None:
 
 
 # -- what is checked
+
+
+def _recipe(target: str) -> list[str]:
+    """The lines that make runs for a target."""
+    found = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert found is not None, f"the Makefile has no {target}"
+    return [line.strip() for line in found.group(1).splitlines()]
+
+
+def test_the_hooks_run_what_make_check_runs() -> None:
+    """In the same order, each on the whole tree."""
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert local["repo"] == "local", "a hook from elsewhere would be another version than the lock's"
+    entries = [hook["entry"] for hook in local["hooks"]]
+    assert entries == [line.replace("$(BIN)", ".venv/bin") for line in _recipe("check")]
+    assert len(entries) >= 5
+    for hook in local["hooks"]:
+        assert hook["always_run"] and not hook["pass_filenames"], hook["id"]
+
+
+def test_pre_commit_takes_the_hooks() -> None:
+    command = [sys.executable, "-m", "pre_commit", "validate-config", ".pre-commit-config.yaml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("folder", ["mstore", "tests", "benchmarks", "examples", "docs"])
