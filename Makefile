@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := tests/requirements.lock
+# COVERAGE=1 records which lines and branches of mstore the tests run, in processes that they start
+# too; `make coverage` reports. Not in proofs: they fail the very calls that recording makes.
+RECORDED := $(BIN)/$(if $(COVERAGE),coverage run,python) -m pytest
 
 PROOFS := proof-crash proof-posix proof-faults proof-race proof-interleavings \
           proof-stateful proof-flips proof-mutants proof-peers
 
 # One after the other, also under `make -j`: tests bring their own parallelism, proofs want the machine.
 .NOTPARALLEL:
-.PHONY: help demo test test-quick test-proofs test-hf test-slow check lock bench clean proof $(PROOFS)
+.PHONY: help demo test test-quick test-proofs test-hf test-slow check coverage lock bench clean proof $(PROOFS)
 
 help:
 	@echo "make demo        train for a minute, commit, diff, check out, load, compare bit for bit"
@@ -19,6 +22,7 @@ help:
 	@echo "make test T=tests/unit/test_refs.py::test_a_name"
 	@echo "                 just that; T is anything that pytest takes"
 	@echo "make check       ruff, codespell, mypy (strict in mstore), import-linter"
+	@echo "make coverage    what was recorded by: make test COVERAGE=1"
 	@echo "make lock        bring $(LOCK) in line with pyproject.toml; UPGRADE=1 raises all versions"
 	@echo "make bench       measure, interleaved with cp; writes docs/benchmarks.md"
 	@echo "make proof       every figure of docs/durability.md (hours; some need root); one alone:"
@@ -42,13 +46,14 @@ test: test-quick test-proofs test-hf
 endif
 
 test-quick: $(READY)
-	$(BIN)/python -m pytest tests --ignore=tests/proofs --ignore=tests/hf -n 2
+	$(if $(COVERAGE),$(BIN)/coverage erase)
+	$(RECORDED) tests --ignore=tests/proofs --ignore=tests/hf -n 2
 
 test-proofs: $(READY)
 	$(BIN)/python -m pytest tests/proofs -n 2
 
 test-hf: $(READY)
-	$(BIN)/python -m pytest tests/hf
+	$(RECORDED) tests/hf
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest tests -m slow
@@ -59,6 +64,11 @@ check: $(READY)
 	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What `make test COVERAGE=1` recorded; fails below the floor in pyproject.toml.
+coverage: $(READY)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 # For all platforms and Pythons at once. uv has an environment of its own: what cannot be
 # installed by the old lock can still be locked anew.

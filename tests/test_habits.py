@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -128,3 +130,61 @@ def test_a_misspelt_word_is_found(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "wrong.md:1: commited ==> committed" in done.stdout  # codespell:ignore
     assert "right.md" not in done.stdout
+
+
+# -- what tests reach
+
+
+def _made(*arguments: str) -> list[str]:
+    """What make would run, whatever it was told that runs these tests."""
+    ours = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "COVERAGE"}
+    done = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", *arguments],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k not in ours},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [line for line in done.stdout.splitlines() if "pytest" in line or "coverage" in line]
+
+
+def test_coverage_is_measured_by_the_checks_and_not_at_a_desk() -> None:
+    checks = (ROOT / ".ci/run").read_text().splitlines()
+    assert checks.index("make test COVERAGE=1") < checks.index("make coverage")
+    assert not [line for line in _made("test") if "coverage" in line]
+    erase, *runs = _made("test", "COVERAGE=1")
+    assert erase.endswith("/coverage erase"), "what an older run recorded would be counted"
+    recorded = ["coverage run -m pytest" in line for line in runs]
+    proofs = ["tests/proofs -n" in line for line in runs]
+    assert recorded == [not proof for proof in proofs] and recorded.count(True) == 2
+    assert _made("coverage")[-1].endswith("/coverage report"), "the report fails below the floor"
+
+
+def test_the_floor_of_coverage_only_rises() -> None:
+    """Raise the number here with the one there."""
+    coverage = _pyproject()["tool"]["coverage"]
+    assert coverage["report"]["fail_under"] >= 92.5
+    assert coverage["run"]["branch"] is True and coverage["run"]["source_pkgs"] == ["mstore"]
+
+
+def test_processes_that_tests_start_are_counted(tmp_path: Path) -> None:
+    """One that runs `python -m mstore` by subprocess reaches the command line's modules."""
+    (tmp_path / "starts.py").write_text(
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'mstore', 'init'], check=True)\n"
+    )
+    coverage = [sys.executable, "-m", "coverage"]
+    config = f"--rcfile={ROOT / 'pyproject.toml'}"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
+    for command in (
+        [*coverage, "run", config, "starts.py"],
+        [*coverage, "combine", "--quiet", config],
+        [*coverage, "json", "--quiet", config, "--fail-under=0", "-o", "found.json"],
+    ):
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    files = json.loads((tmp_path / "found.json").read_text())["files"]
+    (found,) = (about for name, about in files.items() if name.endswith("commands/init.py"))
+    assert found["summary"]["percent_covered"] > 50
