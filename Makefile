@@ -14,7 +14,7 @@ PROOFS := proof-crash proof-posix proof-faults proof-race proof-interleavings \
 
 # One after the other, also under `make -j`: tests bring their own parallelism, proofs want the machine.
 .NOTPARALLEL:
-.PHONY: help demo test test-quick test-proofs test-hf test-slow check coverage lock bench clean proof $(PROOFS)
+.PHONY: help demo test test-quick test-proofs test-hf test-slow check coverage dist lock bench clean proof $(PROOFS)
 
 help:
 	@echo "make demo        train for a minute, commit, diff, check out, load, compare bit for bit"
@@ -23,6 +23,7 @@ help:
 	@echo "                 just that; T is anything that pytest takes"
 	@echo "make check       ruff, codespell, mypy (strict in mstore), import-linter"
 	@echo "make coverage    what was recorded by: make test COVERAGE=1"
+	@echo "make dist        builds a source distribution and a wheel, tries each in an empty environment"
 	@echo "make lock        bring $(LOCK) in line with pyproject.toml; UPGRADE=1 raises all versions"
 	@echo "make bench       measure, interleaved with cp; writes docs/benchmarks.md"
 	@echo "make proof       every figure of docs/durability.md (hours; some need root); one alone:"
@@ -47,7 +48,7 @@ endif
 
 test-quick: $(READY)
 	$(if $(COVERAGE),$(BIN)/coverage erase)
-	$(RECORDED) tests --ignore=tests/proofs --ignore=tests/hf -n 2
+	$(RECORDED) tests --ignore=tests/proofs --ignore=tests/hf --ignore=tests/dist -n 2
 
 test-proofs: $(READY)
 	$(BIN)/python -m pytest tests/proofs -n 2
@@ -69,6 +70,12 @@ check: $(READY)
 coverage: $(READY)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# The wheel is built from the source distribution, as it would be elsewhere.
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m pytest tests/dist
 
 # For all platforms and Pythons at once. uv has an environment of its own: what cannot be
 # installed by the old lock can still be locked anew.
