@@ -188,3 +188,20 @@ def test_processes_that_tests_start_are_counted(tmp_path: Path) -> None:
     files = json.loads((tmp_path / "found.json").read_text())["files"]
     (found,) = (about for name, about in files.items() if name.endswith("commands/init.py"))
     assert found["summary"]["percent_covered"] > 50
+
+
+# -- what contributors are told
+
+
+def test_contributors_are_told_what_is_there() -> None:
+    """Each target of make, each test and each file that CONTRIBUTING.md names."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    made = set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE))
+    assert made >= {"check", "test", "lock", "coverage", "dist", "bench"} and made <= targets
+    places = re.findall(r"(?:tests|docs|mstore|benchmarks|\.ci)/[\w./-]*\w", text)
+    assert len(places) > 20
+    for place in set(places) - {"tests/compat/cli-0.3.md"}:
+        assert (ROOT / place).exists(), place
+    for path, name in re.findall(r"(tests/\S+\.py)::(\w+)", text):
+        assert f"def {name}(" in (ROOT / path).read_text()
