@@ -77,13 +77,15 @@ dist: $(READY)
 	$(BIN)/python -m build
 	$(BIN)/python -m pytest tests/dist
 
-# For all platforms and Pythons at once. uv has an environment of its own: what cannot be
-# installed by the old lock can still be locked anew.
+# For all platforms and Pythons at once, with one version for all where there is one: checks then
+# say the same on each. uv has an environment of its own: what cannot be installed by the old lock
+# can still be locked anew.
 lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-		--custom-compile-command "make lock" --extra dev $(if $(UPGRADE),--upgrade) \
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+		--no-emit-index-url --custom-compile-command "make lock" --extra dev \
+		$(if $(UPGRADE),--upgrade) \
 		--output-file $(LOCK) pyproject.toml
 
 bench: $(READY)

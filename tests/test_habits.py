@@ -75,6 +75,11 @@ def test_the_lock_has_one_version_for_each_python_and_platform(python: str, plat
         assert len(holds) == 1, f"{requirement.name}: {[str(line) for line in holds]}"
 
 
+def test_numpy_is_one_version_on_every_python() -> None:
+    """mypy reads its stubs: with another version on another Python it finds other errors."""
+    assert len(_locked()["numpy"]) == 1
+
+
 def test_the_lock_names_versions_and_no_place() -> None:
     """Where packages come from is the machine's business."""
     text = (ROOT / "tests/requirements.lock").read_text()
