@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := tests/requirements.lock
 # COVERAGE=1 records which lines and branches of mstore the tests run, in processes that they start
-# too; `make coverage` reports. Not in proofs: they fail the very calls that recording makes.
+# too; `make coverage` reports. Not in proofs: mutants are copies of mstore, and would be counted.
 RECORDED := $(BIN)/$(if $(COVERAGE),coverage run,python) -m pytest
 
 PROOFS := proof-crash proof-posix proof-faults proof-race proof-interleavings \

@@ -45,12 +45,19 @@ The author is `MSTORE_AUTHOR`, else `mstore config author`, else git's, else the
 | `NAME` | a branch, then a tag, then a full or unique short id (from 4 digits) |
 | `HEAD`, `@` | where the workspace stands |
 | `REV~n`, `REV^`, `REV^n` | n-th ancestor by first parents; first or n-th parent |
-| `BRANCH@{n}` | where the branch was n moves ago |
+| `BRANCH@{n}` | where the branch was n moves ago; `@{n}`: HEAD's |
 | `min:METRIC`, `max:METRIC` | the version with the least, the largest value, in HEAD's history |
 | `best:METRIC` | the same, by `greater_is_better` or lower for a loss; else refused |
 | `step:N` | the version of a training step, in HEAD's history, else wherever it is alone |
 | `best:METRIC@BRANCH`, `step:N@BRANCH` … | the same, in the history of a branch |
 | `last:BRANCH` | the tip of a branch |
+
+A metric whose name has `@`, `~`, `^` or `"` in it goes in double quotes, as in `--where`:
+`'best:"hits@10"'`. `step:N` reads what `log` shows in the column `step`.
+
+Where `diff` takes a version or a folder: `.`, `..`, and what begins with `./`, `../`, `/` or `~`
+or ends in `/`, is a folder; anything else is a version, or, where no version has this name,
+a folder. Python's `Repository.diff` reads texts in the same way.
 
 ## What is left out of a commit
 

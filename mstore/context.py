@@ -7,8 +7,8 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mstore.errors import MStoreError, Unconfirmed, UsageError
-from mstore.frozen import dataclass
+from mstore.errors import DurabilityUnknown, MStoreError, UsageError
+from mstore.frozen import frozen
 from mstore.objects import CommitId, ObjectId, TagId, Time
 from mstore.store import Move, Store
 from mstore.workspace import Head, Operation, RefMove, Workspace
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mstore.workspace.statcache import StatCache
 
 
-@dataclass(frozen=True)
-class Place:
+@frozen
+class Context:
     """Where an operation takes place.
 
     Args:
@@ -77,39 +77,39 @@ class Place:
         workspace = self.workspace.id if self.workspace is not None else None
         return Move(action, message, self.author, Time.now(), workspace)
 
-    def stand(self, head: Head) -> None:
+    def set_head(self, head: Head) -> None:
         """Move HEAD. A commit without a branch is pinned in the store, so that gc sees it.
 
         Raises:
             UsageError: there is no workspace.
             StorageFailed: the system failed.
         """
-        with self.standing(head) as move:
+        with self.prepare_head(head) as move:
             move()
 
     @contextlib.contextmanager
-    def standing(self, head: Head) -> Iterator[Callable[[], None]]:
-        """`stand`, made ready on the disk; what comes out does it, however full that is by then."""
+    def prepare_head(self, head: Head) -> Iterator[Callable[[], None]]:
+        """`set_head`, made ready on the disk; what comes out does it, however full that is by then."""
         workspace = self.need_workspace("HEAD")
-        with workspace.head_ready(head) as move_head:
-            yield lambda: self._stand(head, move_head)
+        with workspace.prepare_head(head) as move_head:
+            yield lambda: self._set_head(head, move_head)
 
-    def _stand(self, head: Head, move_head: Callable[[], None]) -> None:
+    def _set_head(self, head: Head, move_head: Callable[[], None]) -> None:
         pin = f"pins/{self.need_workspace('HEAD').id}"
         pinned = self.store.refs.read(pin)
-        late: list[Unconfirmed] = []
+        unconfirmed: list[DurabilityUnknown] = []
         if head.commit is not None and not self.store.read_only:
             move = self.move("stand", f"on {head.commit.short}")
-            with going_on(late):
-                self.store.refs.move(pin, head.commit, move, whatever=True)
-        with going_on(late):
+            with defer_unconfirmed(unconfirmed):
+                self.store.refs.move(pin, head.commit, move, force=True)
+        with defer_unconfirmed(unconfirmed):
             move_head()
         if head.commit is None and pinned is not None and not self.store.read_only:
             # HEAD has moved; a pin that is left keeps a commit longer than needed, no more.
             with contextlib.suppress(MStoreError):
-                self.store.refs.move(pin, None, self.move("stand", "on a branch"), whatever=True)
-        if late:
-            raise late[0]
+                self.store.refs.move(pin, None, self.move("stand", "on a branch"), force=True)
+        if unconfirmed:
+            raise unconfirmed[0]
 
     def need_workspace(self, what: str) -> Workspace:
         """The workspace.
@@ -124,7 +124,7 @@ class Place:
             )
         return self.workspace
 
-    def remembering(self, action: str, *moves: RefMove) -> contextlib.AbstractContextManager[None]:
+    def journaled(self, action: str, *moves: RefMove) -> contextlib.AbstractContextManager[None]:
         """Around the moves of refs that `undo` can take back; without a workspace, nothing.
 
         Raises:
@@ -132,20 +132,20 @@ class Place:
         """
         if self.workspace is None:
             return contextlib.nullcontext()
-        return self.workspace.remembering(Operation(action, moves))
+        return self.workspace.journaled(Operation(action, moves))
 
 
 @contextlib.contextmanager
-def going_on(late: list[Unconfirmed]) -> Iterator[None]:
+def defer_unconfirmed(unconfirmed: list[DurabilityUnknown]) -> Iterator[None]:
     """Go on where a step is done and the disk did not confirm it.
 
     Args:
-        late: takes the error, for the caller to raise when all steps are done.
+        unconfirmed: takes the error, for the caller to raise when all steps are done.
     """
     try:
         yield
-    except Unconfirmed as error:
-        late.append(error)
+    except DurabilityUnknown as error:
+        unconfirmed.append(error)
 
 
 def ref_move(ref: str, old: ObjectId | None, new: ObjectId | None) -> RefMove:
@@ -199,7 +199,7 @@ def _login() -> str:
         return f"uid-{os.getuid()}"
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """A path as a user would type it from here."""
     try:
         relative = os.path.relpath(path)

@@ -9,15 +9,15 @@
     ├── Corrupt                restore or repair: bytes are not what they were  exit 4
     ├── Conflict               look again, then retry                           exit 5
     │   ├── RefMoved           somebody else moved the ref
-    │   ├── Vanished           gc removed what was about to be leant on
+    │   ├── ObjectRemoved      gc removed an object that was about to be used
     │   └── Dirty              commit, or force: work would be lost
-    ├── Refused                mend the input: it breaks a rule                 exit 6
+    ├── InvalidInput           mend the input: it breaks a rule                 exit 6
     │   ├── BadPath            … of paths
     │   ├── BadFile            … of a file format
     │   └── BadEncoding        … of our own encodings
     ├── Unsupported            use a newer mstore                               exit 1
     └── StorageFailed          free space, permissions, hardware                exit 1
-        └── Unconfirmed        it is done, and may not outlast a power cut
+        └── DurabilityUnknown  it is done, and may not outlast a power cut
 
 Errors carry fields; the message is made from them. Foreign exceptions (OSError,
 json, zstd, sqlite3) are translated once, by the module that meets them.
@@ -27,6 +27,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mstore.compat import moved_names
+
 __all__ = [
     "Ambiguous",
     "BadEncoding",
@@ -35,17 +37,17 @@ __all__ = [
     "Conflict",
     "Corrupt",
     "Dirty",
+    "DurabilityUnknown",
+    "InvalidInput",
     "MStoreError",
     "NoStore",
     "NotFound",
+    "ObjectRemoved",
     "RefMoved",
-    "Refused",
     "RevisionNotFound",
     "StorageFailed",
-    "Unconfirmed",
     "Unsupported",
     "UsageError",
-    "Vanished",
 ]
 
 
@@ -109,18 +111,20 @@ class RevisionNotFound(NotFound):
 
 
 class Ambiguous(MStoreError):
-    """A short id fits several objects.
+    """A short id, or another name, fits several objects.
 
     Attributes:
-        revision: the short id.
+        revision: the short id or name.
         candidates: one line for each object that fits (id, date, message).
     """
 
     exit_code = 3
 
-    def __init__(self, revision: str, candidates: tuple[str, ...]) -> None:
+    def __init__(
+        self, revision: str, candidates: tuple[str, ...], *, message: str | None = None
+    ) -> None:
         super().__init__(
-            f"short id {revision!r} fits {len(candidates)} commits",
+            message or f"short id {revision!r} fits {len(candidates)} commits",
             hint="one of:\n  " + "\n  ".join(candidates),
         )
         self.revision = revision
@@ -161,7 +165,7 @@ class RefMoved(Conflict):
         self.ref = ref
 
 
-class Vanished(Conflict):
+class ObjectRemoved(Conflict):
     """An object that was taken for stored was removed in the meantime."""
 
 
@@ -177,7 +181,7 @@ class Dirty(Conflict):
         self.paths = paths
 
 
-class Refused(MStoreError):
+class InvalidInput(MStoreError):
     """Input breaks a rule; nothing was changed.
 
     Attributes:
@@ -193,11 +197,11 @@ class Refused(MStoreError):
         self.rule = rule
 
 
-class BadPath(Refused):
+class BadPath(InvalidInput):
     """A path that must not be written to, or read from."""
 
 
-class BadFile(Refused):
+class BadFile(InvalidInput):
     """A file breaks the rules of its format.
 
     Attributes:
@@ -211,7 +215,7 @@ class BadFile(Refused):
         self.tensor = tensor
 
 
-class BadEncoding(Refused):
+class BadEncoding(InvalidInput):
     """Bytes are not the canonical encoding of what they claim to be."""
 
 
@@ -231,5 +235,11 @@ class StorageFailed(MStoreError):
         self.errno = errno
 
 
-class Unconfirmed(StorageFailed):
+class DurabilityUnknown(StorageFailed):
     """What was asked for is done and can be seen; the disk did not confirm that it will last."""
+
+
+__getattr__ = moved_names(
+    __name__,
+    {"Refused": "InvalidInput", "Unconfirmed": "DurabilityUnknown", "Vanished": "ObjectRemoved"},
+)

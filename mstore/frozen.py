@@ -2,9 +2,9 @@
 
 The standard library compiles six methods for each frozen dataclass as it is defined:
 0.3 ms, forty times over before `log` has read a byte, and most are never called.
-`dataclass(frozen=True)` from here gives the same class, but its methods are closures over
-its fields. `dataclasses.fields`, `replace` and `asdict` work as ever, and type checkers see
-the standard decorator. It is for classes that are met on the way to a short command.
+`@frozen` makes the same class with methods that are closures over its fields.
+`dataclasses.fields`, `replace` and `asdict` work on it, and type checkers see a frozen
+dataclass (PEP 681). It is for classes that are met on the way to a short command.
 """
 
 from __future__ import annotations
@@ -13,29 +13,41 @@ import dataclasses
 from operator import attrgetter, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["dataclass"]
+__all__ = ["frozen"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from dataclasses import dataclass
+    from typing import TypeVar, dataclass_transform, overload
+
+    _T = TypeVar("_T")
+
+    @overload
+    def frozen(cls: type[_T], /) -> type[_T]: ...
+    @overload
+    def frozen(
+        *,
+        slots: bool = False,
+        eq: bool = True,
+        order: bool = False,
+        repr: bool = True,
+        kw_only: bool = False,
+    ) -> Callable[[type[_T]], type[_T]]: ...
+    @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+    def frozen(*args: Any, **options: Any) -> Any: ...
+
 else:
 
-    def dataclass(
+    def frozen(
+        cls=None,
+        /,
         *,
-        frozen,
         slots=False,
         eq=True,
         order=False,
         repr=True,  # noqa: A002
         kw_only=False,
     ):
-        """`dataclasses.dataclass`, compiling nothing.
-
-        Raises:
-            TypeError: the class is not to be frozen.
-        """
-        if not frozen:
-            raise TypeError("only frozen values are made here")
+        """`dataclasses.dataclass(frozen=True)`, compiling nothing."""
 
         def apply(cls):
             # For a class without a text the standard decorator spells out a signature: 0.1 ms.
@@ -57,7 +69,7 @@ else:
             made.__init__ = _init(made)
             return made
 
-        return apply
+        return apply if cls is None else apply(cls)
 
 
 def _init(made: Any) -> Callable[..., None]:

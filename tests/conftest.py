@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from mstore.context import Place
+from mstore.context import Context
 from mstore.store import Store
 
 settings.register_profile(
@@ -100,9 +100,9 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def place(store: Store) -> Place:
+def place(store: Store) -> Context:
     """A place without a workspace."""
-    return Place(store, None, "Ada <ada@example.org>")
+    return Context(store, None, "Ada <ada@example.org>")
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mstore.context import Place
-from mstore.errors import Conflict, NoStore, Refused, StorageFailed, UsageError
+from mstore.context import Context
+from mstore.errors import Conflict, InvalidInput, NoStore, StorageFailed, UsageError
 from mstore.fs.mounts import locks_work
 from mstore.store import STORE_FILE, Store
 from mstore.workspace import FOLDER, USER_CACHE, Workspace
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from mstore.compare.versions import Comparison
     from mstore.formats import Facts
     from mstore.history.branches import Branch
-    from mstore.history.show import Shown
+    from mstore.history.query.resolve import AnyRevision, Resolved
+    from mstore.history.show import CommitDetails
     from mstore.history.status import Status
     from mstore.history.tags import TagEntry
     from mstore.history.tensors import Tensor, TensorRef
@@ -67,19 +68,19 @@ def init(
         force: make it even in a folder that looks like a model directory.
 
     Raises:
-        Refused: there is a workspace, or `path` looks like a model directory.
+        InvalidInput: there is a workspace, or `path` looks like a model directory.
         StorageFailed: the system failed.
     """
     root = Path(path).absolute()
     folder = root / FOLDER
     if not force and root.is_dir() and _looks_like_model(root):
-        raise Refused(
+        raise InvalidInput(
             str(root),
             "looks like a model directory, which training scripts delete and write anew",
             hint="make the store in the folder above it, or use --force",
         )
     if (folder / "workspace.json").exists():
-        raise Refused(str(folder), "is a workspace already")
+        raise InvalidInput(str(folder), "is a workspace already")
     where = Path(store).absolute() if store is not None else folder / "store"
     if not (where / STORE_FILE).exists():
         Store.create(where, shared=shared)
@@ -129,8 +130,8 @@ def open(
             if not (folder / STORE_FILE).exists() and (inside / STORE_FILE).exists():
                 folder = inside
         keep = Path(cache) if cache is not None else USER_CACHE.expanduser()
-        place = Place(Store(folder, catalog_path=lambda id: keep / f"{id}.sqlite"), None, author)
-        return Repository(place, cache=keep)
+        context = Context(Store(folder, catalog_path=lambda id: keep / f"{id}.sqlite"), None, author)
+        return Repository(context, cache=keep)
     if workspace is not None:
         found = Path(workspace).absolute()
         if not (found / "workspace.json").is_file() and (found / FOLDER / "workspace.json").is_file():
@@ -148,20 +149,20 @@ def open(
         found = above
     opened = Workspace(found)
     catalog = opened.cache_path / "catalog.sqlite"
-    place = Place(Store(opened.store_path, catalog_path=lambda id: catalog), opened, author)
-    return Repository(place, cache=Path(cache) if cache is not None else None)
+    context = Context(Store(opened.store_path, catalog_path=lambda id: catalog), opened, author)
+    return Repository(context, cache=Path(cache) if cache is not None else None)
 
 
 class Repository:
     """A store, and perhaps a workspace on it.
 
     Args:
-        place: where its operations take place.
+        context: where its operations take place.
         cache: where `path` keeps folders; None: in the user's home.
     """
 
-    def __init__(self, place: Place, *, cache: Path | None = None) -> None:
-        self._place = place
+    def __init__(self, context: Context, *, cache: Path | None = None) -> None:
+        self._context = context
         self._cache = cache
         self._in_use: list[int] = []
 
@@ -184,24 +185,24 @@ class Repository:
             self.workspace.stat_cache.close()
 
     @property
-    def place(self) -> Place:
+    def context(self) -> Context:
         """Where its operations take place."""
-        return self._place
+        return self._context
 
     @property
     def store(self) -> Store:
         """The store."""
-        return self._place.store
+        return self._context.store
 
     @property
     def workspace(self) -> Workspace | None:
         """The workspace, or None where the store alone was opened."""
-        return self._place.workspace
+        return self._context.workspace
 
     @property
     def head(self) -> Head | None:
         """Where the workspace stands, or None without one."""
-        return self._place.head
+        return self._context.head
 
     # -- writing
 
@@ -211,8 +212,8 @@ class Repository:
         *,
         message: str | None = None,
         branch: str | None = None,
-        start: str | CommitId | None = None,
-        base: str | CommitId | None = None,
+        start: AnyRevision | None = None,
+        base: AnyRevision | None = None,
         without: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
         metrics: Mapping[str, float] | None = None,
@@ -234,15 +235,15 @@ class Repository:
             progress: told (what, bytes done, bytes in all).
 
         Raises:
-            UsageError, Refused, RefMoved, NotFound, StorageFailed.
+            UsageError, InvalidInput, RefMoved, NotFound, StorageFailed.
         """
         from mstore.commit.plan import CommitOptions, CommitResult, start_commit
 
         options = CommitOptions(
             message=message,
             branch=branch,
-            start=str(start) if start is not None else None,
-            base=str(base) if base is not None else None,
+            start=start,
+            base=self.look_up(base) if base is not None else None,
             without=frozenset(without),
             metadata=metadata or {},
             metrics=metrics or {},
@@ -254,17 +255,17 @@ class Repository:
             strict=strict,
             by_hand=by_hand,
         )
-        place = self._place if author is None else replace(self._place, author_given=author)
-        started = start_commit(place, Path(path) if path is not None else None, options)
+        context = self._context if author is None else replace(self._context, author_given=author)
+        started = start_commit(context, Path(path) if path is not None else None, options)
         if isinstance(started, CommitResult):
             return started
         from mstore.commit.execute import finish_commit
 
-        return finish_commit(place, started, options, progress=progress)
+        return finish_commit(context, started, options, progress=progress)
 
     def note(
         self,
-        rev: str | CommitId,
+        rev: AnyRevision,
         *,
         metrics: Mapping[str, float] | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -272,11 +273,11 @@ class Repository:
         """Add metrics and metadata to a commit later. Raises UsageError, NotFound, RefMoved."""
         from mstore.commit.note import note
 
-        return note(self._place, str(rev), metrics=metrics, metadata=metadata)
+        return note(self._context, self.resolve(rev), metrics=metrics, metadata=metadata)
 
     def checkout(
         self,
-        rev: str | CommitId,
+        rev: AnyRevision,
         *,
         to: str | Path | None = None,
         force: bool = False,
@@ -287,8 +288,8 @@ class Repository:
         from mstore.checkout.execute import checkout
 
         return checkout(
-            self._place,
-            str(rev),
+            self._context,
+            rev,
             to=Path(to) if to is not None else None,
             force=force,
             new_branch=new_branch,
@@ -297,7 +298,7 @@ class Repository:
 
     def resume(
         self,
-        rev: str | CommitId,
+        rev: AnyRevision,
         *,
         to: str | Path,
         force: bool = False,
@@ -306,9 +307,9 @@ class Repository:
         """Write a version out so that training can go on from it; see `staging.resume`."""
         from mstore.staging.resume import resume
 
-        return resume(self._place, str(rev), Path(to), force=force, progress=progress)
+        return resume(self._context, rev, Path(to), force=force, progress=progress)
 
-    def path(self, rev: str | CommitId, *, limit_bytes: int | None = None) -> Path:
+    def path(self, rev: AnyRevision, *, limit_bytes: int | None = None) -> Path:
         """A version as a folder of read-only files, for whatever takes a path.
 
         It lies in a cache that all processes of a user share, and stays at least until
@@ -326,7 +327,7 @@ class Repository:
 
         limit = LIMIT_BYTES if limit_bytes is None else limit_bytes
         cache = (self._cache or USER_CACHE.expanduser()) / "checkouts"
-        folder, descriptor = cached_folder(self._place, self.resolve(rev), cache, limit)
+        folder, descriptor = cached_folder(self._context, self.resolve(rev), cache, limit)
         self._in_use.append(descriptor)
         return folder
 
@@ -338,113 +339,126 @@ class Repository:
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> ImportResult:
-        """Turn checkpoint folders into history. Raises NotFound, Refused, StorageFailed."""
+        """Turn checkpoint folders into history. Raises NotFound, InvalidInput, StorageFailed."""
         from mstore.commit.importing import ImportResult, plan_import, run_import
 
         planned = plan_import([Path(f) for f in folders], branch=branch)
         if dry_run:
             return ImportResult(planned=planned, size_bytes=sum(p.size_bytes for p in planned))
-        return run_import(self._place, planned, progress=progress)
+        return run_import(self._context, planned, progress=progress)
 
     # -- looking
 
     def status(self) -> Status:
-        """Where the workspace stands. Raises UsageError, Refused."""
+        """Where the workspace stands. Raises UsageError, InvalidInput."""
         from mstore.history.status import status
 
-        return status(self._place)
+        return status(self._context)
 
-    def resolve(self, rev: str | CommitId) -> CommitId:
+    def look_up(self, rev: AnyRevision) -> Resolved:
+        """Find what a revision stands for: its commit, the branch it names, a warning.
+
+        Every method that takes a version takes what this gives, and looks nothing up then.
+
+        Args:
+            rev: text, text read before, a commit's id, or what was looked up already.
+
+        Raises:
+            RevisionNotFound, Ambiguous, UsageError.
+        """
+        from mstore.history.query.resolve import resolved
+
+        return resolved(self._context, rev)
+
+    def resolve(self, rev: AnyRevision) -> CommitId:
         """The commit that a revision names. Raises RevisionNotFound, Ambiguous, UsageError."""
-        from mstore.history.query.resolve import resolve
-
-        return resolve(self._place, str(rev)).id
+        return self.look_up(rev).id
 
     def log(
         self,
-        rev: str | CommitId | None = None,
+        rev: AnyRevision | None = None,
         *,
         limit: int | None = None,
         all: bool = False,  # noqa: A002 - the option's name on the command line
         where: str | None = None,
         sort: str | None = None,
     ) -> Versions:
-        """Versions, the latest first; see `mstore.history.log.sought` for `where` and `sort`.
+        """Versions, the latest first; see `mstore.history.log.filter_and_sort` for `where` and `sort`.
 
         Raises:
             RevisionNotFound, Ambiguous, Corrupt, UsageError.
         """
         from mstore.api.results import Versions
-        from mstore.history.log import log, sought
+        from mstore.history.log import filter_and_sort, log
 
-        found = log(self._place, str(rev) if rev is not None else None, everything=all)
-        return Versions(islice(sought(found.entries, where, sort), limit))
+        found = log(self._context, self.resolve(rev) if rev is not None else None, everything=all)
+        return Versions(islice(filter_and_sort(found.entries, where, sort), limit))
 
-    def compare(self, *revs: str | CommitId, everything: bool = False) -> Comparison:
+    def compare(self, *revs: AnyRevision, everything: bool = False) -> Comparison:
         """What differs between versions; see `mstore.compare.versions.compare`."""
         from mstore.api.results import Compared, rendered
         from mstore.compare.versions import compare
 
-        return rendered(
-            Compared, compare(self._place, [str(rev) for rev in revs], everything=everything)
-        )
+        return rendered(Compared, compare(self._context, revs, everything=everything))
 
-    def show(self, rev: str | CommitId = "HEAD") -> Shown:
+    def show(self, rev: AnyRevision = "HEAD") -> CommitDetails:
         """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.history.show import show
 
-        return show(self._place, str(rev))
+        return show(self._context, self.resolve(rev))
 
     def diff(
         self,
-        a: str | CommitId | Path = "HEAD",
-        b: str | CommitId | Path | None = None,
+        a: AnyRevision | Path = "HEAD",
+        b: AnyRevision | Path | None = None,
         *,
         stat: bool = False,
     ) -> DiffResult:
         """Compare two sides; see `mstore.compare.diff.diff`.
 
         Args:
-            a: a revision, or a folder as a `Path`.
+            a: a revision, or a folder: a `Path`, or text that `docs/cli.md` says is one.
             b: likewise; None: the model directory.
             stat: how much each tensor changed, too.
         """
         from mstore.api.results import Difference, rendered
         from mstore.compare.diff import diff, side_of
 
-        return rendered(Difference, diff(side_of(self._place, a), side_of(self._place, b), stat=stat))
+        return rendered(
+            Difference, diff(side_of(self._context, a), side_of(self._context, b), stat=stat)
+        )
 
-    def manifest(self, rev: str | CommitId) -> Manifest:
+    def manifest(self, rev: AnyRevision) -> Manifest:
         """The files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.history.show import manifest_of
 
-        return manifest_of(self._place, str(rev))
+        return manifest_of(self._context, self.resolve(rev))
 
-    def facts(self, rev: str | CommitId) -> Facts:
+    def facts(self, rev: AnyRevision) -> Facts:
         """What a version says of itself. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.modeldir.stored_tree import facts_of_manifest
 
         return facts_of_manifest(self.store, self.manifest(rev))
 
-    def cat(self, rev: str | CommitId, path: str) -> Iterator[Any]:
+    def cat(self, rev: AnyRevision, path: str) -> Iterator[Any]:
         """Bytes of a file in parts. Raises NotFound, Corrupt."""
         from mstore.history.show import cat
 
-        return cat(self._place, str(rev), path)
+        return cat(self._context, self.resolve(rev), path)
 
-    def read_file(self, rev: str | CommitId, path: str) -> bytes:
+    def read_file(self, rev: AnyRevision, path: str) -> bytes:
         """All bytes of a file. Raises NotFound, Corrupt."""
         return b"".join(self.cat(rev, path))
 
-    def tensors(self, rev: str | CommitId) -> tuple[TensorRef, ...]:
+    def tensors(self, rev: AnyRevision) -> tuple[TensorRef, ...]:
         """Tensors of a version. Raises RevisionNotFound, Corrupt."""
         from mstore.history.tensors import tensors
 
-        return tensors(self._place, str(rev))
+        return tensors(self._context, self.resolve(rev))
 
     def read_tensor(
         self,
-        rev: str | CommitId,
+        rev: AnyRevision,
         name: str,
         *,
         path: str | None = None,
@@ -457,25 +471,25 @@ class Repository:
         """
         from mstore.history.tensors import read_tensor
 
-        return read_tensor(self._place, str(rev), name, path=path, rows=rows)
+        return read_tensor(self._context, self.resolve(rev), name, path=path, rows=rows)
 
-    def fill_tensors(self, rev: str | CommitId, wanted: Sequence[tuple[TensorRef, memoryview]]) -> None:
+    def fill_tensors(self, rev: AnyRevision, wanted: Sequence[tuple[TensorRef, memoryview]]) -> None:
         """Decode tensors into memory that the caller has, on all cores. Raises NotFound, Corrupt."""
         from mstore.history.tensors import fill_tensors
 
-        fill_tensors(self._place, str(rev), wanted)
+        fill_tensors(self._context, self.resolve(rev), wanted)
 
-    def du(self, *revs: str | CommitId) -> Usage:
+    def du(self, *revs: AnyRevision) -> Usage:
         """What versions, and the store, cost. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.maintain.du import du
 
-        return du(self._place, [str(r) for r in revs])
+        return du(self._context, [self.resolve(rev) for rev in revs])
 
     def fsck(self, *, quick: bool = False, progress: Progress | None = None) -> FsckResult:
         """Check the store. Raises StorageFailed."""
         from mstore.maintain.fsck import fsck
 
-        return fsck(self._place, quick=quick, progress=progress)
+        return fsck(self._context, quick=quick, progress=progress)
 
     def repair(
         self, *, source: str | Path | None = None, progress: Progress | None = None
@@ -492,15 +506,15 @@ class Repository:
         from mstore.maintain.repair import repair
 
         if source is None:
-            return repair(self._place, progress=progress)
+            return repair(self._context, progress=progress)
         with open(store=source) as other:
-            return repair(self._place, source=other.store, progress=progress)
+            return repair(self._context, source=other.store, progress=progress)
 
     def plan_gc(self, *, now: bool = False) -> GcPlan:
         """Find what no name needs, changing nothing. Raises Corrupt, NotFound."""
         from mstore.maintain.gc import plan_gc
 
-        return plan_gc(self._place, now=now)
+        return plan_gc(self._context, now=now)
 
     def gc(
         self, plan: GcPlan | None = None, *, now: bool = False, progress: Progress | None = None
@@ -519,10 +533,10 @@ class Repository:
         from mstore.maintain.gc_run import run_gc
 
         if plan is not None:
-            return run_gc(self._place, plan, progress=progress)
+            return run_gc(self._context, plan, progress=progress)
         with contextlib.suppress(Conflict):  # Packs came or went since the plan was made.
-            return run_gc(self._place, plan_gc(self._place, now=now), progress=progress)
-        return run_gc(self._place, plan_gc(self._place, now=now), progress=progress)
+            return run_gc(self._context, plan_gc(self._context, now=now), progress=progress)
+        return run_gc(self._context, plan_gc(self._context, now=now), progress=progress)
 
     def plan_forget(
         self,
@@ -534,7 +548,9 @@ class Repository:
         """Find what `forget` would drop; see `plan_forget`."""
         from mstore.maintain.forget import plan_forget
 
-        return plan_forget(self._place, roles, keep_last=keep_last, keep_best=keep_best, branch=branch)
+        return plan_forget(
+            self._context, roles, keep_last=keep_last, keep_best=keep_best, branch=branch
+        )
 
     def forget(
         self,
@@ -556,13 +572,13 @@ class Repository:
         """Do what `plan_forget` found. Raises Conflict, Corrupt, StorageFailed."""
         from mstore.maintain.forget import run_forget
 
-        return run_forget(self._place, plan, progress=progress)
+        return run_forget(self._context, plan, progress=progress)
 
     def repack(self, *, progress: Progress | None = None) -> RepackResult:
         """Code again what was stored in haste. Raises Corrupt, StorageFailed."""
         from mstore.maintain.repack import repack
 
-        return repack(self._place, progress=progress)
+        return repack(self._context, progress=progress)
 
     # -- names
 
@@ -574,72 +590,73 @@ class Repository:
         """Branches, by name."""
         from mstore.history.branches import branches
 
-        return branches(self._place)
+        return branches(self._context)
 
     def make_branch(
-        self, name: str, rev: str | CommitId | None = None, *, force: bool = False
+        self, name: str, rev: AnyRevision | None = None, *, force: bool = False
     ) -> CommitId:
-        """Make a branch. Raises Conflict, Refused."""
+        """Make a branch. Raises Conflict, InvalidInput."""
         from mstore.history.branches import make_branch
 
-        return make_branch(self._place, name, str(rev) if rev is not None else None, force=force)
+        return make_branch(
+            self._context, name, self.resolve("HEAD" if rev is None else rev), force=force
+        )
 
     def delete_branch(self, name: str) -> CommitId:
         """Delete a branch; gives the commit that it had. Raises RevisionNotFound, UsageError."""
         from mstore.history.branches import delete_branch
 
-        return delete_branch(self._place, name)
+        return delete_branch(self._context, name)
 
     def rename_branch(self, old: str, new: str) -> None:
         """Rename a branch. Raises RevisionNotFound, Conflict."""
         from mstore.history.branches import rename_branch
 
-        rename_branch(self._place, old, new)
+        rename_branch(self._context, old, new)
 
     def list_tags(self) -> tuple[TagEntry, ...]:
         """Tags, by name."""
         from mstore.history.tags import tags
 
-        return tags(self._place)
+        return tags(self._context)
 
     def make_tag(
         self,
         name: str,
-        rev: str | CommitId | None = None,
+        rev: AnyRevision | None = None,
         *,
         message: str | None = None,
         force: bool = False,
     ) -> CommitId:
-        """Tag a version. Raises Conflict, Refused."""
+        """Tag a version. Raises Conflict, InvalidInput."""
         from mstore.history.tags import make_tag
 
-        return make_tag(
-            self._place, name, str(rev) if rev is not None else None, message=message, force=force
-        )
+        id = self.resolve("HEAD" if rev is None else rev)
+        return make_tag(self._context, name, id, message=message, force=force)
 
     def delete_tag(self, name: str) -> CommitId:
         """Delete a tag. Raises RevisionNotFound."""
         from mstore.history.tags import delete_tag
 
-        return delete_tag(self._place, name)
+        return delete_tag(self._context, name)
 
     def rename_tag(self, old: str, new: str) -> None:
         """Rename a tag. Raises RevisionNotFound, Conflict."""
         from mstore.history.tags import rename_tag
 
-        rename_tag(self._place, old, new)
+        rename_tag(self._context, old, new)
 
     def reflog(self, name: str | None = None) -> tuple[Record, ...]:
         """Moves of a ref, the latest first. Raises RevisionNotFound, NotFound."""
         from mstore.history.reflog import reflog
 
-        return reflog(self._place, name)[1]
+        return reflog(self._context, name)[1]
 
     def undo(self, name: str | None = None) -> Undone:
         """Take back one's own last move. Raises UsageError, RefMoved, Dirty."""
         from mstore.checkout.undo import undo
 
-        return undo(self._place, name)
+        return undo(self._context, name)
 
 
 def diff(a: str | Path, b: str | Path, *, stat: bool = False) -> DiffResult:
@@ -650,7 +667,7 @@ def diff(a: str | Path, b: str | Path, *, stat: bool = False) -> DiffResult:
         stat: by how much tensors differ, and what LoRA adapters do, too.
 
     Raises:
-        Refused: a file breaks a rule.
+        InvalidInput: a file breaks a rule.
     """
     from mstore.api.results import Difference, rendered
     from mstore.compare.diff import diff as compare
@@ -666,11 +683,11 @@ def weights_id(folder: str | Path) -> str:
         folder: what `save_pretrained` wrote.
 
     Raises:
-        Refused: its root holds no weights, or a file breaks a rule.
+        InvalidInput: its root holds no weights, or a file breaks a rule.
     """
     from mstore.modeldir.read import folder_weights
 
     found = folder_weights(Path(folder))
     if "" not in found:
-        raise Refused(str(folder), "holds no weights")
+        raise InvalidInput(str(folder), "holds no weights")
     return found[""].hex

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mstore.compare.diff import DiffResult
 from mstore.compare.versions import Comparison
-from mstore.render.cells import DEFAULT_COLUMNS, cell, used
 from mstore.render.diff import diff_lines
 from mstore.render.html import html_lines, html_table, text_table
+from mstore.render.log_columns import DEFAULT_COLUMNS, cell, used
 from mstore.text import escaped
 
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 What lies in `mstore.fs` stays importable from here until 1.0, as it was in 0.2.
 """
 
-from mstore.backend.base import Backend, Entry, Lean, Upload
+from mstore.backend.base import Backend, Entry, TempRoots, Upload
 from mstore.backend.local import Activity, LocalBackend, Observer
 from mstore.backend.memory import MemoryBackend
+from mstore.compat import moved_names
 from mstore.fs.durable import (
     UnconfirmedChange,
     confirm_folder,
@@ -24,10 +25,10 @@ __all__ = [
     "Activity",
     "Backend",
     "Entry",
-    "Lean",
     "LocalBackend",
     "MemoryBackend",
     "Observer",
+    "TempRoots",
     "UnconfirmedChange",
     "Upload",
     "confirm_folder",
@@ -42,3 +43,5 @@ __all__ = [
     "sweep_folder",
     "write_all",
 ]
+
+__getattr__ = moved_names(__name__, {"Lean": "TempRoots"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Entry:
     """A key that exists, and how many bytes it holds."""
 
@@ -51,11 +51,11 @@ class Upload(Protocol):
         """
 
 
-class Lean(Protocol):
+class TempRoots(Protocol):
     """What a running writer or reader leans on, told to whoever removes; gone with its owner."""
 
     def add(self, record: bytes) -> None:
-        """Tell more. Once it has returned, `leans` gives it to everyone."""
+        """Tell more. Once it has returned, `temporary_roots` gives it to everyone."""
 
 
 class Backend(Protocol):
@@ -76,7 +76,7 @@ class Backend(Protocol):
     def put_new(self) -> Upload:
         """Begin an upload."""
 
-    def swap(self, key: str, expected: bytes | None, content: bytes | None) -> bool:
+    def compare_and_swap(self, key: str, expected: bytes | None, content: bytes | None) -> bool:
         """Replace the whole value of a small key if it is still `expected`.
 
         Args:
@@ -106,10 +106,10 @@ class Backend(Protocol):
             The old keys that were there.
         """
 
-    def hold(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
+    def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
         """Keep others from what `name` stands for while the context lasts.
 
-        A kernel lock on local disks. Where only `swap` can decide (object
+        A kernel lock on local disks. Where only `compare_and_swap` can decide (object
         storage), a context that does nothing: callers must stay correct then,
         though a reflog may hold a record of a move that lost.
 
@@ -117,11 +117,11 @@ class Backend(Protocol):
             Conflict: somebody else has it, and the caller does not `wait`.
         """
 
-    def lean(self) -> AbstractContextManager[Lean]:
+    def open_temp_roots(self) -> AbstractContextManager[TempRoots]:
         """Begin to tell what must not be removed; it ends with the context or the process."""
 
-    def leans(self) -> Iterator[bytes]:
-        """What living processes have told, one item for each `lean`."""
+    def temporary_roots(self) -> Iterator[bytes]:
+        """What living processes have told, one item for each `open_temp_roots`."""
 
-    def stamp(self, prefix: str) -> int | None:
+    def change_token(self, prefix: str) -> int | None:
         """A number that changes when a key directly below `prefix` comes or goes, else None."""

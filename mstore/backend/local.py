@@ -4,7 +4,7 @@ Hides: temporary files and who owns them, fsync of files and of folders,
 publication by hard link (never replacing), kernel locks, open descriptors.
 Every name below the root is opened without following symbolic links.
 
-What is promised once `publish` or `swap` has returned: the bytes and their name
+What is promised once `publish` or `compare_and_swap` has returned: the bytes and their name
 survive a power cut (fsync of the file, then of its folder; on macOS F_FULLFSYNC).
 """
 
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.backend.base import Entry, Lean, Upload
+from mstore.backend.base import Entry, TempRoots, Upload
 from mstore.errors import Conflict, Corrupt, StorageFailed
 from mstore.fs.durable import (
     UnconfirmedChange,
@@ -347,7 +347,7 @@ class LocalBackend:
                     except FileNotFoundError:
                         continue
 
-    def stamp(self, prefix: str) -> int | None:
+    def change_token(self, prefix: str) -> int | None:
         try:
             self._look_at(prefix)
             return os.stat(f"{self._root}/{prefix}", follow_symlinks=False).st_mtime_ns
@@ -368,8 +368,8 @@ class LocalBackend:
     def put_new(self) -> Upload:
         return _LocalUpload(self)
 
-    def swap(self, key: str, expected: bytes | None, content: bytes | None) -> bool:
-        with self.hold("refs"):
+    def compare_and_swap(self, key: str, expected: bytes | None, content: bytes | None) -> bool:
+        with self.lock("refs"):
             try:
                 current: bytes | None = self.get(key)
             except KeyError:
@@ -388,7 +388,7 @@ class LocalBackend:
             except OSError as error:
                 if isinstance(error, UnconfirmedChange):
                     done = "replaced" if content is not None else "removed"
-                    raise error.told(f"{key} was {done}") from error
+                    raise error.explained(f"{key} was {done}") from error
                 raise storage_failed(error, f"cannot replace {self.path(key)}") from error
             return True
 
@@ -402,7 +402,7 @@ class LocalBackend:
         )
 
     @contextlib.contextmanager
-    def lean(self) -> Iterator[Lean]:
+    def open_temp_roots(self) -> Iterator[TempRoots]:
         try:
             path, descriptor = self.open_own(LEAN)
         except OSError as error:
@@ -414,7 +414,7 @@ class LocalBackend:
                 os.unlink(path)
             os.close(descriptor)
 
-    def leans(self) -> Iterator[bytes]:
+    def temporary_roots(self) -> Iterator[bytes]:
         for entry in list(self.list("tmp")):
             if entry.key.endswith(LEAN) and not is_abandoned(self.path(entry.key)):
                 with contextlib.suppress(KeyError):
@@ -498,7 +498,7 @@ class LocalBackend:
         return moved
 
     @contextlib.contextmanager
-    def hold(self, name: str, *, wait: bool = True) -> Iterator[None]:
+    def lock(self, name: str, *, wait: bool = True) -> Iterator[None]:
         depth: dict[str, int] = self._held.__dict__
         if depth.get(name):
             depth[name] += 1
@@ -540,7 +540,7 @@ class LocalBackend:
         held = []
         for entry in self.list("locks"):
             try:
-                with self.hold(entry.key.removeprefix("locks/"), wait=False):
+                with self.lock(entry.key.removeprefix("locks/"), wait=False):
                     pass
             except Conflict:
                 held.append(entry.key.removeprefix("locks/"))

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
-from mstore.backend.base import Entry, Lean, Upload
+from mstore.backend.base import Entry, TempRoots, Upload
 from mstore.errors import Conflict
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ class _MemoryUpload:
             return True
 
 
-class _MemoryLean:
+class _MemoryTempRoots:
     def __init__(self) -> None:
-        self.told = b""
+        self.records = b""
 
     def add(self, record: bytes) -> None:
-        self.told += record
+        self.records += record
 
 
 class MemoryBackend:
@@ -58,7 +58,7 @@ class MemoryBackend:
         self.guard = threading.RLock()
         self.moves = 0
         self._locks: dict[str, threading.RLock] = {}
-        self._leans: list[_MemoryLean] = []
+        self._temp_roots: list[_MemoryTempRoots] = []
 
     def get(self, key: str, *, offset: int = 0, size: int | None = None) -> bytes:
         content = self.kept[key]
@@ -68,7 +68,7 @@ class MemoryBackend:
     def put_new(self) -> Upload:
         return _MemoryUpload(self)
 
-    def swap(self, key: str, expected: bytes | None, content: bytes | None) -> bool:
+    def compare_and_swap(self, key: str, expected: bytes | None, content: bytes | None) -> bool:
         with self.guard:
             if self.kept.get(key) != expected:
                 return False
@@ -102,7 +102,7 @@ class MemoryBackend:
             self.moves += 1
             return there
 
-    def hold(self, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
+    def lock(self, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
         @contextlib.contextmanager
         def held() -> Iterator[None]:
             lock = self._locks.setdefault(name, threading.RLock())
@@ -116,16 +116,16 @@ class MemoryBackend:
         return held()
 
     @contextlib.contextmanager
-    def lean(self) -> Iterator[Lean]:
-        lean = _MemoryLean()
-        self._leans.append(lean)
+    def open_temp_roots(self) -> Iterator[TempRoots]:
+        roots = _MemoryTempRoots()
+        self._temp_roots.append(roots)
         try:
-            yield lean
+            yield roots
         finally:
-            self._leans.remove(lean)
+            self._temp_roots.remove(roots)
 
-    def leans(self) -> Iterator[bytes]:
-        yield from [lean.told for lean in self._leans]
+    def temporary_roots(self) -> Iterator[bytes]:
+        yield from [roots.records for roots in self._temp_roots]
 
-    def stamp(self, prefix: str) -> int | None:
+    def change_token(self, prefix: str) -> int | None:
         return self.moves

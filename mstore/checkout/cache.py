@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.checkout.execute import checkout
 from mstore.errors import StorageFailed
-from mstore.modeldir.visible import present_manifest
+from mstore.modeldir.visible import visible_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.objects import CommitId
 
 LIMIT_BYTES: Final = 50 << 30
 _LOCK: Final = "lock"
 
 
-def cached_folder(place: Place, id: CommitId, cache: Path, limit_bytes: int) -> tuple[Path, int]:
+def cached_folder(context: Context, id: CommitId, cache: Path, limit_bytes: int) -> tuple[Path, int]:
     """A version as a folder whose files are read-only.
 
     Args:
-        place: where the version is.
+        context: where the version is.
         id: which.
         cache: the folder of the cache.
         limit_bytes: how large all versions in it may be together; the one asked for is
@@ -44,20 +44,20 @@ def cached_folder(place: Place, id: CommitId, cache: Path, limit_bytes: int) -> 
     Raises:
         NotFound, Corrupt, StorageFailed.
     """
-    holder = cache / place.store.identity.id / id.hex
+    holder = cache / context.store.identity.id / id.hex
     folder, lock = holder / id.short, holder / _LOCK
     try:
         while True:
             holder.mkdir(parents=True, exist_ok=True)
             descriptor = _locked(lock, fcntl.LOCK_SH)
-            if _same(descriptor, lock) and _is_whole(place, id, folder):
+            if _same(descriptor, lock) and _is_whole(context, id, folder):
                 os.utime(descriptor)
                 return folder, descriptor
             os.close(descriptor)
             descriptor = _locked(lock, fcntl.LOCK_EX)
             try:
-                if _same(descriptor, lock) and not _is_whole(place, id, folder):
-                    _write(place, id, folder)
+                if _same(descriptor, lock) and not _is_whole(context, id, folder):
+                    _write(context, id, folder)
                     _evict(cache, limit_bytes, keep=holder)
             finally:
                 os.close(descriptor)
@@ -79,18 +79,18 @@ def _same(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _is_whole(place: Place, id: CommitId, folder: Path) -> bool:
+def _is_whole(context: Context, id: CommitId, folder: Path) -> bool:
     """Whether all files are there in their sizes; their contents were checked as they were written."""
-    manifest = present_manifest(place.store, id, place.store.commit(id))
+    manifest = visible_manifest(context.store, id, context.store.commit(id))
     try:
         return all((folder / f.path).stat().st_size == f.size_bytes for f in manifest.files)
     except OSError:
         return False
 
 
-def _write(place: Place, id: CommitId, folder: Path) -> None:
+def _write(context: Context, id: CommitId, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    checkout(place, id.hex, to=folder)
+    checkout(context, id.hex, to=folder)
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)

@@ -17,23 +17,23 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, cast
 
 from mstore.checkout.load_snippet import base_source, line_that_loads
-from mstore.context import Place, going_on, ref_move, shown
+from mstore.context import Context, defer_unconfirmed, display_path, ref_move
 from mstore.errors import (
     BadPath,
     Conflict,
     Dirty,
+    DurabilityUnknown,
     MStoreError,
     StorageFailed,
-    Unconfirmed,
     UsageError,
 )
 from mstore.formats import check_index
 from mstore.fs.durable import UnconfirmedChange, confirm_folder, make_folder
-from mstore.history.query.resolve import Resolved, resolve
+from mstore.history.query.resolve import Resolved, resolved
 from mstore.history.status import changes_between, compare_folder
 from mstore.modeldir.read import Tree, read_folder
 from mstore.modeldir.stored_tree import StoredFolder, facts_of_manifest
-from mstore.modeldir.visible import present_manifest, what_is_forgotten
+from mstore.modeldir.visible import visible_manifest, what_is_forgotten
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestFile
 from mstore.store import check_ref_name
 from mstore.text import escaped
@@ -43,22 +43,23 @@ from mstore.worktree.scan import OpenFile
 from mstore.worktree.staging import discard, make_staging, sweep_staging
 from mstore.worktree.swap import (
     absent_folders,
-    bring_back,
-    clear_way,
-    in_the_way,
+    clear_obstruction,
+    find_obstructions,
     move_in,
     move_out,
     put_in_place,
     remove_empty_folders,
     remove_folders,
-    set_aside,
+    roll_back,
+    stash_existing,
 )
-from mstore.worktree.writer import HELD_FROM_BYTES, Held, write_staged
+from mstore.worktree.writer import HELD_FROM_BYTES, LocalCopy, write_staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from mstore.history.query.resolve import AnyRevision
     from mstore.progress import Progress
 
 
@@ -116,8 +117,8 @@ class _Plan:
 
 
 def checkout(
-    place: Place,
-    revision: str,
+    context: Context,
+    revision: AnyRevision,
     *,
     to: Path | None = None,
     force: bool = False,
@@ -127,7 +128,7 @@ def checkout(
     """Write a version into a folder.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         revision: what.
         to: the folder; None: the model directory, and HEAD moves.
         force: replace files that no commit holds, keeping a copy for `undo`.
@@ -140,64 +141,64 @@ def checkout(
         Conflict: the new branch exists.
         UsageError, NotFound, Corrupt, StorageFailed.
     """
-    resolved = resolve(place, revision)
+    version = resolved(context, revision)
     # No name may keep it, and gc run beside.
-    with place.store.leaning_on(resolved.id):
-        return _checkout(place, resolved, to, force, new_branch, progress)
+    with context.store.protecting(version.id):
+        return _checkout(context, version, to, force, new_branch, progress)
 
 
 def _checkout(
-    place: Place,
-    resolved: Resolved,
+    context: Context,
+    version: Resolved,
     to: Path | None,
     force: bool,
     new_branch: str | None,
     progress: Progress | None,
 ) -> CheckoutResult:
-    warnings = [resolved.warning] if resolved.warning else []
-    commit = place.store.commit(resolved.id)
-    manifest = present_manifest(place.store, resolved.id, commit)
-    warnings += what_is_forgotten(place.store, resolved.id, commit)
+    warnings = [version.warning] if version.warning else []
+    commit = context.store.commit(version.id)
+    manifest = visible_manifest(context.store, version.id, commit)
+    warnings += what_is_forgotten(context.store, version.id, commit)
     if any(f.path.endswith(".index.json") for f in manifest.files):
         # An index is input: one that leads out of its folder is not written anywhere.
-        check_index(StoredFolder(place.store, manifest), allow_incomplete=True)
+        check_index(StoredFolder(context.store, manifest), allow_incomplete=True)
     if to is not None:
         if new_branch is not None:
             raise UsageError(
                 "a new branch moves HEAD, and --to leaves it alone", hint="use one of them"
             )
-        result = _checkout_to(place, resolved.id, commit, manifest, to, force, progress)
+        result = _checkout_to(context, version.id, commit, manifest, to, force, progress)
     else:
-        branch = new_branch or resolved.branch
+        branch = new_branch or version.branch
         result = _checkout_here(
-            place, resolved.id, commit, manifest, branch, new_branch, force, progress
+            context, version.id, commit, manifest, branch, new_branch, force, progress
         )
     load: str | None = None
     base: Path | None = None
     if result.path is not None:
-        load, base, warning = _to_paste(place, commit, manifest, result.path, progress)
+        load, base, warning = _to_paste(context, commit, manifest, result.path, progress)
         warnings += [warning] if warning else []
     return replace(result, warnings=(*warnings, *result.warnings), load=load, base=base)
 
 
 def _to_paste(
-    place: Place, commit: Commit, manifest: Manifest, path: Path, progress: Progress | None
+    context: Context, commit: Commit, manifest: Manifest, path: Path, progress: Progress | None
 ) -> tuple[str | None, Path | None, str | None]:
     """The line that loads what was written, the base written beside it for that, and a warning."""
-    facts = facts_of_manifest(place.store, manifest)
-    source = base_source(place.store, commit, manifest, facts)
+    facts = facts_of_manifest(context.store, manifest)
+    source = base_source(context.store, commit, manifest, facts)
     base: Path | None = None
     warning: str | None = None
     if source is not None and source.commit is not None:
         base = path.with_name(f"{path.name}-base")
-        wanted = present_manifest(place.store, source.commit, place.store.commit(source.commit))
+        wanted = visible_manifest(context.store, source.commit, context.store.commit(source.commit))
         try:
             if not os.path.lexists(base):
-                _write_beside(place, wanted, base, progress)
+                _write_beside(context, wanted, base, progress)
             elif base.is_symlink() or changes_between(
-                read_folder(base, apart=place.own_folders), wanted
+                read_folder(base, exclude=context.own_folders), wanted
             ):
-                raise Conflict(f"{shown(base)} holds something else")
+                raise Conflict(f"{display_path(base)} holds something else")
         except MStoreError as error:
             # The version itself is there; only the line cannot be made to work.
             warning = (
@@ -212,7 +213,7 @@ def _to_paste(
 
 
 def _checkout_to(
-    place: Place,
+    context: Context,
     id: CommitId,
     commit: Commit,
     manifest: Manifest,
@@ -224,7 +225,7 @@ def _checkout_to(
     try:
         status = os.lstat(to)
     except FileNotFoundError:
-        _write_beside(place, manifest, to, progress)
+        _write_beside(context, manifest, to, progress)
         return CheckoutResult(id=id, commit=commit, path=to, written=len(manifest.files))
     except OSError as error:
         raise StorageFailed(f"cannot look at {to}: {error.strerror}", errno=error.errno) from error
@@ -233,22 +234,22 @@ def _checkout_to(
     if not stat.S_ISDIR(status.st_mode):
         raise BadPath(str(to), "is a file, not a folder")
     if not os.listdir(to):
-        _write_beside(place, manifest, to, progress)
+        _write_beside(context, manifest, to, progress)
         return CheckoutResult(id=id, commit=commit, path=to, written=len(manifest.files))
-    tree = read_folder(to, apart=place.own_folders)
-    unknown = tuple(p for p, e in tree.entries.items() if not _store_has(place, e))
+    tree = read_folder(to, exclude=context.own_folders)
+    unknown = tuple(p for p, e in tree.entries.items() if not _store_has(context, e))
     occupied = _occupied(to, tree, manifest)
     unknown = (*unknown, *occupied)
     if unknown and not force:
         raise Dirty(
-            f"{shown(to)} holds {_count(unknown, 'file')} that no commit has: {_some(unknown)}",
+            f"{display_path(to)} holds {_count(unknown, 'file')} that no commit has: {_some(unknown)}",
             unknown,
             hint="--force replaces them and keeps a copy for `mstore undo`; or choose another folder",
         )
     plan = _plan(tree, manifest, back_up=tuple(tree.entries) if unknown else (), occupied=occupied)
 
     def remember(backup: Path | None) -> None:
-        if place.workspace is None or backup is None:
+        if context.workspace is None or backup is None:
             return
         operation = Operation(
             f"checkout {id.short} --to {to}",
@@ -257,10 +258,10 @@ def _checkout_to(
             touched=plan.touched,
             version=id.hex,
         )
-        with place.workspace.remembering(operation):
+        with context.workspace.journaled(operation):
             pass  # What belongs to it is done; where this fails, it is taken back.
 
-    backup = _apply(place, plan, manifest, to, tree, progress, remember)
+    backup = _apply(context, plan, manifest, to, tree, progress, remember)
     return CheckoutResult(
         id=id,
         commit=commit,
@@ -272,11 +273,11 @@ def _checkout_to(
     )
 
 
-def _store_has(place: Place, entry: ManifestFile) -> bool:
-    return all(place.store.has(s.blob) for s in entry.segments)
+def _store_has(context: Context, entry: ManifestFile) -> bool:
+    return all(context.store.has(s.blob) for s in entry.segments)
 
 
-def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress | None) -> None:
+def _write_beside(context: Context, manifest: Manifest, to: Path, progress: Progress | None) -> None:
     """Write a new folder next to where it goes, then rename it there."""
     parent = to.absolute().parent
     beside = parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
@@ -285,7 +286,7 @@ def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress
         above = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             sweep_staging(above)
-            held = make_staging(beside.name, above)
+            local_copies = make_staging(beside.name, above)
         finally:
             os.close(above)
     except OSError as error:
@@ -294,7 +295,7 @@ def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress
         with Destination(beside) as destination:
             check_paths(manifest.files, destination)
             staged = write_staged(
-                place.store, manifest.files, destination, progress=_counted(manifest.files, progress)
+                context.store, manifest.files, destination, progress=_counted(manifest.files, progress)
             )
             put_in_place(destination, staged)
             discard(destination, staged)
@@ -308,21 +309,21 @@ def _write_beside(place: Place, manifest: Manifest, to: Path, progress: Progress
         try:
             confirm_folder(parent)
         except UnconfirmedChange as error:
-            raise error.told(f"{to} was written") from error
-    except Unconfirmed:
+            raise error.explained(f"{to} was written") from error
+    except DurabilityUnknown:
         raise
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
     finally:
-        os.close(held)
+        os.close(local_copies)
 
 
 def _occupied(folder: Path, tree: Tree, manifest: Manifest) -> tuple[str, ...]:
     """Ignored files that lie where the version has files: nobody else has them."""
     with Destination(folder) as destination:
         paths = [f.path for f in manifest.files]
-        return in_the_way(destination, paths, tree.entries, tree.found.left_out)
+        return find_obstructions(destination, paths, tree.entries, tree.found.ignored)
 
 
 def _plan(
@@ -341,7 +342,7 @@ def _plan(
 
 
 def _apply(
-    place: Place,
+    context: Context,
     plan: _Plan,
     manifest: Manifest,
     folder: Path,
@@ -357,11 +358,13 @@ def _apply(
     if plan.back_up:
         # Beside a store without a workspace, the copies lie next to the folder.
         root = (
-            place.workspace.path / "undo" if place.workspace is not None else folder.absolute().parent
+            context.workspace.path / "undo"
+            if context.workspace is not None
+            else folder.absolute().parent
         )
         name = (
-            f"{place.workspace.next_operation():06d}"
-            if place.workspace is not None
+            f"{context.workspace.next_operation():06d}"
+            if context.workspace is not None
             else f"{folder.name}.replaced-{os.urandom(4).hex()}"
         )
         backup = root / name
@@ -372,12 +375,12 @@ def _apply(
     with Destination(folder) as destination:
         check_paths(manifest.files, destination)
         absent = absent_folders(destination, [f.path for f in plan.write])
-        with _held(tree, plan.write) as held:
+        with _open_local_copies(tree, plan.write) as local_copies:
             staged = write_staged(
-                place.store,
+                context.store,
                 plan.write,
                 destination,
-                held=held,
+                local_copies=local_copies,
                 progress=_counted(plan.write, progress),
             )
         try:
@@ -386,14 +389,14 @@ def _apply(
                     move_out(destination, path, backup / path)
                     moved.append(path)
             # Out of the way first: where a file was, the version may have a folder.
-            new = set_aside(destination, staged, plan.remove)
+            new = stash_existing(destination, staged, plan.remove)
             put_in_place(destination, staged)
             then(backup)
         except BaseException:
-            bring_back(destination, staged, plan.remove, new)
+            roll_back(destination, staged, plan.remove, new)
             for path in moved:
                 with contextlib.suppress(MStoreError, OSError):
-                    clear_way(destination, staged, path)
+                    clear_obstruction(destination, staged, path)
                     move_in(cast("Path", backup) / path, destination, path)
             remove_folders(destination, absent)
             discard(destination, staged)
@@ -405,10 +408,12 @@ def _apply(
 
 
 @contextlib.contextmanager
-def _held(tree: Tree, files: tuple[ManifestFile, ...]) -> Iterator[dict[BlobId, Held]]:
+def _open_local_copies(
+    tree: Tree, files: tuple[ManifestFile, ...]
+) -> Iterator[dict[BlobId, LocalCopy]]:
     """Blobs of files to be written that lie whole in files of the folder, these being open."""
     wanted = {s.blob for f in files for s in f.segments if s.length >= HELD_FROM_BYTES and not s.offset}
-    held: dict[BlobId, Held] = {}
+    local_copies: dict[BlobId, LocalCopy] = {}
     with contextlib.ExitStack() as stack:
         opened = 0
         for file in tree.found.files:
@@ -417,7 +422,7 @@ def _held(tree: Tree, files: tuple[ManifestFile, ...]) -> Iterator[dict[BlobId, 
                 continue
             position, found = 0, []
             for segment in entry.segments:
-                if segment.blob in wanted and segment.blob not in held and not segment.offset:
+                if segment.blob in wanted and segment.blob not in local_copies and not segment.offset:
                     found.append((segment, position))
                 position += segment.length
             if not found:
@@ -428,8 +433,8 @@ def _held(tree: Tree, files: tuple[ManifestFile, ...]) -> Iterator[dict[BlobId, 
                 continue  # It was there a moment ago; the store has what it held.
             opened += 1
             for segment, at in found:
-                held[segment.blob] = Held(source.descriptor, at, segment.length)
-        yield held
+                local_copies[segment.blob] = LocalCopy(source.descriptor, at, segment.length)
+        yield local_copies
 
 
 def _counted(
@@ -452,7 +457,7 @@ def _counted(
 
 
 def _checkout_here(
-    place: Place,
+    context: Context,
     id: CommitId,
     commit: Commit,
     manifest: Manifest,
@@ -461,19 +466,19 @@ def _checkout_here(
     force: bool,
     progress: Progress | None,
 ) -> CheckoutResult:
-    if place.workspace is None:
+    if context.workspace is None:
         raise UsageError("without a workspace, checkout needs --to DIR")
-    workspace = place.workspace
+    workspace = context.workspace
     if new_branch is not None:
         check_ref_name(new_branch)
-        if place.branch_tip(new_branch) is not None:
+        if context.branch_tip(new_branch) is not None:
             raise Conflict(
                 f"branch {new_branch!r} exists", hint=f"`mstore checkout {new_branch}` goes there"
             )
     folder = workspace.unambiguous_model_dir()
     before = workspace.head
     after = Head(branch=branch) if branch is not None else Head(commit=id)
-    at = place.head_commit()
+    at = context.head_commit()
     result = CheckoutResult(id=id, commit=commit, path=folder, branch=branch, detached=branch is None)
     backup: Path | None = None
     plan: _Plan | None = None
@@ -483,10 +488,10 @@ def _checkout_here(
             hint="`mstore checkout REV --to DIR`, or `mstore config model-dir DIR` first",
         )
 
-    late: list[Unconfirmed] = []
+    unconfirmed: list[DurabilityUnknown] = []
 
     def then(written: _Plan | None, backup: Path | None) -> None:
-        refs = place.store.refs
+        refs = context.store.refs
         operation = Operation(
             f"checkout {branch or id.short}",
             (ref_move(f"heads/{new_branch}", None, id),) if new_branch is not None else (),
@@ -495,19 +500,19 @@ def _checkout_here(
             backup.name if backup is not None else None,
             written.touched if written is not None else (),
         )
-        with place.standing(after) as move_head, contextlib.ExitStack() as stack:
+        with context.prepare_head(after) as move_head, contextlib.ExitStack() as stack:
             if before != after or written is not None:
-                stack.enter_context(workspace.remembering(operation))
+                stack.enter_context(workspace.journaled(operation))
             if new_branch is not None:
-                move = place.move("branch", f"made at {id.short}")
-                with going_on(late):
+                move = context.move("branch", f"made at {id.short}")
+                with defer_unconfirmed(unconfirmed):
                     refs.move(f"heads/{new_branch}", id, move, expected=None)
             try:
-                with going_on(late):
+                with defer_unconfirmed(unconfirmed):
                     move_head()
             except MStoreError as error:
                 if new_branch is not None:
-                    move = place.move("branch", "HEAD could not follow")
+                    move = context.move("branch", "HEAD could not follow")
                     try:
                         refs.move(f"heads/{new_branch}", None, move, expected=id)
                     except MStoreError:
@@ -517,11 +522,11 @@ def _checkout_here(
 
     if folder is not None and (id != at or force):
         check_paths(manifest.files)
-        plan, backup = _replace_files(place, folder, manifest, at, force, progress, then)
+        plan, backup = _replace_files(context, folder, manifest, at, force, progress, then)
     else:
         then(None, None)
-    if late:
-        raise late[0]
+    if unconfirmed:
+        raise unconfirmed[0]
     if plan is None:
         return result
     return replace(
@@ -535,12 +540,12 @@ def _checkout_here(
 
 def _frozen(head: Head, commit: CommitId | None) -> dict[str, str]:
     """HEAD as an operation remembers it, with the commit that its files were of."""
-    plain: Mapping[str, str] = head.plain()
-    return {**plain, "at": commit.hex if commit is not None else ""}
+    document: Mapping[str, str] = head.to_dict()
+    return {**document, "at": commit.hex if commit is not None else ""}
 
 
 def _replace_files(
-    place: Place,
+    context: Context,
     folder: Path,
     manifest: Manifest,
     at: CommitId | None,
@@ -552,14 +557,14 @@ def _replace_files(
         raise BadPath(str(folder), "is a symbolic link; checkout writes into folders only")
     if not folder.exists():
         plan = _Plan(manifest.files, (), 0, ())
-        _write_beside(place, manifest, folder, progress)
+        _write_beside(context, manifest, folder, progress)
         try:
             then(plan, None)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return plan, None
-    tree, changes = compare_folder(place, folder, at)
+    tree, changes = compare_folder(context, folder, at)
     # A file that already is what the version wants is no loss.
     target = manifest.by_path
     lost = tuple(
@@ -572,7 +577,7 @@ def _replace_files(
     if (lost or occupied or removed) and not force:
         paths = (*lost, *occupied, *removed)
         raise Dirty(
-            f"{shown(folder)} has changes that no commit holds: {_some(paths)}",
+            f"{display_path(folder)} has changes that no commit holds: {_some(paths)}",
             paths,
             hint="`mstore commit` keeps them; --force replaces them and keeps a copy for `mstore undo`",
         )
@@ -581,7 +586,7 @@ def _replace_files(
     def then_all(backup: Path | None) -> None:
         then(plan, backup)
 
-    return plan, _apply(place, plan, manifest, folder, tree, progress, then_all)
+    return plan, _apply(context, plan, manifest, folder, tree, progress, then_all)
 
 
 def _some(paths: tuple[str, ...]) -> str:
@@ -593,27 +598,29 @@ def _count(things: tuple[str, ...], noun: str) -> str:
     return f"{len(things)} {noun}{'s' if len(things) != 1 else ''}"
 
 
-def check_unchanged(place: Place, folder: Path, version: CommitId, touched: tuple[str, ...]) -> None:
+def check_unchanged(
+    context: Context, folder: Path, version: CommitId, touched: tuple[str, ...]
+) -> None:
     """Refuse to take back files that were changed since they were written.
 
     Raises:
         Dirty: some were.
     """
-    _, changes = compare_folder(place, folder, version)
+    _, changes = compare_folder(context, folder, version)
     _refuse_changed(folder, [p for p in changes.paths() if p in set(touched)])
 
 
 def _refuse_changed(folder: Path, paths: Sequence[str]) -> None:
     if paths:
         raise Dirty(
-            f"{shown(folder)} was changed since: {_some(tuple(paths))}",
+            f"{display_path(folder)} was changed since: {_some(tuple(paths))}",
             tuple(paths),
             hint="`mstore commit` keeps that; then `mstore checkout` goes where you want",
         )
 
 
 def put_back(
-    place: Place,
+    context: Context,
     folder: Path,
     before: CommitId | None,
     after: CommitId,
@@ -624,7 +631,7 @@ def put_back(
     """Undo a checkout in place: what it wrote or removed becomes what it was in the version before.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         folder: the model directory.
         before: the version that it held; None: none.
         after: the version that checkout wrote.
@@ -636,10 +643,10 @@ def put_back(
     """
     if not folder.is_dir():
         raise Conflict(f"{folder} is gone")
-    tree, changes = compare_folder(place, folder, after)
+    tree, changes = compare_folder(context, folder, after)
     target = Manifest(())
     if before is not None:
-        target = present_manifest(place.store, before, place.store.commit(before))
+        target = visible_manifest(context.store, before, context.store.commit(before))
 
     def is_back(path: str) -> bool:
         """An undo that was killed had brought this one back."""
@@ -654,4 +661,4 @@ def put_back(
         write=tuple(f for f in plan.write if f.path in only),
         remove=tuple(p for p in plan.remove if p in only),
     )
-    _apply(place, plan, target, folder, tree, None, lambda backup: then())
+    _apply(context, plan, target, folder, tree, None, lambda backup: then())

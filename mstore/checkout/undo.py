@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mstore.context import Place, going_on, peeled, ref_move
+from mstore.context import Context, defer_unconfirmed, peeled, ref_move
 from mstore.errors import (
     Conflict,
     Corrupt,
+    DurabilityUnknown,
     MStoreError,
     NotFound,
     RefMoved,
     StorageFailed,
-    Unconfirmed,
     UsageError,
 )
 from mstore.fs.durable import make_folder
-from mstore.history.reachability import check_whole
+from mstore.history.reachability import check_complete
 from mstore.history.reflog import reflog
 from mstore.history.status import compare_folder
 from mstore.objects import ID_TYPES, CommitId, Kind, ObjectId
@@ -48,7 +48,7 @@ class Undone:
     restored: tuple[str, ...] = ()
 
 
-def undo(place: Place, name: str | None = None) -> Undone:
+def undo(context: Context, name: str | None = None) -> Undone:
     """Take back one's own last move: of one ref, or the last operation of this workspace.
 
     Raises:
@@ -56,16 +56,16 @@ def undo(place: Place, name: str | None = None) -> Undone:
         RefMoved: the ref has moved on since.
     """
     if name is not None:
-        return _undo_ref(place, name)
-    workspace = place.need_workspace("undo without a name")
+        return _undo_ref(context, name)
+    workspace = context.need_workspace("undo without a name")
     for operation in reversed(workspace.operations()):
-        if not _never_happened(place, workspace, operation):
-            return _undo_operation(place, workspace, operation)
+        if not _never_happened(context, workspace, operation):
+            return _undo_operation(context, workspace, operation)
         workspace.forget_operation(operation)
     raise UsageError("nothing to undo")
 
 
-def _never_happened(place: Place, workspace: Workspace, operation: Operation) -> bool:
+def _never_happened(context: Context, workspace: Workspace, operation: Operation) -> bool:
     """Whether a process was killed between writing an operation down and doing any of it.
 
     A move that happened is in the ref's reflog, wherever the ref is now; a checkout's files
@@ -74,12 +74,12 @@ def _never_happened(place: Place, workspace: Workspace, operation: Operation) ->
     if operation.undoing or _copies(workspace, operation)[0] is not None:
         return False
     moves = [move for move in operation.moves if move.old != move.new]
-    if any(_was_made(place, workspace, move) for move in moves):
+    if any(_was_made(context, workspace, move) for move in moves):
         return False
     if operation.head is None:
         return bool(moves)
     before, after = ({k: v for k, v in s.items() if k != "at"} for s in operation.head)
-    if workspace.head.plain() != before:
+    if workspace.head.to_dict() != before:
         return False
     if before == after:
         return False
@@ -88,13 +88,13 @@ def _never_happened(place: Place, workspace: Workspace, operation: Operation) ->
     if not Path(operation.folder).is_dir():
         return False
     at = operation.head[0]["at"]
-    _, changes = compare_folder(place, Path(operation.folder), CommitId.parse(at) if at else None)
+    _, changes = compare_folder(context, Path(operation.folder), CommitId.parse(at) if at else None)
     return not set(changes.paths()) & set(operation.touched)
 
 
-def _was_made(place: Place, workspace: Workspace, move: RefMove) -> bool:
+def _was_made(context: Context, workspace: Workspace, move: RefMove) -> bool:
     try:
-        records = place.store.refs.log(move.ref)
+        records = context.store.refs.log(move.ref)
     except NotFound:
         return False
     except Corrupt:
@@ -106,34 +106,36 @@ def _was_made(place: Place, workspace: Workspace, move: RefMove) -> bool:
     )
 
 
-def _undo_ref(place: Place, name: str) -> Undone:
-    full, records = reflog(place, name)
+def _undo_ref(context: Context, name: str) -> Undone:
+    full, records = reflog(context, name)
     last = records[0]
-    own = place.workspace.id if place.workspace is not None else None
-    if last.move.workspace != own or last.move.author != place.author:
+    own = context.workspace.id if context.workspace is not None else None
+    if last.move.workspace != own or last.move.author != context.author:
         who = last.move.author
         raise UsageError(
             f"the last move of {name} was not made here but by {who}", hint=f"`mstore reflog {name}`"
         )
-    value = place.store.refs.read(full)
+    value = context.store.refs.read(full)
     if (value.target if value is not None else None) != last.new:
         raise RefMoved(name)
-    with place.remembering(f"undo of {name}", ref_move(full, last.new, last.old)):
-        _move_back(place, full, last.new, last.old, f"undo: {last.move.action}")
+    with context.journaled(f"undo of {name}", ref_move(full, last.new, last.old)):
+        _move_back(context, full, last.new, last.old, f"undo: {last.move.action}")
     return Undone(action=f"{last.move.action} on {name}", refs={name: last.old})
 
 
-def _move_back(place: Place, ref: str, new: ObjectId | None, old: ObjectId | None, why: str) -> None:
-    move: Move = place.move("undo", why)
-    with place.store.leaning_on(*([old] if old is not None else [])):
+def _move_back(
+    context: Context, ref: str, new: ObjectId | None, old: ObjectId | None, why: str
+) -> None:
+    move: Move = context.move("undo", why)
+    with context.store.protecting(*([old] if old is not None else [])):
         if old is not None and not ref.startswith("notes/"):
-            check_whole(place, peeled(place.store, old))
-        place.store.refs.move(ref, old, move, expected=new)
+            check_complete(context, peeled(context.store, old))
+        context.store.refs.move(ref, old, move, expected=new)
 
 
-def _undo_operation(place: Place, workspace: Workspace, operation: Operation) -> Undone:
+def _undo_operation(context: Context, workspace: Workspace, operation: Operation) -> Undone:
     moved: dict[str, ObjectId | None] = {}
-    refs = place.store.refs
+    refs = context.store.refs
     # Compare all before moving any.
     for ref in operation.moves:
         value = refs.read(ref.ref)
@@ -142,9 +144,11 @@ def _undo_operation(place: Place, workspace: Workspace, operation: Operation) ->
                 ref.ref.partition("/")[2], hint="somebody moved it on; `mstore reflog` shows who"
             )
         if ref.old is not None and not ref.ref.startswith("notes/"):
-            check_whole(place, peeled(place.store, ID_TYPES[Kind[ref.kind.upper()]].parse(ref.old)))
+            check_complete(
+                context, peeled(context.store, ID_TYPES[Kind[ref.kind.upper()]].parse(ref.old))
+            )
     restored: tuple[str, ...] = ()
-    late: list[Unconfirmed] = []
+    unconfirmed: list[DurabilityUnknown] = []
     begun = False
 
     def begin() -> None:
@@ -155,35 +159,39 @@ def _undo_operation(place: Place, workspace: Workspace, operation: Operation) ->
             begun, operation = True, replace(operation, undoing=True)
 
     if operation.head is not None or operation.folder is not None:
-        restored = _restore_files(place, workspace, operation, late, begin)
+        restored = _restore_files(context, workspace, operation, unconfirmed, begin)
     begin()
     for ref in reversed(operation.moves):
         make = ID_TYPES[Kind[ref.kind.upper()]]
         new, old = (make.parse(t) if t else None for t in (ref.new, ref.old))
         value = refs.read(ref.ref)
         if (value.target if value is not None else None) != old:
-            with going_on(late):
-                _move_back(place, ref.ref, new, old, f"undo: {operation.action}")
+            with defer_unconfirmed(unconfirmed):
+                _move_back(context, ref.ref, new, old, f"undo: {operation.action}")
         moved[ref.ref.partition("/")[2]] = old
-        if place.head is not None and operation.action.startswith("rename branch") and old is not None:
+        if (
+            context.head is not None
+            and operation.action.startswith("rename branch")
+            and old is not None
+        ):
             renamed = next((m.ref.partition("/")[2] for m in operation.moves if m.new), None)
-            if place.head.branch == renamed:
-                with going_on(late):
+            if context.head.branch == renamed:
+                with defer_unconfirmed(unconfirmed):
                     workspace.set_head(Head(branch=ref.ref.partition("/")[2]))
     with contextlib.suppress(
         StorageFailed
     ):  # Undone it is; where the record stays, nothing is left to do.
         workspace.forget_operation(operation)
-    if late:
-        raise late[0]
+    if unconfirmed:
+        raise unconfirmed[0]
     return Undone(action=operation.action, refs=moved, restored=restored)
 
 
 def _restore_files(
-    place: Place,
+    context: Context,
     workspace: Workspace,
     operation: Operation,
-    late: list[Unconfirmed],
+    unconfirmed: list[DurabilityUnknown],
     begin: Callable[[], None],
 ) -> tuple[str, ...]:
     """Put HEAD and files back to where they were before a checkout."""
@@ -192,7 +200,7 @@ def _restore_files(
     restored: list[str] = []
     if operation.head is not None:
         before, after = operation.head
-        current = dict(workspace.head.plain().items())
+        current = dict(workspace.head.to_dict().items())
         # An undo that was killed may have moved HEAD already.
         if not any(current == {k: v for k, v in s.items() if k != "at"} for s in (after, before)):
             raise Conflict("HEAD has moved since", hint="`mstore checkout` to where you want to be")
@@ -204,9 +212,9 @@ def _restore_files(
         begin()
         with _beginning(backup, going):
             if operation.head is not None:
-                plain = {k: v for k, v in operation.head[0].items() if k != "at"}
-                with going_on(late):
-                    place.stand(Head.from_plain(plain, "operations"))
+                document = {k: v for k, v in operation.head[0].items() if k != "at"}
+                with defer_unconfirmed(unconfirmed):
+                    context.set_head(Head.from_dict(document, "operations"))
 
     # Where an undo was killed among the copies, the files before them are back already.
     begun = operation.backup is not None and (backup is None or going == backup)
@@ -216,10 +224,10 @@ def _restore_files(
         before = operation.head[0]
         at = CommitId.parse(before["at"]) if before.get("at") else None
         after_id = CommitId.parse(operation.head[1]["at"])
-        put_back(place, folder, at, after_id, operation.touched, then=stand)
+        put_back(context, folder, at, after_id, operation.touched, then=stand)
     elif folder is not None and folder.is_dir():
         if operation.version is not None and not operation.undoing:
-            check_unchanged(place, folder, CommitId.parse(operation.version), operation.touched)
+            check_unchanged(context, folder, CommitId.parse(operation.version), operation.touched)
         begin()
         with Destination(folder) as destination:
             for path in operation.touched:

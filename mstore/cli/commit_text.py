@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mstore.commit.plan import CommitResult
 
 
-def plain_commit(result: CommitResult) -> dict[str, Any]:
+def commit_document(result: CommitResult) -> dict[str, Any]:
     """Give what `--json` shows of a commit."""
     return {
         "id": result.id.hex,
@@ -23,7 +23,7 @@ def plain_commit(result: CommitResult) -> dict[str, Any]:
         "size_bytes": result.size_bytes,
         "new_bytes": result.new_bytes,
         "stored_bytes": result.stored_bytes,
-        "left_out": result.left_out,
+        "left_out": result.ignored,
         "warnings": result.warnings,
     }
 

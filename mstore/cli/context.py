@@ -1,4 +1,4 @@
-"""What every command shares: the repository that the options name, revisions, examples.
+"""What every command shares: the repository that the options name, its versions, examples.
 
 Command modules import nothing but click at their top, so that `--help` and
 `log` start as fast as click itself.
@@ -7,8 +7,7 @@ Command modules import nothing but click at their top, so that `--help` and
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -17,9 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mstore.api.repository import Repository
+    from mstore.history.query.resolve import Resolved
+    from mstore.history.query.revision_grammar import Revision
 
 
-_LIKE_AN_ID = re.compile(r"[0-9a-f]{4,64}(?![0-9a-z])")
+_REPOSITORY = "mstore.cli.context.repository"
 
 
 @dataclass(frozen=True)
@@ -58,54 +59,32 @@ def settings() -> Settings:
     return found if found is not None else Settings(None, None, None)
 
 
-def repo(*revisions: str | None) -> Repository:
-    """The repository of the running command, closed when it ends.
-
-    A revision that is both a name and the beginning of an id is warned of here,
-    so that every command does.
-    """
+def repo() -> Repository:
+    """The repository of the running command: opened when first asked for, closed at its end."""
     context = click.get_current_context()
-    opened = settings().open()
-    context.call_on_close(opened.close)
-    for revision in revisions:
-        if revision is not None and _LIKE_AN_ID.match(revision):
-            _warn_of(opened, revision)
+    opened: Repository | None = context.meta.get(_REPOSITORY)
+    if opened is None:
+        opened = context.meta[_REPOSITORY] = settings().open()
+        context.call_on_close(opened.close)
     return opened
 
 
-def _warn_of(opened: Repository, revision: str) -> None:
+def look_up(revision: Revision | None) -> Resolved:
+    """Look up a revision that the running command was given (None: HEAD), and show its warning.
+
+    A command does this once for each, and passes on what comes of it: nothing below looks
+    it up again, or repeats the warning.
+
+    Raises:
+        RevisionNotFound, Ambiguous, UsageError, NotFound, Refused.
+    """
+    found = repo().look_up(revision if revision is not None else "HEAD")
+    if found.warning is None:
+        return found
     from mstore.cli.output import warn
-    from mstore.errors import MStoreError
-    from mstore.history.query.resolve import resolve
 
-    try:
-        warning = resolve(opened.place, revision).warning
-    except MStoreError:
-        return  # The command itself says what is wrong.
-    if warning is not None:
-        warn(warning)
-
-
-class Revision(click.ParamType[str]):
-    """A revision; completes branches and tags."""
-
-    name = "rev"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
-        from click.shell_completion import CompletionItem
-
-        try:
-            refs = Settings(None, None, None).open().store.refs
-            names = [*refs.names("heads"), *refs.names("tags")]
-        except Exception:
-            # A completion that fails must not write into the user's prompt.
-            return []
-        return [CompletionItem(n) for n in names if n.startswith(incomplete)]
-
-
-REVISION = Revision()
+    warn(found.warning)
+    return replace(found, warning=None)
 
 
 def examples(text: str) -> Callable[[click.Command], click.Command]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mstore.render.cells import cell, health_mark, names_text, rank_text, used
+from mstore.render.log_columns import cell, health_mark, names_text, rank_text, used
 from mstore.text import escaped, number
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def table(entries: list[LogEntry], columns: tuple[str, ...], *, chosen: bool) ->
     yield from captured.get().rstrip("\n").split("\n")
 
 
-def plain(entries: Iterable[LogEntry], columns: tuple[str, ...], *, chosen: bool) -> Iterator[str]:
+def lines(entries: Iterable[LogEntry], columns: tuple[str, ...], *, chosen: bool) -> Iterator[str]:
     """Plain lines with columns aligned as far as can be without seeing all of them."""
     first: list[LogEntry] = []
     rest = iter(entries)
@@ -135,11 +135,11 @@ def _joined(count: int, place: int, other: int) -> str:
 def listing(entries: Iterator[LogEntry], columns: tuple[str, ...], *, chosen: bool) -> Iterator[str]:
     """The table on a terminal if it is short, plain lines otherwise."""
     if not sys.stdout.isatty():
-        return plain(entries, columns, chosen=chosen)
+        return lines(entries, columns, chosen=chosen)
     first = list(islice(entries, _TABLE_ROWS + 1))
     if len(first) <= _TABLE_ROWS:
         return table(first, columns, chosen=chosen)
-    return plain(chain(first, entries), columns, chosen=chosen)
+    return lines(chain(first, entries), columns, chosen=chosen)
 
 
 def any_text(value: Any) -> str:

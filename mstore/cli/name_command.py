@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mstore.cli.context import REVISION
+from mstore.cli.params import REVISION
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

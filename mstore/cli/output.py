@@ -137,7 +137,7 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
 
 
-def left_out_text(paths: tuple[str, ...]) -> str:
+def ignored_text(paths: tuple[str, ...]) -> str:
     """Ignored paths in one line."""
     from mstore.text import escaped
 

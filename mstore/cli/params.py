@@ -1,16 +1,67 @@
-"""Options that several commands take, and how their values are read."""
+"""Arguments and options that several commands take, and how their values are read."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-_FLOAT = re.compile(
-    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE
-)
+from mstore.cli.context import Settings
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mstore.history.query.revision_grammar import Revision
+
+_FLOAT = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)"
+
+
+class _Naming(click.ParamType["Revision | Path"]):
+    """What names a version; completes branches and tags."""
+
+    name = "rev"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        try:
+            refs = Settings(None, None, None).open().store.refs
+            names = [*refs.names("heads"), *refs.names("tags")]
+        except Exception:
+            # A completion that fails must not write into the user's prompt.
+            return []
+        return [CompletionItem(n) for n in names if n.startswith(incomplete)]
+
+
+class RevisionType(_Naming):
+    """A revision, read; the command looks it up."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Revision | Path:
+        """Read a revision. Raises UsageError."""
+        from mstore.history.query.revision_grammar import parse
+
+        return parse(value) if isinstance(value, str) else value
+
+
+class SideType(_Naming):
+    """A revision or a folder."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Revision | Path:
+        """Read one side of a diff. Raises UsageError."""
+        from mstore.compare.sides import parse_side
+
+        return parse_side(value) if isinstance(value, str) else value
+
+
+REVISION = RevisionType()
+SIDE = SideType()
 
 META = click.option(
     "--meta",
@@ -49,20 +100,20 @@ def read_metrics(pairs: tuple[str, ...]) -> dict[str, float]:
         key, equals, text = pair.partition("=")
         if not equals or not key:
             raise click.UsageError(f"--metric {pair!r}: must be NAME=NUMBER")
-        if not _FLOAT.fullmatch(text):
+        if not re.fullmatch(_FLOAT, text, re.IGNORECASE):
             raise click.UsageError(f"--metric {pair!r}: {text!r} is not a number")
         found[key] = float(text)
     return found
 
 
 def read_meta_file(path: str) -> dict[str, Any]:
-    """Metadata from a JSON file. Raises Refused with line and column."""
-    from mstore.errors import Refused
+    """Metadata from a JSON file. Raises InvalidInput with line and column."""
+    from mstore.errors import InvalidInput
     from mstore.formats import read_json_object
 
     try:
         with open(path, "rb") as file:
             content = file.read(64 << 20)
     except OSError as error:
-        raise Refused(path, f"cannot be read: {error.strerror}") from error
+        raise InvalidInput(path, f"cannot be read: {error.strerror}") from error
     return read_json_object(content, path)

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.commit.environment import environment
 from mstore.commit.plan import CommitOptions, CommitResult, CommitStart, start_commit, unchanged
-from mstore.context import Place, ref_move, shown
+from mstore.context import Context, display_path, ref_move
 from mstore.errors import (
+    InvalidInput,
     MStoreError,
+    ObjectRemoved,
     RefMoved,
-    Refused,
     StorageFailed,
     UsageError,
-    Vanished,
 )
 from mstore.formats import Facts, holds_token, role_of
 from mstore.formats.facts.describe import adapter_of
-from mstore.history.query.resolve import resolve
+from mstore.history.query.resolve import resolved
 from mstore.history.sizes import sizes_of
 from mstore.modeldir.delta_bases import DeltaBases
 from mstore.modeldir.read import (
@@ -49,7 +49,7 @@ from mstore.objects import (
 )
 from mstore.store.transaction import Transaction
 from mstore.text import storable
-from mstore.worktree.scan import Found, OpenFile, checkpoints_in, scan
+from mstore.worktree.scan import OpenFile, Scan, checkpoints_in, scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,51 +63,51 @@ _VANISHED_TRIES: Final = 3
 
 
 def commit(
-    place: Place, path: Path | None, options: CommitOptions, *, progress: Progress | None = None
+    context: Context, path: Path | None, options: CommitOptions, *, progress: Progress | None = None
 ) -> CommitResult:
     """Commit a folder.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         path: the folder; None: the model directory.
         options: how.
         progress: told of bytes done.
 
     Raises:
         UsageError: no folder or no branch is clear.
-        Refused: the folder breaks a rule; nothing was changed.
+        InvalidInput: the folder breaks a rule; nothing was changed.
         RefMoved: somebody else moved the branch meanwhile.
         NotFound, StorageFailed.
     """
-    started = start_commit(place, path, options)
+    started = start_commit(context, path, options)
     if isinstance(started, CommitResult):
         return started
-    return finish_commit(place, started, options, progress=progress)
+    return finish_commit(context, started, options, progress=progress)
 
 
 def finish_commit(
-    place: Place, started: CommitStart, options: CommitOptions, *, progress: Progress | None = None
+    context: Context, started: CommitStart, options: CommitOptions, *, progress: Progress | None = None
 ) -> CommitResult:
     """Store what changed, and the commit; arguments and errors as those of `commit`."""
     for _ in range(_VANISHED_TRIES):
         try:
-            return _finish(place, started, options, progress)
-        except Vanished:
-            place.store.refresh()  # gc took what was thought to be stored: store it anew.
-    return _finish(place, started, options, progress)
+            return _finish(context, started, options, progress)
+        except ObjectRemoved:
+            context.store.refresh()  # gc took what was thought to be stored: store it anew.
+    return _finish(context, started, options, progress)
 
 
 def _finish(
-    place: Place, started: CommitStart, options: CommitOptions, progress: Progress | None
+    context: Context, started: CommitStart, options: CommitOptions, progress: Progress | None
 ) -> CommitResult:
     found, branch, known = started.found, started.branch, dict(started.known)
-    store = place.store
+    store = context.store
     _check_weights(found, options)
     warnings = list(index_warnings(found, allow_incomplete=options.allow_incomplete))
     parent_id, parent = started.parent_id, started.parent
     parent_manifest = store.manifest(parent.manifest) if parent is not None else None
-    cache = place.stat_cache
-    base_given = _given_base(place, options)
+    cache = context.stat_cache
+    base_given = _given_base(context, options)
 
     with Transaction(store) as transaction:
         known = {
@@ -145,7 +145,7 @@ def _finish(
             if cache is not None:
                 remember(cache, tree, started.read_at_ns)
             return unchanged(
-                place,
+                context,
                 branch,
                 parent_id,
                 parent,
@@ -158,11 +158,11 @@ def _finish(
         for layout in tree.layouts.values():
             transaction.put(layout)
         transaction.put(manifest)
-        base = base_given or _base(place, facts, found.root)
+        base = base_given or _base(context, facts, found.root)
         made = Commit(
             (parent_id,) if parent_id is not None else (),
             manifest.id,
-            place.author,
+            context.author,
             Time.now(),
             options.message or _message(facts, metrics, parent is None),
             _metadata(facts, options),
@@ -171,18 +171,18 @@ def _finish(
             base,
         )
         transaction.put(made)
-        transaction.lean_on(made.parents)
-        transaction.lean_on(id for file in manifest.files for id in file.objects)
+        transaction.protect(made.parents)
+        transaction.protect(id for file in manifest.files for id in file.objects)
         transaction.publish()
         counts = transaction.counts
-        made = _moved(place, branch, None if started.is_new else parent_id, made, options)
+        made = _moved(context, branch, None if started.is_new else parent_id, made, options)
     if cache is not None:
         remember(cache, tree, started.read_at_ns)
     sizes = sizes_of(manifest, parent_manifest, tree.tensor_count)
     store.catalog.note_sizes(made.id, sizes)
-    if place.workspace is not None and options.by_hand and started.named:
+    if context.workspace is not None and options.by_hand and started.named:
         try:
-            place.workspace.bind(found.root)
+            context.workspace.bind(found.root)
         except StorageFailed as error:  # What is committed is committed.
             warnings.append(f"{found.root} was not noted as the model directory: {error.message}")
     return CommitResult(
@@ -194,15 +194,15 @@ def _finish(
         sizes=sizes,
         new_bytes=counts.new_bytes,
         stored_bytes=counts.new_stored_bytes,
-        left_out=found.left_out,
+        ignored=found.ignored,
         warnings=tuple(warnings),
     )
 
 
-def _check_weights(found: Found, options: CommitOptions) -> None:
+def _check_weights(found: Scan, options: CommitOptions) -> None:
     if options.allow_no_weights or any(holds_tensors(role_of(p), p) for p in found.paths()):
         return
-    name, checkpoints = shown(found.root), checkpoints_in(found.root)
+    name, checkpoints = display_path(found.root), checkpoints_in(found.root)
     if checkpoints:
         hint = (
             f"commit one: `mstore commit {name}/{checkpoints[-1]}`,"
@@ -210,7 +210,7 @@ def _check_weights(found: Found, options: CommitOptions) -> None:
         )
     else:
         hint = "`--allow-no-weights` commits it all the same"
-    raise Refused(str(found.root), "holds no weights" if found.files else "is empty", hint=hint)
+    raise InvalidInput(str(found.root), "holds no weights" if found.files else "is empty", hint=hint)
 
 
 def _is_stored(store: Store, layout: LayoutId | None, blobs: list[Any]) -> bool:
@@ -229,7 +229,7 @@ def _delta_bases(store: Store, parent: Manifest | None, base: Base | None) -> Fi
 # -- facts
 
 
-def _with_trainer(tree: Tree, found: Found) -> Facts:
+def _with_trainer(tree: Tree, found: Scan) -> Facts:
     """Facts; where the folder has no trainer_state.json, those of the equal checkpoint in it."""
     facts = tree.facts()
     if facts.trainer is not None:
@@ -259,7 +259,7 @@ def _weight_sizes(entries: Any) -> set[int]:
     return {e.size_bytes for e in entries if holds_tensors(e.role, e.path)}
 
 
-def _token_warning(found: Found, options: CommitOptions) -> list[str]:
+def _token_warning(found: Scan, options: CommitOptions) -> list[str]:
     if "training-state" in options.without:
         return []
     for file in found.files:
@@ -274,7 +274,7 @@ def _token_warning(found: Found, options: CommitOptions) -> list[str]:
 
 
 def _metadata(facts: Facts, options: CommitOptions) -> dict[str, Any]:
-    recorded = {k: v for k, v in facts.plain().items() if v}
+    recorded = {k: v for k, v in facts.to_dict().items() if v}
     if "trainer" in recorded:
         # The metrics are the commit's own.
         recorded["trainer"] = {k: v for k, v in recorded["trainer"].items() if k != "metrics"}
@@ -315,18 +315,18 @@ def _message(facts: Facts, metrics: Mapping[str, float], first: bool) -> str:
 # -- base
 
 
-def _given_base(place: Place, options: CommitOptions) -> Base | None:
+def _given_base(context: Context, options: CommitOptions) -> Base | None:
     if options.base is None:
         return None
-    id = resolve(place, options.base).id
-    commit = place.store.commit(id)
+    id = resolved(context, options.base).id
+    commit = context.store.commit(id)
     recorded = commit.metadata.get("recorded")
     model = recorded.get("model", {}) if isinstance(recorded, dict) else {}
     name = model.get("base_name") if isinstance(model, dict) else None
     return Base(commit.weights.get(""), id, name if isinstance(name, str) else None)
 
 
-def _base(place: Place, facts: Facts, folder: Path) -> Base | None:
+def _base(context: Context, facts: Facts, folder: Path) -> Base | None:
     """What the directory says it started from; its identity where it lies on this machine."""
     adapter = adapter_of(facts)
     if adapter is not None:
@@ -337,23 +337,23 @@ def _base(place: Place, facts: Facts, folder: Path) -> Base | None:
         return None
     if not name:
         return None
-    weights = _weights_at(place, Path(name), folder)
+    weights = _weights_at(context, Path(name), folder)
     if weights is None:
         return Base(None, None, name, revision)
-    commits = place.store.catalog.with_weights(weights)
+    commits = context.store.catalog.with_weights(weights)
     return Base(weights, commits[0] if commits else None, name, revision)
 
 
-def _weights_at(place: Place, path: Path, folder: Path) -> WeightsId | None:
+def _weights_at(context: Context, path: Path, folder: Path) -> WeightsId | None:
     try:
         if not path.is_dir() or path.resolve().is_relative_to(folder.resolve()):
             return None
-        if place.workspace is None:
+        if context.workspace is None:
             return folder_weights(path).get("")
         tree = read_folder(
             path,
-            cache=place.workspace.stat_cache,
-            load_layout=place.store.layout,
+            cache=context.workspace.stat_cache,
+            load_layout=context.store.layout,
             without=frozenset(set(ROLES) - set(MODEL_ROLES)),
         )
         return tree.weights().get("")
@@ -365,18 +365,18 @@ def _weights_at(place: Place, path: Path, folder: Path) -> WeightsId | None:
 
 
 def _moved(
-    place: Place, branch: str, expected: CommitId | None, made: Commit, options: CommitOptions
+    context: Context, branch: str, expected: CommitId | None, made: Commit, options: CommitOptions
 ) -> Commit:
     """Point the branch to the commit; with `append`, behind whoever came first."""
-    refs = place.store.refs
+    refs = context.store.refs
     for _ in range(_APPEND_TRIES):
-        move = place.move("commit", made.message.partition("\n")[0])
+        move = context.move("commit", made.message.partition("\n")[0])
         here = ref_move(f"heads/{branch}", expected, made.id)
         try:
-            with place.remembering(f"commit {made.id.short} on {branch}", here):
+            with context.journaled(f"commit {made.id.short} on {branch}", here):
                 refs.move(f"heads/{branch}", made.id, move, expected=expected)
         except RefMoved:
-            tip = place.branch_tip(branch)
+            tip = context.branch_tip(branch)
             if not options.append:
                 refs.record_refused(f"heads/{branch}", made.id, move)
                 raise RefMoved(
@@ -386,7 +386,7 @@ def _moved(
                 ) from None
             made = replace(made, parents=(tip,) if tip is not None else ())
             expected = tip
-            with Transaction(place.store, threads=1) as transaction:
+            with Transaction(context.store, threads=1) as transaction:
                 transaction.put(made)
                 transaction.publish()
             continue

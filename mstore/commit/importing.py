@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.commit.execute import commit
 from mstore.commit.plan import CommitOptions, CommitResult
-from mstore.errors import NotFound, Refused
+from mstore.errors import InvalidInput, NotFound
 from mstore.formats import read_json_object, role_of
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import holds_tensors
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.progress import Progress
 
 _STEP: Final = re.compile(r"(?:^|[-_])(?:checkpoint|step|epoch|ckpt)[-_]?([0-9]+)$", re.IGNORECASE)
@@ -86,7 +86,7 @@ def plan_import(folders: list[Path], *, branch: str | None = None) -> tuple[Plan
 
     Raises:
         NotFound: a folder does not exist.
-        Refused: nothing to import is in it.
+        InvalidInput: nothing to import is in it.
     """
     planned: list[PlannedImport] = []
     for folder in folders:
@@ -98,7 +98,7 @@ def plan_import(folders: list[Path], *, branch: str | None = None) -> tuple[Plan
         if found and not any(_STEP.search(p.name) for p in inside):
             inside = []  # a model with adapters in sub-folders is one version
         if not found and not inside:
-            raise Refused(str(folder), "holds no checkpoints: no folder in it has weights")
+            raise InvalidInput(str(folder), "holds no checkpoints: no folder in it has weights")
         name = check_ref_name(branch) if branch is not None else _branch_name(folder)
         ordered = sorted(inside, key=_order)
         # What `save_model` wrote into the parent itself is the last version.
@@ -109,66 +109,68 @@ def plan_import(folders: list[Path], *, branch: str | None = None) -> tuple[Plan
 
 
 def run_import(
-    place: Place,
+    context: Context,
     planned: tuple[PlannedImport, ...],
     *,
     progress: Progress | None = None,
-    told: Callable[[PlannedImport, CommitResult], None] | None = None,
+    on_commit: Callable[[PlannedImport, CommitResult], None] | None = None,
 ) -> ImportResult:
     """Commit what was planned.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         planned: from `plan_import`.
         progress: told of bytes done.
-        told: told of each commit as it is made.
+        on_commit: told of each commit as it is made.
 
     Raises:
-        Refused: a folder breaks a rule; what came before it stays committed.
+        InvalidInput: a folder breaks a rule; what came before it stays committed.
     """
-    before = place.store.stored_bytes()
+    before = context.store.stored_bytes()
     results = []
     for item in planned:
-        known = _already(place, item)
+        known = _already(context, item)
         if known is None:
             options = CommitOptions(
                 branch=item.branch,
-                start="" if place.branch_tip(item.branch) is None else None,
+                start="" if context.branch_tip(item.branch) is None else None,
                 metadata=_metadata(item),
                 metrics=_metrics(item),
                 message=None,
                 append=True,
                 by_hand=False,
             )
-            known = commit(place, item.path, options, progress=progress)
+            known = commit(context, item.path, options, progress=progress)
         results.append(known)
-        if told is not None:
-            told(item, known)
+        if on_commit is not None:
+            on_commit(item, known)
     return ImportResult(
         planned=planned,
         commits=tuple(results),
         size_bytes=sum(p.size_bytes for p in planned),
-        stored_bytes=place.store.stored_bytes() - before,
+        stored_bytes=context.store.stored_bytes() - before,
     )
 
 
-def _already(place: Place, item: PlannedImport) -> CommitResult | None:
+def _already(context: Context, item: PlannedImport) -> CommitResult | None:
     """The commit on the branch that was imported from this folder with this content, if any."""
     from mstore.history.walk import walk
     from mstore.modeldir.read import read_folder
 
-    tip = place.branch_tip(item.branch)
+    tip = context.branch_tip(item.branch)
     if tip is None:
         return None
     name = escaped(item.path.name)
     named = [
         (id, value)
-        for id, value in walk(place.store, [tip])
+        for id, value in walk(context.store, [tip])
         if value.metadata.get("imported_from") == name
     ]
     if not named:
         return None  # Nothing to compare with, so nothing to hash.
-    manifest = read_folder(item.path, cache=place.stat_cache, load_layout=place.store.layout).manifest
+    manifest = read_folder(
+        item.path, cache=context.stat_cache, load_layout=context.store.layout
+    ).manifest
     for id, value in named:
         if value.manifest == manifest.id:
             return CommitResult(
@@ -176,7 +178,7 @@ def _already(place: Place, item: PlannedImport) -> CommitResult | None:
                 commit=value,
                 branch=item.branch,
                 created=False,
-                sizes=sizes_of_commit(place.store, id, value),
+                sizes=sizes_of_commit(context.store, id, value),
             )
     return None
 
@@ -248,7 +250,7 @@ def _metadata_beside(path: Path) -> tuple[Path | None, str | None]:
             if folder == path or (id and id in path.name):
                 try:
                     read_json_object(candidate.read_bytes(), str(candidate))
-                except Refused as error:
+                except InvalidInput as error:
                     return None, f"{error.message}; its facts are left out"
                 except OSError as error:
                     return None, f"{candidate} cannot be read: {error.strerror}; its facts are left out"

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.context import ref_move
 from mstore.errors import UsageError
-from mstore.history.query.resolve import resolve
 from mstore.store import FACTS, add_note
 from mstore.text import storable
 
@@ -14,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.objects import CommitId, NoteId
 
 
 def note(
-    place: Place,
-    revision: str,
+    context: Context,
+    id: CommitId,
     *,
     metrics: Mapping[str, float] | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -35,19 +34,18 @@ def note(
         raise UsageError("nothing to note", hint="--metric NAME=NUMBER, --meta KEY=VALUE")
     if metadata and "recorded" in metadata:
         raise UsageError("the metadata key 'recorded' is mstore's own", hint="choose another name")
-    id = resolve(place, revision).id
     payload: dict[str, Any] = {}
     if metrics:
         payload["metrics"] = {k: float(v) for k, v in metrics.items()}
     if metadata:
         payload["metadata"] = storable(dict(metadata))
-    return add_facts(place, id, payload, ", ".join([*(metrics or {}), *(metadata or {})]))
+    return add_facts(context, id, payload, ", ".join([*(metrics or {}), *(metadata or {})]))
 
 
-def add_facts(place: Place, id: CommitId, payload: Mapping[str, Any], message: str) -> NoteId:
+def add_facts(context: Context, id: CommitId, payload: Mapping[str, Any], message: str) -> NoteId:
     """Note facts on a commit, as something that `undo` takes back. Raises RefMoved, StorageFailed."""
 
-    def remembering(before: NoteId | None, after: NoteId) -> AbstractContextManager[None]:
-        return place.remembering(f"note on {id.short}", ref_move(f"notes/{id.hex}", before, after))
+    def journaled(before: NoteId | None, after: NoteId) -> AbstractContextManager[None]:
+        return context.journaled(f"note on {id.short}", ref_move(f"notes/{id.hex}", before, after))
 
-    return add_note(place.store, id, FACTS, payload, place.move("note", message), around=remembering)
+    return add_note(context.store, id, FACTS, payload, context.move("note", message), around=journaled)

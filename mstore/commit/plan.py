@@ -11,8 +11,9 @@ import time
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.compat import renamed_field
 from mstore.errors import Conflict, UsageError
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import (
     ROLES,
@@ -24,20 +25,21 @@ from mstore.objects import (
     holds_tensors,
 )
 from mstore.store import CommitSizes, check_ref_name
-from mstore.worktree.scan import Found, scan
+from mstore.worktree.scan import Scan, scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.formats import Facts
+    from mstore.history.query.resolve import AnyRevision
 
 
 _NO_SIZES: Final = CommitSizes(0, 0, 0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class CommitOptions:
     """How to commit.
 
@@ -60,8 +62,8 @@ class CommitOptions:
 
     message: str | None = None
     branch: str | None = None
-    start: str | None = None
-    base: str | None = None
+    start: AnyRevision | None = None
+    base: AnyRevision | None = None
     without: frozenset[str] = frozenset()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -74,7 +76,7 @@ class CommitOptions:
     by_hand: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class CommitResult:
     """What commit did.
 
@@ -88,7 +90,7 @@ class CommitResult:
         sizes: tensors, bytes, bytes that the parent lacks.
         new_bytes: raw bytes that the store lacked.
         stored_bytes: what they take in the store.
-        left_out: ignored paths.
+        ignored: ignored paths.
         warnings: one sentence each.
     """
 
@@ -101,8 +103,10 @@ class CommitResult:
     sizes: CommitSizes = _NO_SIZES
     new_bytes: int = 0
     stored_bytes: int = 0
-    left_out: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    left_out = renamed_field("left_out", "ignored")
 
     @property
     def size_bytes(self) -> int:
@@ -119,7 +123,7 @@ class CommitResult:
         return f"[{self.branch} {self.id.short}] {first}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class CommitStart:
     """A commit that has something to do.
 
@@ -134,7 +138,7 @@ class CommitStart:
         read_at_ns: when `known` was looked up, before any file is read.
     """
 
-    found: Found
+    found: Scan
     named: bool
     branch: str
     is_new: bool
@@ -144,30 +148,32 @@ class CommitStart:
     read_at_ns: int
 
 
-def start_commit(place: Place, path: Path | None, options: CommitOptions) -> CommitStart | CommitResult:
+def start_commit(
+    context: Context, path: Path | None, options: CommitOptions
+) -> CommitStart | CommitResult:
     """Begin a commit; where the stat cache shows that nothing changed, that is its end.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         path: the folder; None: the model directory.
         options: how.
 
     Raises:
         UsageError: no folder or no branch is clear.
-        Refused: the folder holds what cannot be stored.
+        InvalidInput: the folder holds what cannot be stored.
         NotFound, StorageFailed.
     """
-    folder = _folder(place, path)
-    branch, parent_id, is_new = _branch(place, options)
+    folder = _folder(context, path)
+    branch, parent_id, is_new = _branch(context, options)
     unknown = options.without - set(ROLES)
     if unknown:
         raise UsageError(
             f"no such role: {', '.join(sorted(unknown))}", hint="roles: " + ", ".join(ROLES)
         )
-    found = scan(folder, apart=place.own_folders)
-    parent = place.store.commit(parent_id) if parent_id is not None else None
+    found = scan(folder, exclude=context.own_folders)
+    parent = context.store.commit(parent_id) if parent_id is not None else None
     read_at_ns = time.time_ns()
-    known = place.workspace.stat_cache.find(found.files) if place.workspace is not None else {}
+    known = context.workspace.stat_cache.find(found.files) if context.workspace is not None else {}
     if (
         parent is not None
         and parent_id is not None
@@ -175,7 +181,7 @@ def start_commit(place: Place, path: Path | None, options: CommitOptions) -> Com
         and _is_parent(known, found, parent, options)
     ):
         return unchanged(
-            place,
+            context,
             branch,
             parent_id,
             parent,
@@ -195,10 +201,10 @@ def start_commit(place: Place, path: Path | None, options: CommitOptions) -> Com
     )
 
 
-def _folder(place: Place, path: Path | None) -> Path:
+def _folder(context: Context, path: Path | None) -> Path:
     if path is not None:
         return path
-    workspace = place.need_workspace("a commit that names no folder")
+    workspace = context.need_workspace("a commit that names no folder")
     folder = workspace.unambiguous_model_dir()
     if folder is None:
         raise UsageError(
@@ -208,9 +214,9 @@ def _folder(place: Place, path: Path | None) -> Path:
     return folder
 
 
-def _branch(place: Place, options: CommitOptions) -> tuple[str, CommitId | None, bool]:
+def _branch(context: Context, options: CommitOptions) -> tuple[str, CommitId | None, bool]:
     """The branch to append to, the parent, and whether the branch has to be made."""
-    head = place.head
+    head = context.head
     branch = options.branch
     if branch is None:
         if head is None:
@@ -224,22 +230,23 @@ def _branch(place: Place, options: CommitOptions) -> tuple[str, CommitId | None,
             )
         branch = head.branch
     check_ref_name(branch)
-    tip = place.branch_tip(branch)
+    tip = context.branch_tip(branch)
     if tip is not None:
         if options.start is not None:
-            raise Conflict(f"branch {branch!r} exists, so it cannot begin at {options.start!r}")
+            start = str(getattr(options.start, "id", options.start))
+            raise Conflict(f"branch {branch!r} exists, so it cannot begin at {start!r}")
         return branch, tip, False
     if options.start is not None:
-        place.store.refs.check_new(f"heads/{branch}")
-        from mstore.history.query.resolve import resolve
+        context.store.refs.check_new(f"heads/{branch}")
+        from mstore.history.query.resolve import resolved
 
-        return branch, resolve(place, options.start).id if options.start else None, True
-    place.store.refs.check_new(f"heads/{branch}")
-    return branch, place.head_commit(), True
+        return branch, resolved(context, options.start).id if options.start else None, True
+    context.store.refs.check_new(f"heads/{branch}")
+    return branch, context.head_commit(), True
 
 
 def _is_parent(
-    known: Mapping[str, ManifestFile], found: Found, parent: Commit, options: CommitOptions
+    known: Mapping[str, ManifestFile], found: Scan, parent: Commit, options: CommitOptions
 ) -> bool:
     """Whether the stat cache alone shows that the tree is its parent's, and is one to accept.
 
@@ -255,32 +262,32 @@ def _is_parent(
 
 
 def unchanged(
-    place: Place,
+    context: Context,
     branch: str,
     parent_id: CommitId,
     parent: Commit,
-    found: Found,
+    found: Scan,
     *,
     metrics: Mapping[str, float],
     metadata: Mapping[str, Any],
     warnings: tuple[str, ...] = (),
 ) -> CommitResult:
     """The end of a commit of what the branch has: a note, where there is something new to say."""
-    note = _noted(place, parent_id, parent, metrics, metadata) if metrics or metadata else None
+    note = _noted(context, parent_id, parent, metrics, metadata) if metrics or metadata else None
     return CommitResult(
         id=parent_id,
         commit=parent,
         branch=branch,
         created=False,
         note=note,
-        sizes=sizes_of_commit(place.store, parent_id, parent),
-        left_out=found.left_out,
+        sizes=sizes_of_commit(context.store, parent_id, parent),
+        ignored=found.ignored,
         warnings=warnings,
     )
 
 
 def _noted(
-    place: Place,
+    context: Context,
     id: CommitId,
     commit: Commit,
     metrics: Mapping[str, float],
@@ -290,7 +297,7 @@ def _noted(
     from mstore.store import late_facts
     from mstore.text import storable
 
-    late = late_facts(place.store, id)
+    late = late_facts(context.store, id)
     known = {**commit.metrics, **late.metrics}
     said = {**commit.metadata, **late.metadata}
     payload: dict[str, Any] = {}
@@ -302,7 +309,7 @@ def _noted(
         payload["metadata"] = storable(more)
     if not payload:
         return None
-    return add_facts(place, id, payload, "later facts")
+    return add_facts(context, id, payload, "later facts")
 
 
 def _equal(one: float | None, other: float) -> bool:

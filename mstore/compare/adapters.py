@@ -53,7 +53,7 @@ class AdapterSide:
         }
         return cls(folder=folder, scalings=tuple(sorted(f for f in factors if f is not None)), **own)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
         targets = list(self.targets) if isinstance(self.targets, tuple) else self.targets
         return {
@@ -87,11 +87,11 @@ class AdapterDiff:
     def __bool__(self) -> bool:
         return self.a is None or self.b is None or bool(self.changed)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return {
-            "a": self.a.plain() if self.a is not None else None,
-            "b": self.b.plain() if self.b is not None else None,
+            "a": self.a.to_dict() if self.a is not None else None,
+            "b": self.b.to_dict() if self.b is not None else None,
         }
 
     def __str__(self) -> str:

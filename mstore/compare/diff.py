@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.compare.adapters import AdapterDiff, AdapterSide, pair_adapters, rank_warnings
-from mstore.compare.sides import Side, side_of, side_of_commit, side_of_folder
+from mstore.compare.sides import DiffSide, side_of, side_of_commit, side_of_folder
 from mstore.compare.stats import can_measure, values_of
 from mstore.compare.tensors import TensorDiff, compare_tensors, measure, tensors_in
 from mstore.errors import MStoreError
 from mstore.formats.facts.files import MAX_JSON_BYTES
 from mstore.formats.jsontext import read_json
 from mstore.objects import Manifest, ManifestFile, hasher_of_blob
-from mstore.objects.plain import alike, flattened
+from mstore.objects.json_values import flattened, json_equal
 from mstore.text import jsonable
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class FileDiff:
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
 
         def row(change: FileChange, **sizes: int | None) -> dict[str, Any]:
@@ -152,7 +152,7 @@ class DiffResult:
         files = sum(map(len, (self.files.added, self.files.removed, self.files.changed)))
         return f"{self.a} → {self.b}: " + ", ".join([*parts, f"{files} file{'s' * (files != 1)}"])
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For `--json`: strict JSON; a side that has no such key is left out of its pair."""
 
         def pairs(values: Values) -> dict[str, Any]:
@@ -162,23 +162,25 @@ class DiffResult:
             }
 
         lora = AdapterDiff(None, None) if self.lora is None else self.lora
-        others = {f: d.plain() for f, d in self.adapters.items() if f != self.lora_folder}
-        plain: dict[str, Any] = jsonable(
+        others = {f: d.to_dict() for f, d in self.adapters.items() if f != self.lora_folder}
+        document: dict[str, Any] = jsonable(
             {
-                "lora": lora.plain(),
+                "lora": lora.to_dict(),
                 "adapters": others,
                 "config": pairs(self.config),
                 "metadata": pairs(self.metadata),
                 "metrics": {k: {"a": a, "b": b} for k, (a, b) in self.metrics.items()},
-                "tensors": self.tensors.plain(),
-                **({"effects": {e.module: e.plain() for e in self.effects}} if self.effects else {}),
-                "files": self.files.plain(),
+                "tensors": self.tensors.to_dict(),
+                **({"effects": {e.module: e.to_dict() for e in self.effects}} if self.effects else {}),
+                "files": self.files.to_dict(),
             }
         )
-        return plain
+        return document
 
 
-def diff(a: Side, b: Side, *, stat: bool = False, progress: Progress | None = None) -> DiffResult:
+def diff(
+    a: DiffSide, b: DiffSide, *, stat: bool = False, progress: Progress | None = None
+) -> DiffResult:
     """How two sides differ.
 
     Args:
@@ -189,7 +191,7 @@ def diff(a: Side, b: Side, *, stat: bool = False, progress: Progress | None = No
 
     Raises:
         NotFound, Corrupt, Unsupported: the store cannot give what is needed.
-        Refused: a folder's file cannot be read.
+        InvalidInput: a folder's file cannot be read.
     """
     a, b = _with_equal_roles(a, b), _with_equal_roles(b, a)
     adapters, lora_folder = pair_adapters(a.facts, b.facts)
@@ -217,7 +219,7 @@ def diff(a: Side, b: Side, *, stat: bool = False, progress: Progress | None = No
     )
 
 
-def _with_equal_roles(side: Side, other: Side) -> Side:
+def _with_equal_roles(side: DiffSide, other: DiffSide) -> DiffSide:
     """A folder without the roles that were left out of the version it is compared with."""
     if not side.is_folder or not other.without:
         return side
@@ -226,7 +228,11 @@ def _with_equal_roles(side: Side, other: Side) -> Side:
 
 
 def _effects(
-    a: Side, b: Side, pair: AdapterDiff, in_a: Iterable[TensorPlace], in_b: Iterable[TensorPlace]
+    a: DiffSide,
+    b: DiffSide,
+    pair: AdapterDiff,
+    in_a: Iterable[TensorPlace],
+    in_b: Iterable[TensorPlace],
 ) -> tuple[ModuleDelta, ...]:
     """What two LoRA adapters do to the modules that both have."""
     if pair.a is None or pair.b is None or {pair.a.kind, pair.b.kind} - {None, "LORA"}:
@@ -239,7 +245,7 @@ def _effects(
     return tuple(delta for delta in found if delta is not None)
 
 
-def _factors(side: Side, folder: str, places: Iterable[TensorPlace]) -> Mapping[str, Factors]:
+def _factors(side: DiffSide, folder: str, places: Iterable[TensorPlace]) -> Mapping[str, Factors]:
     from mstore.compare.lora_delta import factors_of
 
     own = {place.name: place for place in places if place.folder == folder}
@@ -264,7 +270,7 @@ def _factors(side: Side, folder: str, places: Iterable[TensorPlace]) -> Mapping[
 # -- configuration, metadata, metrics
 
 
-def _configuration(side: Side) -> dict[str, Any]:
+def _configuration(side: DiffSide) -> dict[str, Any]:
     """All keys of the configuration files, flattened; files that are no JSON object have none."""
     flat: dict[str, Any] = {}
     for file in side.manifest.files:
@@ -280,7 +286,7 @@ def _configuration(side: Side) -> dict[str, Any]:
     return flat
 
 
-def _json(side: Side, file: ManifestFile) -> Any:
+def _json(side: DiffSide, file: ManifestFile) -> Any:
     with side.open_file(file.path) as read:
         raw = read(0, file.size_bytes)
     try:
@@ -295,7 +301,7 @@ def _ordered(value: Any) -> Any:
     return value
 
 
-def _metadata(side: Side) -> dict[str, Any]:
+def _metadata(side: DiffSide) -> dict[str, Any]:
     """What the user gave, and of what was recorded the run and its surroundings.
 
     Model and adapter are in the configuration, the run's metrics in the metrics.
@@ -319,22 +325,22 @@ def _metadata(side: Side) -> dict[str, Any]:
 
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     pairs = {k: (a.get(k, MISSING), b.get(k, MISSING)) for k in (*a, *(k for k in b if k not in a))}
-    return {k: pair for k, pair in pairs.items() if not alike(*pair)}
+    return {k: pair for k, pair in pairs.items() if not json_equal(*pair)}
 
 
-def _metrics(a: Side, b: Side) -> dict[str, tuple[float | None, float | None]]:
+def _metrics(a: DiffSide, b: DiffSide) -> dict[str, tuple[float | None, float | None]]:
     names = sorted(a.metrics.keys() | b.metrics.keys())
     if a.is_folder != b.is_folder:
         # A folder knows what its trainer_state.json has; that a commit knows more is no change.
         names = sorted((a if a.is_folder else b).metrics)
     pairs = {name: (a.metrics.get(name), b.metrics.get(name)) for name in names}
-    return {name: pair for name, pair in pairs.items() if not alike(*pair)}
+    return {name: pair for name, pair in pairs.items() if not json_equal(*pair)}
 
 
 # -- files
 
 
-def _files(a: Side, b: Side) -> FileDiff:
+def _files(a: DiffSide, b: DiffSide) -> FileDiff:
     there, here = a.manifest.by_path, b.manifest.by_path
     return FileDiff(
         tuple(FileChange(p, f.role, None, f.size_bytes) for p, f in here.items() if p not in there),
@@ -347,7 +353,7 @@ def _files(a: Side, b: Side) -> FileDiff:
     )
 
 
-def _equal_bytes(a: Side, one: ManifestFile, b: Side, other: ManifestFile) -> bool:
+def _equal_bytes(a: DiffSide, one: ManifestFile, b: DiffSide, other: ManifestFile) -> bool:
     """Whether two files have the same bytes.
 
     Segments nearly always tell. Only where the files were cut differently (by
@@ -381,7 +387,7 @@ def _surely_differ(one: ManifestFile, other: ManifestFile) -> bool:
     return True
 
 
-def _content(side: Side, file: ManifestFile) -> bytes:
+def _content(side: DiffSide, file: ManifestFile) -> bytes:
     hasher = hasher_of_blob()
     with side.open_file(file.path) as read:
         for offset in range(0, file.size_bytes, _CHUNK_BYTES):
@@ -394,10 +400,10 @@ __all__ = [
     "AdapterDiff",
     "AdapterSide",
     "DiffResult",
+    "DiffSide",
     "FileChange",
     "FileDiff",
     "Missing",
-    "Side",
     "diff",
     "side_of",
     "side_of_commit",

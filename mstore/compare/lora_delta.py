@@ -58,7 +58,7 @@ class ModuleDelta:
     shared: float | None
     magnitude: float | None = None
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "module"}
 

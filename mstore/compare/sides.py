@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mstore.context import shown
+from mstore.context import display_path
 from mstore.errors import RevisionNotFound, UsageError
 from mstore.formats import describe
-from mstore.history.query.resolve import resolve
-from mstore.history.status import left_out_roles
+from mstore.history.query.resolve import resolved
+from mstore.history.query.revision_grammar import Revision, names_folder, parse
+from mstore.history.status import uncommitted_roles
 from mstore.modeldir.read import read_folder
 from mstore.modeldir.stored_tree import StoredFolder, layouts_of
 from mstore.objects import MODEL_ROLES, CommitId
@@ -21,14 +23,15 @@ from mstore.worktree.scan import OpenFile
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.formats import Facts
+    from mstore.history.query.resolve import AnyRevision
     from mstore.modeldir.read import OpenRange, ReadRange
     from mstore.objects import Layout, Manifest
 
 
 @dataclass(frozen=True)
-class Side:
+class DiffSide:
     """One side of a diff.
 
     Args:
@@ -59,56 +62,71 @@ class Side:
         return self.label
 
 
-def side_of(place: Place | None, what: str | CommitId | Path | None) -> Side:
-    """What a user named as a side.
+def parse_side(text: str) -> Path | Revision:
+    """Read what a user typed for a side: a folder if it can be nothing else, else a revision.
+
+    Raises:
+        UsageError: it is no revision, and no folder has this name.
+    """
+    if names_folder(text):
+        return Path(os.path.expanduser(text))
+    try:
+        return parse(text)
+    except UsageError:
+        if not os.path.isdir(text):
+            raise
+        return Path(text)
+
+
+def side_of(context: Context | None, what: AnyRevision | Path | None) -> DiffSide:
+    """Make a side of what a user named.
 
     Args:
-        place: where; None serves folders only.
-        what: a commit; a folder; text: a folder if it can be nothing else (`./x`),
-            else a revision, else a folder whose name has a `/`; None: the model directory.
+        context: where; None serves folders only.
+        what: a revision in any form; a folder; text, which `parse_side` reads; None: the
+            model directory. A revision that nothing has is a folder of this name, if any.
 
     Raises:
         UsageError: there is no model directory, or no place and a revision.
-        RevisionNotFound, Ambiguous, NotFound, Refused, Corrupt, Unsupported.
+        RevisionNotFound, Ambiguous, NotFound, InvalidInput, Corrupt, Unsupported.
     """
+    label = str(what) if isinstance(what, (str, Path, Revision)) else None
+    if isinstance(what, str):
+        what = parse_side(what)
     if isinstance(what, Path):
-        return side_of_folder(place, what, str(what))
-    if isinstance(what, str) and what.startswith(("./", "../", "/")):
-        return side_of_folder(place, Path(what), what)
-    if place is None:
+        return side_of_folder(context, what, label or str(what))
+    if context is None:
         raise UsageError(
             "without a store only folders can be compared", hint="write ./NAME for a folder"
         )
     if what is None:
-        folder = place.need_workspace("comparing with the model directory").unambiguous_model_dir()
+        folder = context.need_workspace("comparing with the model directory").unambiguous_model_dir()
         if folder is None:
             raise UsageError(
                 "this workspace has no model directory yet", hint="name two versions or folders"
             )
-        return side_of_folder(place, folder, shown(folder))
-    if isinstance(what, CommitId):
-        return side_of_commit(place, what, what.short)
+        return side_of_folder(context, folder, display_path(folder))
     try:
-        found = resolve(place, what)
+        found = resolved(context, what)
     except RevisionNotFound:
-        if "/" not in what or not Path(what).is_dir():
+        if not isinstance(what, Revision) or not os.path.isdir(str(what)):
             raise
-        return side_of_folder(place, Path(what), what)
-    side = side_of_commit(place, found.id, what)
+        return side_of_folder(context, Path(str(what)), str(what))
+    side = side_of_commit(context, found.id, label or found.id.short)
     if found.warning is None:
         return side
     return replace(side, warnings=(found.warning, *side.warnings))
 
 
-def side_of_commit(place: Place, commit_id: CommitId, label: str) -> Side:
+def side_of_commit(context: Context, commit_id: CommitId, label: str) -> DiffSide:
     """A commit as a side. Raises NotFound, Corrupt, Unsupported."""
-    store = place.store
+    store = context.store
     commit, late = store.commit(commit_id), late_facts(store, commit_id)
     manifest = store.manifest(commit.manifest)
     layouts = layouts_of(store, manifest, roles=MODEL_ROLES)
     folder = StoredFolder(store, manifest)
     facts = describe(folder, layouts)
-    return Side(
+    return DiffSide(
         label,
         manifest,
         layouts,
@@ -116,31 +134,31 @@ def side_of_commit(place: Place, commit_id: CommitId, label: str) -> Side:
         folder.open,
         {**commit.metadata, **late.metadata},
         {**commit.metrics, **late.metrics},
-        left_out_roles(commit),
+        uncommitted_roles(commit),
         warnings=facts.warnings,
     )
 
 
-def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
+def side_of_folder(context: Context | None, path: Path, label: str) -> DiffSide:
     """A folder as a side.
 
     Args:
-        place: whose stat cache to use and whose store to leave out; None needs no store.
+        context: whose stat cache to use and whose store to leave out; None needs no store.
         path: the folder.
         label: how to call it.
 
     Raises:
         NotFound: there is no such folder.
-        Refused: it holds what cannot be read.
+        InvalidInput: it holds what cannot be read.
     """
-    if place is None:
+    if context is None:
         tree = read_folder(path)
     else:
         tree = read_folder(
             path,
-            cache=place.stat_cache,
-            load_layout=place.store.layout,
-            apart=place.own_folders,
+            cache=context.stat_cache,
+            load_layout=context.store.layout,
+            exclude=context.own_folders,
         )
     by_path = {f.path: f for f in tree.found.files}
 
@@ -150,7 +168,7 @@ def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
             yield source.read
 
     facts = tree.facts()
-    return Side(
+    return DiffSide(
         label,
         tree.manifest,
         tree.layouts,
@@ -162,4 +180,4 @@ def side_of_folder(place: Place | None, path: Path, label: str) -> Side:
     )
 
 
-__all__ = ["Side", "side_of", "side_of_commit", "side_of_folder"]
+__all__ = ["DiffSide", "parse_side", "side_of", "side_of_commit", "side_of_folder"]

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.compat import renamed_field
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,7 +30,7 @@ class TensorStat:
     Args:
         elements: in each of the two.
         differing: pairs whose bits differ; where the dtypes differ, whose values do.
-        left_out: pairs in which one is NaN or infinite; the norms leave them out.
+        not_finite: pairs in which one is NaN or infinite; the norms leave them out.
         norm_change: ‖b − a‖.
         norm_a: ‖a‖.
         norm_b: ‖b‖.
@@ -37,11 +39,13 @@ class TensorStat:
 
     elements: int
     differing: int
-    left_out: int
+    not_finite: int
     norm_change: float
     norm_a: float
     norm_b: float
     dot: float
+
+    left_out = renamed_field("left_out", "not_finite")
 
     @property
     def share(self) -> float:
@@ -72,14 +76,14 @@ class TensorStat:
         return cls(
             sum(s.elements for s in stats),
             sum(s.differing for s in stats),
-            sum(s.left_out for s in stats),
+            sum(s.not_finite for s in stats),
             norm("norm_change"),
             norm("norm_a"),
             norm("norm_b"),
             math.fsum(s.dot for s in stats) if all(math.isfinite(s.dot) for s in stats) else math.nan,
         )
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return {
             "elements": self.elements,
@@ -90,7 +94,7 @@ class TensorStat:
             "norm_change": self.norm_change,
             "norm_a": self.norm_a,
             "norm_b": self.norm_b,
-            "left_out": self.left_out,
+            "left_out": self.not_finite,
         }
 
     def __str__(self) -> str:
@@ -120,7 +124,7 @@ def measured(count: int, dtype_a: str, read_a: ReadAt, dtype_b: str, read_b: Rea
     import numpy as np
 
     width_a, width_b = _WIDTHS[dtype_a], _WIDTHS[dtype_b]
-    differing = left_out = 0
+    differing = not_finite = 0
     change = square_a = square_b = dot = 0.0
     for begin, size in _chunks(count):
         raw_a = read_a(begin * width_a, size * width_a)
@@ -137,7 +141,7 @@ def measured(count: int, dtype_a: str, read_a: ReadAt, dtype_b: str, read_b: Rea
             finite = np.isfinite(x) & np.isfinite(y)
             outside = size - int(np.count_nonzero(finite))
             if outside:
-                left_out += outside
+                not_finite += outside
                 x, y = x[finite], y[finite]
             square_a += float(np.dot(x, x))
             square_b += float(np.dot(y, y))
@@ -145,7 +149,7 @@ def measured(count: int, dtype_a: str, read_a: ReadAt, dtype_b: str, read_b: Rea
             y -= x
             change += float(np.dot(y, y))
     norms = math.sqrt(change), math.sqrt(square_a), math.sqrt(square_b)
-    return TensorStat(count, differing, left_out, *norms, dot)
+    return TensorStat(count, differing, not_finite, *norms, dot)
 
 
 def _chunks(count: int) -> Iterator[tuple[int, int]]:

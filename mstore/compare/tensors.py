@@ -46,7 +46,7 @@ class TensorPlace:
     size_bytes: int
     digest: BlobId
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return {"dtype": self.dtype, "shape": list(self.shape), "size_bytes": self.size_bytes}
 
@@ -107,29 +107,29 @@ class TensorDiff:
         parts = [f"{count} {name}" for name, count in self.counts() if count]
         return "tensors: " + ", ".join([*parts, f"{self.same} same"])
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
 
         def named(place: TensorPlace) -> dict[str, Any]:
             return {"folder": place.folder, "name": place.name}
 
         def pair(found: TensorPair) -> dict[str, Any]:
-            sides = {"a": found.a.plain(), "b": found.b.plain()}
-            stat = {} if found.stat is None else {"stat": found.stat.plain()}
+            sides = {"a": found.a.to_dict(), "b": found.b.to_dict()}
+            stat = {} if found.stat is None else {"stat": found.stat.to_dict()}
             return {**named(found.b), **sides, **stat}
 
-        plain: dict[str, Any] = {
-            "added": [{**named(p), **p.plain()} for p in self.added],
-            "removed": [{**named(p), **p.plain()} for p in self.removed],
+        document: dict[str, Any] = {
+            "added": [{**named(p), **p.to_dict()} for p in self.added],
+            "removed": [{**named(p), **p.to_dict()} for p in self.removed],
             "reshaped": [pair(p) for p in self.reshaped],
             "recast": [pair(p) for p in self.recast],
             "changed": [pair(p) for p in self.changed],
-            "moved": [{"from": named(p.a), "to": named(p.b), **p.b.plain()} for p in self.moved],
+            "moved": [{"from": named(p.a), "to": named(p.b), **p.b.to_dict()} for p in self.moved],
             "same": self.same,
         }
         if self.total is not None:
-            plain["stat"] = {**self.total.plain(), "unmeasured": self.unmeasured}
-        return plain
+            document["stat"] = {**self.total.to_dict(), "unmeasured": self.unmeasured}
+        return document
 
 
 KINDS: Final = ("added", "removed", "reshaped", "recast", "changed", "moved")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.compat import renamed_field
 from mstore.errors import UsageError
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.history.entry import LogEntry, entry_of
-from mstore.history.query.resolve import resolve
-from mstore.objects.plain import alike, flattened
+from mstore.history.query.resolve import resolved
+from mstore.objects.json_values import flattened, json_equal
 from mstore.text import escaped, jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mstore.context import Place
+    from mstore.context import Context
+    from mstore.history.query.resolve import AnyRevision
 
 # What differs between any two runs and says nothing of either.
 _NOISE: Final = (
@@ -29,7 +31,7 @@ _NOISE: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Comparison:
     """What differs between versions.
 
@@ -37,32 +39,36 @@ class Comparison:
         entries: the versions, in the order asked for.
         rows: (name, one value a version; None where it has none), metrics first.
         equal: how many names all of them have the same value for.
-        left_out: how many differ that say nothing of the training, such as run ids and paths.
+        hidden: how many differ that say nothing of the training, such as run ids and paths.
     """
 
     entries: tuple[LogEntry, ...]
     rows: tuple[tuple[str, tuple[Any, ...]], ...]
     equal: int
-    left_out: int
+    hidden: int
+
+    left_out = renamed_field("left_out", "hidden")
 
     def table(self) -> list[list[str]]:
         """Rows of text, control characters escaped, the first one the heading."""
         head = ["", *(f"{e.id.short} {escaped(e.subject)}" for e in self.entries)]
-        return [head, *([escaped(name), *map(shown, values)] for name, values in self.rows)]
+        return [head, *([escaped(name), *map(value_text, values)] for name, values in self.rows)]
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value as a cell of a table, control characters escaped."""
     if value is None:
         return "–"
     return f"{value:.6g}" if isinstance(value, float) else escaped(str(value))
 
 
-def compare(place: Place, revisions: Sequence[str], *, everything: bool = False) -> Comparison:
+def compare(
+    context: Context, revisions: Sequence[AnyRevision], *, everything: bool = False
+) -> Comparison:
     """Compare versions by hyper-parameters, facts and metrics.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         revisions: two or more.
         everything: also what says nothing of the training: run ids, paths, hosts.
 
@@ -72,19 +78,19 @@ def compare(place: Place, revisions: Sequence[str], *, everything: bool = False)
     """
     if len(revisions) < 2:
         raise UsageError("compare needs two versions or more", hint="`mstore compare main~1 main`")
-    ids = [resolve(place, revision).id for revision in revisions]
-    entries = tuple(entry_of(place, id, place.store.commit(id), ()) for id in ids)
+    ids = [resolved(context, revision).id for revision in revisions]
+    entries = tuple(entry_of(context, id, context.store.commit(id), ()) for id in ids)
     metrics = [dict(entry.metrics) for entry in entries]
     facts = [flattened(jsonable(dict(entry.metadata))) for entry in entries]
     rows: list[tuple[str, tuple[Any, ...]]] = []
-    equal = left_out = 0
+    equal = hidden = 0
     for group in (metrics, facts):
         for name in sorted({name for held in group for name in held}):
             values = tuple(held.get(name) for held in group)
-            if all(alike(values[0], value) for value in values[1:]):
+            if all(json_equal(values[0], value) for value in values[1:]):
                 equal += 1
             elif not everything and name.startswith(_NOISE):
-                left_out += 1
+                hidden += 1
             else:
                 rows.append((name, values))
-    return Comparison(entries=entries, rows=tuple(rows), equal=equal, left_out=left_out)
+    return Comparison(entries=entries, rows=tuple(rows), equal=equal, hidden=hidden)

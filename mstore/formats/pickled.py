@@ -94,7 +94,7 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tensor:
+class PickledTensor:
     """A view of a storage; offset and strides in elements of `dtype`."""
 
     storage: Storage
@@ -165,7 +165,7 @@ def _rebuilt(name: str, args: tuple[Any, ...]) -> Any:
         )
     if dtype is None or len(shape) != len(strides):
         return Opaque()
-    return Tensor(storage, dtype, offset, shape, strides)
+    return PickledTensor(storage, dtype, offset, shape, strides)
 
 
 class _Machine:
@@ -357,20 +357,20 @@ def _part(key: Any) -> str | None:
     return str(key) if type(key) in (int, bool) and -(2**63) <= key < 2**63 else None
 
 
-def named_tensors(root: Any) -> list[tuple[str, Tensor]]:
+def named_tensors(root: Any) -> list[tuple[str, PickledTensor]]:
     """List the tensors in a structure of dicts, lists and tuples, with their paths joined by dots.
 
     In the order of the structure. A container is entered once, however often it
     is referred to, so that neither cycles nor shared branches cost anything.
     Tensors at paths that are too deep, too long or have no spelling are left out.
     """
-    named: list[tuple[str, Tensor]] = []
+    named: list[tuple[str, PickledTensor]] = []
     entered: set[int] = set()
     ahead: list[tuple[str, int, Any]] = [("", 0, root)]
     while ahead:
         path, depth, value = ahead.pop()
         kind = type(value)
-        if kind is Tensor:
+        if kind is PickledTensor:
             if path:
                 named.append((path, value))
             continue
@@ -379,7 +379,7 @@ def named_tensors(root: Any) -> list[tuple[str, Tensor]]:
         entered.add(id(value))
         pairs = value.pairs if kind is Table else list(enumerate(value))
         for key, child in reversed(pairs):
-            if type(child) not in (Tensor, Table, list, tuple):
+            if type(child) not in (PickledTensor, Table, list, tuple):
                 continue
             part = _part(key)
             name = part if not path or part is None else f"{path}.{part}"

@@ -22,10 +22,10 @@ from mstore.formats.dtypes import TORCH_BYTES
 from mstore.formats.pickled import (
     MAX_PICKLE_BYTES,
     BrokenPickle,
+    PickledTensor,
     Reading,
     Storage,
     Table,
-    Tensor,
     named_tensors,
     read_pickle,
 )
@@ -146,7 +146,7 @@ def _is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return True
 
 
-def _range(tensor: Tensor, record: _Record) -> tuple[int, int] | None:
+def _range(tensor: PickledTensor, record: _Record) -> tuple[int, int] | None:
     """Find the bytes that are exactly a tensor's elements in order; None if there are none."""
     width = TORCH_BYTES[tensor.dtype]
     count = 1

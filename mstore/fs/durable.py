@@ -10,7 +10,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from mstore.errors import Unconfirmed
+from mstore.errors import DurabilityUnknown
 from mstore.fs.temp import TMP, open_locked
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def make_folder(
 class UnconfirmedChange(OSError):
     """A name was changed, and the disk did not confirm that this will last."""
 
-    def told(self, done: str) -> Unconfirmed:
+    def explained(self, done: str) -> DurabilityUnknown:
         """The error for whoever asked for the change; `done` says what it was."""
         what = f"{done}, but the disk did not confirm that this would last"
-        return Unconfirmed(f"{what}: {self.strerror}", errno=self.errno)
+        return DurabilityUnknown(f"{what}: {self.strerror}", errno=self.errno)
 
 
 def confirm_folder(path: Path) -> None:

@@ -24,9 +24,9 @@ from transformers import TrainerCallback
 
 import mstore
 from mstore.api.repository import Repository
-from mstore.errors import MStoreError, NoStore, NotFound, Refused
+from mstore.errors import InvalidInput, MStoreError, NoStore, NotFound
+from mstore.hf.devices import author_named, repository_at, repository_named, store_folder
 from mstore.hf.loading import commit_of
-from mstore.hf.places import author_named, repository_at, repository_named, store_folder
 from mstore.staging.checkpoints import STATE_KEY, Save, checkpoints, read_save, save_of_state, trial_of
 from mstore.staging.queue import CannotStage, queues
 from mstore.staging.run_plan import Origin, RunPlan
@@ -88,7 +88,7 @@ def _storable(value: Any) -> Any:
     return str(value) if isinstance(value, int) and value.bit_length() > 63 else value
 
 
-def plain_values(values: dict[str, Any]) -> dict[str, Any]:
+def json_values(values: dict[str, Any]) -> dict[str, Any]:
     """Arguments of any kind as values that a commit can hold, without what is secret by its name."""
     kept: dict[str, Any] = _storable(json.loads(json.dumps(values, default=str)))
     return kept
@@ -155,7 +155,7 @@ def _made_store(path: str) -> Repository:
     os.makedirs(path, exist_ok=True)
     try:
         mstore.init(path).close()
-    except Refused:
+    except InvalidInput:
         if not os.path.lexists(os.path.join(path, ".mstore")):
             raise
         return mstore.open(workspace=path, author=author_named())
@@ -267,21 +267,21 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         """What is known of the run when it begins."""
         found: dict[str, Any] = {}
         with _contained("record the training arguments"):
-            found["training_arguments"] = plain_values(args.to_dict())
+            found["training_arguments"] = json_values(args.to_dict())
         with _contained("record the data set"):
             loaders = {"train": "train_dataloader", "eval": "eval_dataloader"}
             sets = {name: _dataset_facts(parts.get(key)) for name, key in loaders.items()}
             if any(sets.values()):
-                found["dataset"] = plain_values({k: v for k, v in sets.items() if v})
+                found["dataset"] = json_values({k: v for k, v in sets.items() if v})
         with _contained("record the hardware"):
             found["hardware"] = _hardware(args)
         with _contained("record the quantization"):
             quantization = _quantization(parts.get("model"))
             if quantization:
-                found["quantization"] = plain_values(quantization)
+                found["quantization"] = json_values(quantization)
         with _contained("record the trial"):
             if state.is_hyper_param_search and state.trial_params:
-                found["trial"] = plain_values(dict(state.trial_params))
+                found["trial"] = json_values(dict(state.trial_params))
         return found
 
     def __getstate__(self) -> dict[str, Any]:
@@ -317,7 +317,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         kept = self._kept_states(repository, getattr(args, "hub_token", None))
         plan = RunPlan(
             repository=store_folder(repository),
-            author=author_named() or repository.place.author,
+            author=author_named() or repository.context.author,
             output_dir=os.path.abspath(args.output_dir),
             name=wanted_name(self._branch, args.run_name, args.output_dir),
             named=self._branch is not None,

@@ -15,8 +15,8 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import mstore
-from mstore.errors import NotFound, Refused
-from mstore.hf.places import device_or_cpu, present_devices, repository_at
+from mstore.errors import InvalidInput, NotFound
+from mstore.hf.devices import device_or_cpu, present_devices, repository_at
 
 if TYPE_CHECKING:
     import torch
@@ -119,7 +119,7 @@ def _base_model(
 
     Raises:
         NotFound: nothing says which model it is.
-        Refused: what lies under the recorded name is another model.
+        InvalidInput: what lies under the recorded name is another model.
     """
     import transformers
 
@@ -170,14 +170,14 @@ def _check_base(name: str, revision: str | None, wanted: WeightsId) -> None:
         wanted: the identity that the commit recorded.
 
     Raises:
-        Refused: they are others.
+        InvalidInput: they are others.
     """
     from huggingface_hub import snapshot_download
 
     folder = name if os.path.isdir(name) else snapshot_download(name, revision=revision)
     found = mstore.weights_id(folder)
     if found != wanted.hex:
-        raise Refused(
+        raise InvalidInput(
             name,
             f"is another model than the adapter was trained on: its weights are {found[:7]},"
             f" not {wanted.hex[:7]}",
@@ -275,7 +275,7 @@ def _named_base(
 ) -> Any:
     """The base as a model: the one that the caller names, else the one that was recorded."""
     if base is None:
-        recorded = repository.log(commit.hex, limit=1)[0].commit.base
+        recorded = repository.log(commit, limit=1)[0].commit.base
         return _base_model(repository, recorded, adapter, keywords)
     name = os.fspath(base)
     if not os.path.isdir(name):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from mstore.errors import Ambiguous, NotFound, Unsupported
-from mstore.hf.places import device_or_cpu, repository_at
+from mstore.hf.devices import device_or_cpu, repository_at
 
 if TYPE_CHECKING:
     import os
@@ -96,7 +96,7 @@ def load_state_dict(
         Unsupported: torch has no such dtype.
     """
     repository = repository_at(repo)
-    commit = repository.resolve(rev).hex
+    commit = repository.resolve(rev)
     place = device_or_cpu(device)
     inside = None if path is None else path.rstrip("/")
     found: dict[str, Any] = {}
@@ -116,7 +116,11 @@ def load_state_dict(
                 hint="near it: " + ", ".join(near) if near else None,
             )
         if len(found[name]) > 1:
-            raise Ambiguous(name, tuple(f"path={ref.path!r}" for ref in found[name]))
+            raise Ambiguous(
+                name,
+                tuple(f"path={ref.path!r}" for ref in found[name]),
+                message=f"{len(found[name])} files hold a tensor {name!r}",
+            )
     made = {name: (found[name][0], *_empty(found[name][0])) for name in wanted}
     repository.fill_tensors(commit, [(ref, memory) for ref, _, memory in made.values()])
     return {

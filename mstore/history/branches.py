@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mstore.context import Place, peeled, ref_move
+from mstore.context import Context, peeled, ref_move
 from mstore.errors import Conflict, UsageError
-from mstore.history.query.resolve import resolve
-from mstore.history.reachability import check_whole
+from mstore.history.reachability import check_complete
 from mstore.history.ref_moves import delete_ref, rename_ref
 from mstore.store import check_ref_name
 from mstore.workspace import Head
@@ -34,31 +33,28 @@ class Branch:
     current: bool
 
 
-def branches(place: Place) -> tuple[Branch, ...]:
+def branches(context: Context) -> tuple[Branch, ...]:
     """All branches, by name."""
-    head = place.head
+    head = context.head
     found = []
-    for name, value in place.store.refs.all("heads").items():
-        id = peeled(place.store, value.target)
+    for name, value in context.store.refs.all("heads").items():
+        id = peeled(context.store, value.target)
         current = head is not None and head.branch == name
-        found.append(Branch(name=name, id=id, commit=place.store.commit(id), current=current))
+        found.append(Branch(name=name, id=id, commit=context.store.commit(id), current=current))
     return tuple(found)
 
 
-def make_branch(
-    place: Place, name: str, revision: str | None = None, *, force: bool = False
-) -> CommitId:
+def make_branch(context: Context, name: str, id: CommitId, *, force: bool = False) -> CommitId:
     """Make a branch, or with `force` move one.
 
     Raises:
         Conflict: it exists, or collides with another name.
-        Refused: the name is not allowed.
+        InvalidInput: the name is not allowed.
         UsageError: `force` would move the branch that HEAD stands on.
     """
     check_ref_name(name)
-    id = resolve(place, revision or "HEAD").id
-    refs = place.store.refs
-    head = place.head
+    refs = context.store.refs
+    head = context.head
     try:
         before = refs.read(f"heads/{name}")
     except Exception:
@@ -71,40 +67,45 @@ def make_branch(
         raise UsageError(
             f"{name!r} is the branch you stand on", hint=f"`mstore checkout {id.short}` first"
         )
-    move = place.move("branch", f"{'moved to' if before else 'made at'} {id.short}")
+    move = context.move("branch", f"{'moved to' if before else 'made at'} {id.short}")
     expected = before.target if before is not None else None
-    with place.store.leaning_on(id):
-        check_whole(place, id)
-        with place.remembering(f"branch {name}", ref_move(f"heads/{name}", expected, id)):
-            refs.move(f"heads/{name}", id, move, expected=expected, whatever=force)
+    with context.store.protecting(id):
+        check_complete(context, id)
+        with context.journaled(f"branch {name}", ref_move(f"heads/{name}", expected, id)):
+            refs.move(f"heads/{name}", id, move, expected=expected, force=force)
     return id
 
 
-def delete_branch(place: Place, name: str) -> CommitId:
+def delete_branch(context: Context, name: str) -> CommitId:
     """Delete a branch; its commits stay until gc, and `undo` brings it back.
 
     Raises:
         RevisionNotFound: there is none.
         UsageError: HEAD stands on it.
     """
-    head = place.head
+    head = context.head
     if head is not None and head.branch == name:
         raise UsageError(f"{name!r} is the branch you stand on", hint="checkout another one first")
-    return delete_ref(place, "heads", name)
+    return delete_ref(context, "heads", name)
 
 
-def rename_branch(place: Place, old: str, new: str) -> None:
+def rename_branch(context: Context, old: str, new: str) -> None:
     """Give a branch another name; HEAD follows.
 
     Raises:
         RevisionNotFound: there is no such branch.
         Conflict: the new name is taken.
     """
-    workspace = place.workspace
+    workspace = context.workspace
     if workspace is None or workspace.head.branch != old:
-        rename_ref(place, "heads", old, new)
+        rename_ref(context, "heads", old, new)
         return
-    with place.standing(Head(branch=new)) as move_head:
+    with context.prepare_head(Head(branch=new)) as move_head:
         rename_ref(
-            place, "heads", old, new, follow=move_head, stay=lambda: place.stand(Head(branch=old))
+            context,
+            "heads",
+            old,
+            new,
+            follow=move_head,
+            stay=lambda: context.set_head(Head(branch=old)),
         )

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.context import peeled
 from mstore.errors import Corrupt, NotFound
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import Commit, CommitId
 from mstore.store import CommitSizes, LateFacts, late_facts
 from mstore.text import jsonable, number
 
 if TYPE_CHECKING:
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.store import Store
 
 BUILT_IN: Final = (
@@ -41,7 +41,7 @@ def _inner(value: Any, *keys: str) -> Any:
     return value
 
 
-@dataclass(frozen=True)
+@frozen
 class LogEntry:
     """A version and what is known of it.
 
@@ -137,10 +137,10 @@ class LogEntry:
             return self.metadata[name]
         return _inner(self.metadata, *name.split("."))
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """What `--json` shows."""
         base = self.commit.base
-        plain = {
+        document = {
             "id": self.id.hex,
             "parents": [p.hex for p in self.parents],
             "message": self.message,
@@ -155,13 +155,13 @@ class LogEntry:
             "weights": {k: v.hex for k, v in self.commit.weights.items()},
         }
         if base is not None:
-            plain["base"] = {
+            document["base"] = {
                 "weights": base.weights.hex if base.weights else None,
                 "commit": base.commit.hex if base.commit else None,
                 "name": base.name,
                 "revision": base.revision,
             }
-        cleaned: dict[str, Any] = jsonable(plain)
+        cleaned: dict[str, Any] = jsonable(document)
         return cleaned
 
     def __str__(self) -> str:
@@ -171,12 +171,12 @@ class LogEntry:
         return f"{self.id.short} {self.subject}{loss}"
 
 
-def decorations(place: Place) -> dict[CommitId, tuple[str, ...]]:
+def decorations(context: Context) -> dict[CommitId, tuple[str, ...]]:
     """Names that point to each commit: HEAD, its branch, other branches, tags."""
-    store = place.store
+    store = context.store
     names: dict[CommitId, list[str]] = {}
     try:
-        head, at = place.head, place.head_commit()
+        head, at = context.head, context.head_commit()
     except Corrupt:
         # A damaged HEAD or branch must not hide the others; fsck names it.
         head, at = None, None
@@ -196,11 +196,11 @@ def decorations(place: Place) -> dict[CommitId, tuple[str, ...]]:
     return {id: tuple(n) for id, n in names.items()}
 
 
-def entry_of(place: Place, id: CommitId, commit: Commit, refs: tuple[str, ...]) -> LogEntry:
+def entry_of(context: Context, id: CommitId, commit: Commit, refs: tuple[str, ...]) -> LogEntry:
     """A log entry; a damaged note costs only what it said."""
     try:
-        late = late_facts(place.store, id)
+        late = late_facts(context.store, id)
     except (Corrupt, NotFound):
         late = LateFacts()
-    head = place.head if refs[:1] == ("HEAD",) else None
-    return LogEntry(id, commit, refs, head.branch if head is not None else None, late, place.store)
+    head = context.head if refs[:1] == ("HEAD",) else None
+    return LogEntry(id, commit, refs, head.branch if head is not None else None, late, context.store)

@@ -6,19 +6,18 @@ import math
 from typing import TYPE_CHECKING
 
 from mstore.errors import UsageError
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.history.entry import BUILT_IN, LogEntry, decorations, entry_of
-from mstore.history.query.resolve import resolve
 from mstore.history.walk import all_tips, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.objects import CommitId
 
 
-@dataclass(frozen=True)
+@frozen
 class Log:
     """Versions, and what was not shown.
 
@@ -33,42 +32,42 @@ class Log:
     unborn: str | None = None
 
 
-def log(place: Place, revision: str | None = None, *, everything: bool = False) -> Log:
-    """Versions reachable from a revision.
+def log(context: Context, tip: CommitId | None = None, *, everything: bool = False) -> Log:
+    """Versions reachable from one.
 
     Args:
-        place: where.
-        revision: None: HEAD; all branches where HEAD is unborn or there is no workspace.
+        context: the store, and the workspace if there is one.
+        tip: None: HEAD; all branches where HEAD is unborn or there is no workspace.
         everything: all branches and tags.
 
     Raises:
-        RevisionNotFound, Ambiguous, Corrupt.
+        NotFound, Corrupt.
     """
-    store = place.store
+    store = context.store
     unborn: str | None = None
     tips: list[CommitId] = []
-    if revision is not None and not everything:
-        tips = [resolve(place, revision).id]
+    if tip is not None and not everything:
+        tips = [tip]
     elif not everything:
-        at = place.head_commit()
+        at = context.head_commit()
         if at is not None:
             tips = [at]
-        elif place.head is not None:
-            unborn = place.head.branch
+        elif context.head is not None:
+            unborn = context.head.branch
     if not tips:
-        tips = all_tips(place)
-        if revision is not None:
-            tips.append(resolve(place, revision).id)
-    marks = decorations(place)
+        tips = all_tips(context)
+        if tip is not None:
+            tips.append(tip)
+    marks = decorations(context)
 
     def entries() -> Iterator[LogEntry]:
         for id, commit in walk(store, tips):
-            yield entry_of(place, id, commit, marks.get(id, ()))
+            yield entry_of(context, id, commit, marks.get(id, ()))
 
     return Log(entries(), tuple(tips), unborn)
 
 
-def sought(
+def filter_and_sort(
     entries: Iterable[LogEntry], where: str | None = None, sort: str | None = None
 ) -> Iterator[LogEntry]:
     """Versions of which a condition holds, in an order.
@@ -121,10 +120,10 @@ def _check_names(names: Iterable[str], entries: Sequence[LogEntry]) -> None:
         raise UsageError(f"no version here has {name!r}", hint=hint)
 
 
-def elsewhere(place: Place, tips: tuple[CommitId, ...]) -> int:
+def elsewhere(context: Context, tips: tuple[CommitId, ...]) -> int:
     """How many commits branches and tags reach that these tips do not."""
-    everything = all_tips(place)
+    everything = all_tips(context)
     if set(everything) <= set(tips):
         return 0
-    catalog = place.store.catalog
+    catalog = context.store.catalog
     return catalog.reachable([*everything, *tips]) - catalog.reachable(tips)

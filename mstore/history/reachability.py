@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.errors import Corrupt, MStoreError, NotFound
 from mstore.objects import BlobId, CommitId, ManifestId, NoteId, ObjectId, TagId
-from mstore.store import forgotten_roles, leant_on
+from mstore.store import forgotten_roles, temporary_roots_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.store import Store
 
 REF_NAMESPACES: Final = ("heads", "tags", "pins")
@@ -27,37 +27,37 @@ class Root:
     Args:
         id: an object that is needed, with all that it needs.
         why: the name that needs it.
-        firm: it must be there; what a reflog remembers may be gone already.
+        required: it must be there; what a reflog remembers may be gone already.
     """
 
     id: ObjectId
     why: str
-    firm: bool
+    required: bool
 
 
-def roots(place: Place, *, logged_since_ns: int | None) -> Iterator[Root]:
+def roots(context: Context, *, logged_since_ns: int | None) -> Iterator[Root]:
     """Refs, HEAD, what running commands lean on, and what reflogs remember.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         logged_since_ns: moves before this instant (since 1970) keep nothing; None: no move does.
 
     Raises:
         Corrupt: a ref is damaged, so that nobody can say what it keeps.
     """
-    store = place.store
+    store = context.store
     # What a command leans on first: when it has ended, the ref it moved is read after.
-    for id, _ in leant_on(store.backend):
-        yield Root(id, "a running command", firm=False)
+    for id, _ in temporary_roots_of(store.backend):
+        yield Root(id, "a running command", required=False)
     for namespace in REF_NAMESPACES:
         for name in store.refs.names(namespace):
             value = store.refs.read(f"{namespace}/{name}")
             if value is not None:
-                yield Root(value.target, name, firm=True)
-    if place.workspace is not None:
-        head = place.workspace.head
+                yield Root(value.target, name, required=True)
+    if context.workspace is not None:
+        head = context.workspace.head
         if head.commit is not None:
-            yield Root(head.commit, "HEAD", firm=True)
+            yield Root(head.commit, "HEAD", required=True)
     if logged_since_ns is None:
         return
     for namespace in LOG_NAMESPACES:
@@ -66,10 +66,10 @@ def roots(place: Place, *, logged_since_ns: int | None) -> Iterator[Root]:
                 if record.move.time.ns >= logged_since_ns:
                     for target in (record.new, record.old):
                         if target is not None:
-                            yield Root(target, f"the reflog of {name}", firm=False)
+                            yield Root(target, f"the reflog of {name}", required=False)
 
 
-class Reach:
+class Reachability:
     """All objects that some roots need; grows with each root.
 
     Args:
@@ -102,7 +102,7 @@ class Reach:
             try:
                 found.append((id, self._needs(id, waiting)))
             except (NotFound, Corrupt) as error:
-                if root.firm:
+                if root.required:
                     error.hint = error.hint or f"needed by {root.why}; {_FSCK}"
                     raise
                 if isinstance(error, Corrupt):
@@ -153,36 +153,38 @@ class Reach:
         return needs
 
 
-def reach_of(
-    place: Place,
+def reachability_of(
+    context: Context,
     *,
     logged_since_ns: int | None,
     forgetting: Mapping[CommitId, frozenset[str]] | None = None,
-) -> Reach:
-    """Everything that is needed. See `roots` and `Reach`.
+) -> Reachability:
+    """Everything that is needed. See `roots` and `Reachability`.
 
     Raises:
         NotFound, Corrupt: the store lacks what a name needs: nobody may remove anything.
     """
-    reach = Reach(place.store, forgetting)
-    for root in roots(place, logged_since_ns=logged_since_ns):
-        reach.add(root)
-    return reach
+    reachable = Reachability(context.store, forgetting)
+    for root in roots(context, logged_since_ns=logged_since_ns):
+        reachable.add(root)
+    return reachable
 
 
-def check_whole(place: Place, id: CommitId) -> None:
+def check_complete(context: Context, id: CommitId) -> None:
     """Refuse a commit of which gc has removed parts: it is named by its id alone.
 
     Raises:
         NotFound: something is gone.
     """
-    tips = {value.target for space in REF_NAMESPACES for value in place.store.refs.all(space).values()}
-    if id in tips or id == place.head_commit():
+    tips = {
+        value.target for space in REF_NAMESPACES for value in context.store.refs.all(space).values()
+    }
+    if id in tips or id == context.head_commit():
         return
-    reach = Reach(place.store)
+    reachable = Reachability(context.store)
     try:
-        reach.add(Root(id, "this version", firm=True))
-        gone = place.store.lacks((needed, 255) for needed in reach.objects)
+        reachable.add(Root(id, "this version", required=True))
+        gone = context.store.lacks((needed, 255) for needed in reachable.objects)
     except MStoreError as error:
         if isinstance(error, NotFound):
             raise NotFound(f"commit {id.short} is no longer whole: {error.message}") from error

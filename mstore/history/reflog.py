@@ -8,22 +8,22 @@ from mstore.errors import RevisionNotFound, UsageError
 from mstore.store import Record, check_ref_name
 
 if TYPE_CHECKING:
-    from mstore.context import Place
+    from mstore.context import Context
 
 
-def full_name(place: Place, name: str) -> str:
+def full_name(context: Context, name: str) -> str:
     """A ref with its namespace: a branch, else a tag, else one that has a reflog.
 
     Raises:
         RevisionNotFound: there is none.
     """
     if name in ("HEAD", "@"):
-        head = place.head
+        head = context.head
         if head is None or head.branch is None:
             raise UsageError("HEAD stands on no branch", hint="name a branch")
         name = head.branch
     check_ref_name(name)
-    refs = place.store.refs
+    refs = context.store.refs
     for namespace in ("heads", "tags"):
         if name in set(refs.names(namespace)):
             return f"{namespace}/{name}"
@@ -33,11 +33,11 @@ def full_name(place: Place, name: str) -> str:
     raise RevisionNotFound(name)
 
 
-def reflog(place: Place, name: str | None = None) -> tuple[str, tuple[Record, ...]]:
+def reflog(context: Context, name: str | None = None) -> tuple[str, tuple[Record, ...]]:
     """Moves of a ref, the latest first, and the ref's name with namespace.
 
     Raises:
         RevisionNotFound, NotFound, Corrupt.
     """
-    full = full_name(place, name or "HEAD")
-    return full, place.store.refs.log(full)
+    full = full_name(context, name or "HEAD")
+    return full, context.store.refs.log(full)

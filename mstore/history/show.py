@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.errors import Corrupt, NotFound
 from mstore.history.entry import LogEntry, decorations, entry_of
-from mstore.history.query.resolve import resolve
 from mstore.history.sizes import sizes_of_commit
 from mstore.store import forgotten_since, notes_on
 
@@ -16,13 +15,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from mstore.context import Place
-    from mstore.objects import BlobId, Manifest, ManifestFile, Note
+    from mstore.context import Context
+    from mstore.objects import BlobId, CommitId, Manifest, ManifestFile, Note
     from mstore.store import Store
 
 
 @dataclass(frozen=True)
-class Shown:
+class CommitDetails:
     """A version in full."""
 
     entry: LogEntry
@@ -30,18 +29,17 @@ class Shown:
     notes: tuple[Note, ...]
 
 
-def show(place: Place, revision: str) -> Shown:
-    """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
-    id = resolve(place, revision).id
-    commit = place.store.commit(id)
-    entry = entry_of(place, id, commit, decorations(place).get(id, ()))
-    sizes_of_commit(place.store, id, commit)
-    return Shown(entry, place.store.manifest(commit.manifest), notes_on(place.store, id))
+def show(context: Context, id: CommitId) -> CommitDetails:
+    """A version in full. Raises NotFound, Corrupt."""
+    commit = context.store.commit(id)
+    entry = entry_of(context, id, commit, decorations(context).get(id, ()))
+    sizes_of_commit(context.store, id, commit)
+    return CommitDetails(entry, context.store.manifest(commit.manifest), notes_on(context.store, id))
 
 
-def manifest_of(place: Place, revision: str) -> Manifest:
-    """The manifest of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
-    return place.store.manifest(place.store.commit(resolve(place, revision).id).manifest)
+def manifest_of(context: Context, id: CommitId) -> Manifest:
+    """The manifest of a version. Raises NotFound, Corrupt."""
+    return context.store.manifest(context.store.commit(id).manifest)
 
 
 def file_of(manifest: Manifest, path: str) -> ManifestFile:
@@ -58,22 +56,21 @@ def file_of(manifest: Manifest, path: str) -> ManifestFile:
     return file
 
 
-def cat(place: Place, revision: str, path: str) -> Iterator[Buffer]:
+def cat(context: Context, id: CommitId, path: str) -> Iterator[Buffer]:
     """Bytes of a file in a version, in order, each blob checked against its id at its end.
 
     Raises:
         NotFound: there is no such file.
         Corrupt: a blob is damaged; what came before it has been given already.
     """
-    id = resolve(place, revision).id
-    commit = place.store.commit(id)
-    file = file_of(place.store.manifest(commit.manifest), path)
-    for role, time in forgotten_since(place.store, id):
+    commit = context.store.commit(id)
+    file = file_of(context.store.manifest(commit.manifest), path)
+    for role, time in forgotten_since(context.store, id):
         if role == file.role:
             raise NotFound(
                 f"{path} of {id.short} was forgotten on {time.iso()[:10]}, with its other {role}"
             )
-    return _streamed(place.store, file)
+    return _streamed(context.store, file)
 
 
 def _streamed(store: Store, file: ManifestFile) -> Iterator[Buffer]:
@@ -104,6 +101,6 @@ def _streamed(store: Store, file: ManifestFile) -> Iterator[Buffer]:
         yield content
 
 
-def plain_file(file: ManifestFile) -> dict[str, Any]:
+def file_document(file: ManifestFile) -> dict[str, Any]:
     """A file for `--json`."""
     return {"path": file.path, "role": file.role, "size_bytes": file.size_bytes}

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mstore.backend import LocalBackend
+from mstore.compat import renamed_field
 from mstore.errors import NotFound, UsageError
 from mstore.formats import role_of
 from mstore.modeldir.read import Tree, read_folder
-from mstore.modeldir.visible import present_manifest
+from mstore.modeldir.visible import visible_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mstore.backend import Activity
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.objects import Commit, CommitId, Manifest
 
 
@@ -46,7 +47,7 @@ class Status:
         model_dir: the model directory, or None while none is known.
         problem: why there is no clear model directory, or it cannot be read.
         changes: what differs in it from HEAD.
-        left_out: ignored paths in it.
+        ignored: ignored paths in it.
         branches: how many branches the store has.
         activity: what other commands do in the store, and what dead ones left, or None.
         trash_bytes: bytes in the trash.
@@ -59,11 +60,13 @@ class Status:
     model_dir: Path | None = None
     problem: str | None = None
     changes: Changes = field(default_factory=Changes)
-    left_out: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     branches: int = 0
     activity: Activity | None = None
     trash_bytes: int = 0
     copies: tuple[Path, ...] = ()
+
+    left_out = renamed_field("left_out", "ignored")
 
 
 def changes_between(tree: Tree, manifest: Manifest | None) -> Changes:
@@ -80,50 +83,50 @@ def changes_between(tree: Tree, manifest: Manifest | None) -> Changes:
     return Changes(tuple(added), tuple(changed), tuple(removed))
 
 
-def left_out_roles(commit: Commit | None) -> frozenset[str]:
+def uncommitted_roles(commit: Commit | None) -> frozenset[str]:
     """The roles that `commit --without` left out of a version."""
     recorded = commit.metadata.get("recorded") if commit is not None else None
     without = recorded.get("without") if isinstance(recorded, dict) else None
     return frozenset(str(r) for r in without) if isinstance(without, list) else frozenset()
 
 
-def compare_folder(place: Place, folder: Path, id: CommitId | None) -> tuple[Tree, Changes]:
+def compare_folder(context: Context, folder: Path, id: CommitId | None) -> tuple[Tree, Changes]:
     """A folder, and how it differs from a commit. Raises MStoreError."""
-    store = place.store
+    store = context.store
     commit = store.commit(id) if id is not None else None
-    manifest = present_manifest(store, id, commit) if id is not None and commit is not None else None
+    manifest = visible_manifest(store, id, commit) if id is not None and commit is not None else None
     tree = read_folder(
-        folder, cache=place.stat_cache, load_layout=store.layout, apart=place.own_folders
+        folder, cache=context.stat_cache, load_layout=store.layout, exclude=context.own_folders
     )
     changes = changes_between(tree, manifest)
-    without = left_out_roles(commit)
+    without = uncommitted_roles(commit)
     if without:
         added = tuple(p for p in changes.added if role_of(p) not in without)
         changes = Changes(added, changes.changed, changes.removed)
     return tree, changes
 
 
-def status(place: Place) -> Status:
+def status(context: Context) -> Status:
     """Where the workspace stands.
 
     Raises:
         UsageError: there is no workspace.
-        Refused: the model directory holds what cannot be committed.
+        InvalidInput: the model directory holds what cannot be committed.
     """
-    workspace = place.need_workspace("status")
-    backend = place.store.backend
-    head, id = workspace.head, place.head_commit()
-    message = place.store.commit(id).message if id is not None else None
-    branches = sum(1 for _ in place.store.refs.names("heads"))
+    workspace = context.need_workspace("status")
+    backend = context.store.backend
+    head, id = workspace.head, context.head_commit()
+    message = context.store.commit(id).message if id is not None else None
+    branches = sum(1 for _ in context.store.refs.names("heads"))
     problem: str | None = None
     folder: Path | None = None
     changes = Changes()
-    left_out: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     try:
         folder = workspace.unambiguous_model_dir()
         if folder is not None:
-            tree, changes = compare_folder(place, folder, id)
-            left_out = tree.found.left_out
+            tree, changes = compare_folder(context, folder, id)
+            ignored = tree.found.ignored
     except (UsageError, NotFound) as error:
         problem = error.message
     return Status(
@@ -133,7 +136,7 @@ def status(place: Place) -> Status:
         model_dir=folder,
         problem=problem,
         changes=changes,
-        left_out=left_out,
+        ignored=ignored,
         branches=branches,
         activity=(
             backend.activity() if isinstance(backend, LocalBackend) and not backend.read_only else None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
-from mstore.context import Place, peeled, ref_move
+from mstore.context import Context, peeled, ref_move
 from mstore.errors import Conflict
-from mstore.history.query.resolve import resolve
-from mstore.history.reachability import check_whole
+from mstore.history.reachability import check_complete
 from mstore.history.ref_moves import delete_ref, rename_ref
 from mstore.objects import CommitId, Kind, ObjectId, Tag, Time
 from mstore.store import check_ref_name
@@ -24,19 +23,19 @@ class TagEntry:
     tag: Tag | None
 
 
-def tags(place: Place) -> tuple[TagEntry, ...]:
+def tags(context: Context) -> tuple[TagEntry, ...]:
     """All tags, by name."""
     found = []
-    for name, value in place.store.refs.all("tags").items():
-        tag = place.store.tag(value.target) if value.target.kind is Kind.TAG else None  # type: ignore[arg-type]
-        found.append(TagEntry(name=name, id=peeled(place.store, value.target), tag=tag))
+    for name, value in context.store.refs.all("tags").items():
+        tag = context.store.tag(value.target) if value.target.kind is Kind.TAG else None  # type: ignore[arg-type]
+        found.append(TagEntry(name=name, id=peeled(context.store, value.target), tag=tag))
     return tuple(found)
 
 
 def make_tag(
-    place: Place,
+    context: Context,
     name: str,
-    revision: str | None = None,
+    id: CommitId,
     *,
     message: str | None = None,
     force: bool = False,
@@ -47,31 +46,30 @@ def make_tag(
         Conflict: it exists.
     """
     check_ref_name(name)
-    id = resolve(place, revision or "HEAD").id
-    before = place.store.refs.read(f"tags/{name}")
+    before = context.store.refs.read(f"tags/{name}")
     if before is not None and not force:
         raise Conflict(f"tag {name!r} exists", hint="--force moves it")
     target: ObjectId = id
     expected = before.target if before is not None else None
-    with place.store.leaning_on(id), contextlib.ExitStack() as stack:
-        check_whole(place, id)
+    with context.store.protecting(id), contextlib.ExitStack() as stack:
+        check_complete(context, id)
         if message is not None:
-            tag = Tag(id, name, message, place.author, Time.now())
-            transaction = stack.enter_context(Transaction(place.store, threads=1))
+            tag = Tag(id, name, message, context.author, Time.now())
+            transaction = stack.enter_context(Transaction(context.store, threads=1))
             transaction.put(tag)
             transaction.publish()
             target = tag.id
-        move = place.move("tag", f"at {id.short}")
-        with place.remembering(f"tag {name}", ref_move(f"tags/{name}", expected, target)):
-            place.store.refs.move(f"tags/{name}", target, move, expected=expected)
+        move = context.move("tag", f"at {id.short}")
+        with context.journaled(f"tag {name}", ref_move(f"tags/{name}", expected, target)):
+            context.store.refs.move(f"tags/{name}", target, move, expected=expected)
     return id
 
 
-def delete_tag(place: Place, name: str) -> CommitId:
+def delete_tag(context: Context, name: str) -> CommitId:
     """Delete a tag. Raises RevisionNotFound."""
-    return delete_ref(place, "tags", name)
+    return delete_ref(context, "tags", name)
 
 
-def rename_tag(place: Place, old: str, new: str) -> None:
+def rename_tag(context: Context, old: str, new: str) -> None:
     """Give a tag another name. Raises RevisionNotFound, Conflict."""
-    rename_ref(place, "tags", old, new)
+    rename_ref(context, "tags", old, new)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.errors import NotFound, Refused, UsageError
+from mstore.errors import InvalidInput, NotFound, UsageError
 from mstore.history.show import manifest_of
 from mstore.modeldir.stored_tree import StoredFile, layouts_of
 from mstore.objects import MODEL_ROLES
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from mstore.context import Place
-    from mstore.objects import ManifestFile, TensorEntry
+    from mstore.context import Context
+    from mstore.objects import CommitId, ManifestFile, TensorEntry
 
 
 _STRETCH_BYTES: Final = 8 << 20  # a whole number of blocks
@@ -56,10 +56,10 @@ class Tensor:
         return f"Tensor({self.dtype}, {list(self.shape)}, {memoryview(self.buffer).nbytes} bytes)"
 
 
-def tensors(place: Place, revision: str) -> tuple[TensorRef, ...]:
+def tensors(context: Context, id: CommitId) -> tuple[TensorRef, ...]:
     """Tensors of a version, by file and place in it."""
-    manifest = manifest_of(place, revision)
-    layouts = layouts_of(place.store, manifest)
+    manifest = manifest_of(context, id)
+    layouts = layouts_of(context.store, manifest)
     return tuple(
         TensorRef(file.path, t.name, t.dtype, t.shape, t.size_bytes, file.role)
         for file in manifest.files
@@ -69,8 +69,8 @@ def tensors(place: Place, revision: str) -> tuple[TensorRef, ...]:
 
 
 def read_tensor(
-    place: Place,
-    revision: str,
+    context: Context,
+    id: CommitId,
     name: str,
     *,
     path: str | None = None,
@@ -79,8 +79,8 @@ def read_tensor(
     """A tensor's content; only the blocks that it lies in are read.
 
     Args:
-        place: where.
-        revision: the version.
+        context: the store, and the workspace if there is one.
+        id: the version.
         name: its name.
         path: its file, where several have a tensor of this name.
         rows: only these of its first dimension, `(begin, end)`; of them only the
@@ -91,8 +91,8 @@ def read_tensor(
         UsageError: several files have it, or it has no such rows.
         Corrupt: its bytes are damaged.
     """
-    manifest = manifest_of(place, revision)
-    layouts = layouts_of(place.store, manifest)
+    manifest = manifest_of(context, id)
+    layouts = layouts_of(context.store, manifest)
     found: list[tuple[ManifestFile, TensorEntry]] = [
         (file, t)
         for file in manifest.files
@@ -116,7 +116,7 @@ def read_tensor(
         )
     file, tensor = chosen[0]
     if tensor.end > file.size_bytes:
-        raise Refused(file.path, f"tensor {name!r} ends beyond the file")
+        raise InvalidInput(file.path, f"tensor {name!r} ends beyond the file")
     begin, end, shape = tensor.begin, tensor.end, tensor.shape
     if rows is not None:
         if not shape or not 0 <= rows[0] <= rows[1] <= shape[0]:
@@ -127,13 +127,13 @@ def read_tensor(
         begin, end = begin + rows[0] * row_bytes, begin + rows[1] * row_bytes
         shape = (rows[1] - rows[0], *shape[1:])
     content = bytearray(end - begin)
-    StoredFile(place.store, file).read_into(begin, memoryview(content))
+    StoredFile(context.store, file).read_into(begin, memoryview(content))
     return Tensor(tensor.dtype, shape, content)
 
 
 def fill_tensors(
-    place: Place,
-    revision: str,
+    context: Context,
+    id: CommitId,
     wanted: Sequence[tuple[TensorRef, memoryview]],
     *,
     threads: int | None = None,
@@ -141,8 +141,8 @@ def fill_tensors(
     """Decode tensors into memory that the caller has, on all cores.
 
     Args:
-        place: where.
-        revision: the version.
+        context: the store, and the workspace if there is one.
+        id: the version.
         wanted: tensors, each with as many writable bytes as it has.
         threads: default: as many as there are cores.
 
@@ -154,9 +154,9 @@ def fill_tensors(
     from mstore.fs.allocator import keep_freed_memory, take_pages
 
     keep_freed_memory()
-    manifest = manifest_of(place, revision)
+    manifest = manifest_of(context, id)
     begins: dict[str, dict[str, int]] = {}
-    for path, layout in layouts_of(place.store, manifest).items():
+    for path, layout in layouts_of(context.store, manifest).items():
         begins[path] = {t.name: t.begin for t in layout.tensors}
     stretches: list[tuple[str, int, memoryview]] = []
     for ref, out in wanted:
@@ -167,7 +167,7 @@ def fill_tensors(
     def fill(stretch: tuple[str, int, memoryview]) -> None:
         path, begin, out = stretch
         take_pages(out)
-        StoredFile(place.store, manifest.by_path[path]).read_into(begin, out)
+        StoredFile(context.store, manifest.by_path[path]).read_into(begin, out)
 
     with ThreadPoolExecutor(threads or os.cpu_count() or 1, "mstore") as pool:
         list(pool.map(fill, stretches))

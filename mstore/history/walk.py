@@ -12,7 +12,7 @@ from mstore.objects import Commit, CommitId
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.store import Store
 
 
@@ -49,15 +49,15 @@ def walk(store: Store, tips: Iterable[CommitId]) -> Iterator[tuple[CommitId, Com
             heapq.heappush(heap, (-min(value.time.ns, commit.time.ns - 1), parent.raw))
 
 
-def all_tips(place: Place) -> list[CommitId]:
+def all_tips(context: Context) -> list[CommitId]:
     """Commits that branches, tags and HEAD point to."""
     tips: dict[CommitId, None] = {}
-    refs = place.store.refs
+    refs = context.store.refs
     for namespace in ("heads", "tags"):
         for value in refs.all(namespace).values():
-            tips[peeled(place.store, value.target)] = None
+            tips[peeled(context.store, value.target)] = None
     try:
-        at = place.head_commit()
+        at = context.head_commit()
     except Corrupt:
         at = None
     if at is not None:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.history.query.resolve import resolve
+from mstore.compat import renamed_field
 from mstore.history.walk import all_tips, walk
 from mstore.modeldir.read import tensor_blobs
 from mstore.objects import MODEL_ROLES
@@ -19,7 +19,7 @@ from mstore.objects import MODEL_ROLES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.objects import BlobId, CommitId, Layout, LayoutId, Manifest, ManifestFile
     from mstore.store import Store
 
@@ -27,7 +27,7 @@ _NUMBER: Final = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
-class StoredBlob:
+class BlobUsage:
     """A blob's raw bytes, what its smallest copy takes, and whether that is a delta."""
 
     raw_size: int
@@ -55,7 +55,7 @@ class GroupUsage:
     stored_bytes: int = 0
     delta_bytes: int = 0
 
-    def plus(self, raw: int, stored: StoredBlob, shared: bool) -> GroupUsage:
+    def plus(self, raw: int, stored: BlobUsage, shared: bool) -> GroupUsage:
         """The group with one more blob, of which `raw` bytes are in the version."""
         return GroupUsage(
             name=self.name,
@@ -77,7 +77,7 @@ class CommitUsage:
         groups: the largest first.
         total: all groups together.
         freed_bytes: stored bytes of blobs that no other version has and no delta leans on.
-        leant_on_bytes: stored bytes that only this version has, and deltas of others lean on.
+        protected_bytes: stored bytes that only this version has, and deltas of others lean on.
     """
 
     id: CommitId
@@ -85,7 +85,9 @@ class CommitUsage:
     groups: tuple[GroupUsage, ...]
     total: GroupUsage
     freed_bytes: int
-    leant_on_bytes: int
+    protected_bytes: int
+
+    leant_on_bytes = renamed_field("leant_on_bytes", "protected_bytes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,17 +112,17 @@ class _Measured:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._blobs: dict[BlobId, StoredBlob] = {}
+        self._blobs: dict[BlobId, BlobUsage] = {}
         self._layouts: dict[LayoutId, Layout] = {}
 
-    def blob(self, id: BlobId) -> StoredBlob:
+    def blob(self, id: BlobId) -> BlobUsage:
         known = self._blobs.get(id)
         if known is None:
             copies = [
-                StoredBlob(f.head.raw_size, f.stored_size, f.head.base is not None)
+                BlobUsage(f.head.raw_size, f.stored_size, f.head.base is not None)
                 for f in (reader.frame for reader in self._store.copies(id, known_only=True))
             ]
-            known = min(copies, key=lambda c: c.stored_size, default=StoredBlob(0, 0, False))
+            known = min(copies, key=lambda c: c.stored_size, default=BlobUsage(0, 0, False))
             self._blobs[id] = known
         return known
 
@@ -135,25 +137,25 @@ class _Measured:
         return {blob: _NUMBER.sub("*", layout.tensors[i].name) for i, blob in found.items()}
 
 
-def du(place: Place, revisions: Iterable[str] = ()) -> Usage:
+def du(context: Context, ids: Iterable[CommitId] = ()) -> Usage:
     """Sizes of versions, and of the store.
 
     Args:
-        place: where.
-        revisions: the versions to explain; the store alone where there are none.
+        context: the store, and the workspace if there is one.
+        ids: the versions to explain; the store alone where there are none.
 
     Raises:
-        RevisionNotFound, Ambiguous, Corrupt.
+        NotFound, Corrupt.
     """
-    store = place.store
+    store = context.store
     store.refresh()
     measured = _Measured(store)
-    wanted = [resolve(place, revision).id for revision in revisions]
+    wanted = list(ids)
     manifests: dict[CommitId, Manifest] = {}
-    for id, commit in walk(store, [*all_tips(place), *wanted]):
+    for id, commit in walk(store, [*all_tips(context), *wanted]):
         manifests[id] = store.manifest(commit.manifest)
-    leant_on = _delta_bases(store) if wanted else {}
-    commits = [_commit(store, id, manifests, measured, leant_on) for id in dict.fromkeys(wanted)]
+    base_users = _delta_bases(store) if wanted else {}
+    commits = [_commit(store, id, manifests, measured, base_users) for id in dict.fromkeys(wanted)]
     return Usage(
         commits=tuple(commits),
         versions=len(manifests),
@@ -181,7 +183,7 @@ def _commit(
     id: CommitId,
     manifests: dict[CommitId, Manifest],
     measured: _Measured,
-    leant_on: dict[Any, set[Any]],
+    base_users: dict[Any, set[Any]],
 ) -> CommitUsage:
     commit, manifest = store.commit(id), manifests[id]
     of_parent: set[BlobId] = set()
@@ -208,12 +210,12 @@ def _commit(
         if other != id:
             elsewhere |= _blobs(held)
     own = _blobs(manifest) - elsewhere
-    needed = {blob for blob in own if leant_on.get(blob, set()) - own}
+    needed = {blob for blob in own if base_users.get(blob, set()) - own}
     return CommitUsage(
         id=id,
         message=commit.message.partition("\n")[0],
         groups=tuple(sorted(groups.values(), key=lambda g: (-g.stored_bytes, -g.raw_bytes, g.name))),
         total=total,
         freed_bytes=sum(measured.blob(b).stored_size for b in own - needed),
-        leant_on_bytes=sum(measured.blob(b).stored_size for b in needed),
+        protected_bytes=sum(measured.blob(b).stored_size for b in needed),
     )

@@ -22,7 +22,7 @@ from mstore.store import FORGOTTEN, add_notes, forgotten_roles
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.objects import Manifest
     from mstore.progress import Progress
 
@@ -78,7 +78,7 @@ class ForgetResult:
 
 
 def plan_forget(
-    place: Place,
+    context: Context,
     roles: Iterable[str],
     *,
     keep_last: int = 1,
@@ -91,7 +91,7 @@ def plan_forget(
     a tag names is never touched.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         roles: whose files go.
         keep_last: versions of each branch, from its tip, that keep them.
         keep_best: a metric; the best version of each branch by it keeps them too.
@@ -109,22 +109,22 @@ def plan_forget(
         raise UsageError(what, hint="roles: " + ", ".join(ROLES))
     if keep_last < 0:
         raise UsageError(f"cannot keep {keep_last} versions")
-    store = place.store
+    store = context.store
     branches = store.refs.all("heads")
     if branch is not None and branch not in branches:
         raise RevisionNotFound(branch)
     chosen: dict[CommitId, ForgottenFiles] = {}
-    kept = _tagged(place)
+    kept = _tagged(context)
     for name in branches:
         keep = keep_last if branch in (None, name) else _EVERYTHING
         best = keep_best if branch in (None, name) else None
-        going, staying = _of_branch(place, name, wanted, keep, best)
-        chosen.update(going)
-        kept |= staying
+        dropped, kept_ids = _of_branch(context, name, wanted, keep, best)
+        chosen.update(dropped)
+        kept |= kept_ids
     commits = {id: files for id, files in chosen.items() if id not in kept}
     if not commits:
         return ForgetPlan(kept=len(kept))
-    plan = plan_gc(place, forgetting={id: frozenset(files.roles) for id, files in commits.items()})
+    plan = plan_gc(context, forgetting={id: frozenset(files.roles) for id, files in commits.items()})
     return ForgetPlan(
         commits=tuple(reversed(commits.values())),
         kept=len(kept),
@@ -133,11 +133,11 @@ def plan_forget(
     )
 
 
-def run_forget(place: Place, plan: ForgetPlan, *, progress: Progress | None = None) -> ForgetResult:
+def run_forget(context: Context, plan: ForgetPlan, *, progress: Progress | None = None) -> ForgetResult:
     """Do what was planned.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         plan: from `plan_forget`.
         progress: told of bytes written and checked.
 
@@ -151,42 +151,42 @@ def run_forget(place: Place, plan: ForgetPlan, *, progress: Progress | None = No
         (c.id, FORGOTTEN, {"roles": list(c.roles), "files": c.files, "size_bytes": c.size_bytes})
         for c in plan.commits
     ]
-    add_notes(place.store, notes, place.move("forget", ", ".join(plan.commits[0].roles)))
-    done = run_gc(place, plan._gc, progress=progress)
+    add_notes(context.store, notes, context.move("forget", ", ".join(plan.commits[0].roles)))
+    done = run_gc(context, plan._gc, progress=progress)
     return ForgetResult(commits=len(plan.commits), freed_bytes=done.freed_bytes)
 
 
-def _tagged(place: Place) -> set[CommitId]:
+def _tagged(context: Context) -> set[CommitId]:
     from mstore.context import peeled
 
-    tags = place.store.refs.all("tags").values()
-    return {peeled(place.store, value.target) for value in tags}
+    tags = context.store.refs.all("tags").values()
+    return {peeled(context.store, value.target) for value in tags}
 
 
 def _of_branch(
-    place: Place, name: str, roles: tuple[str, ...], keep: int, best: str | None
+    context: Context, name: str, roles: tuple[str, ...], keep: int, best: str | None
 ) -> tuple[dict[CommitId, ForgottenFiles], set[CommitId]]:
     """Versions of a branch that have files of some roles: who loses them, who keeps them."""
-    store = place.store
-    tip = place.branch_tip(name)
+    store = context.store
+    tip = context.branch_tip(name)
     having: list[tuple[LogEntry, ForgottenFiles]] = []
     for id, commit in walk(store, [tip] if tip is not None else []):
-        files = _files(place, id, store.manifest(commit.manifest), roles, commit.message)
+        files = _files(context, id, store.manifest(commit.manifest), roles, commit.message)
         if files is not None:
-            having.append((entry_of(place, id, commit, ()), files))
-    staying = {files.id for _, files in having[:keep]}
+            having.append((entry_of(context, id, commit, ()), files))
+    kept_ids = {files.id for _, files in having[:keep]}
     if best is not None and any(best in entry.metrics for entry, _ in having):
-        staying.add(best_of([entry for entry, _ in having], best).id)
-    return {files.id: files for _, files in having if files.id not in staying}, staying
+        kept_ids.add(best_of([entry for entry, _ in having], best).id)
+    return {files.id: files for _, files in having if files.id not in kept_ids}, kept_ids
 
 
 def _files(
-    place: Place, id: CommitId, manifest: Manifest, roles: tuple[str, ...], message: str
+    context: Context, id: CommitId, manifest: Manifest, roles: tuple[str, ...], message: str
 ) -> ForgottenFiles | None:
     present = [f for f in manifest.files if f.role in roles]
     if not present:
         return None
-    dropped = forgotten_roles(place.store, id)
+    dropped = forgotten_roles(context.store, id)
     present = [f for f in present if f.role not in dropped]
     if not present:
         return None

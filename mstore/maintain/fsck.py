@@ -18,7 +18,7 @@ from mstore.store.pack_keys import name_of_key, pack_key
 from mstore.worktree.destination import check_paths
 
 if TYPE_CHECKING:
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.objects import Manifest
     from mstore.progress import Progress
     from mstore.store import Store
@@ -98,27 +98,27 @@ class Findings:
         self.problems.append(Problem(where, what, (), hint))
 
 
-def fsck(place: Place, *, quick: bool = False, progress: Progress | None = None) -> FsckResult:
+def fsck(context: Context, *, quick: bool = False, progress: Progress | None = None) -> FsckResult:
     """Check a store.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         quick: check stored bytes by their sums at memory speed; decode and hash nothing.
         progress: told of bytes checked.
 
     Raises:
         StorageFailed: the system failed.
     """
-    return result_of(check(place, quick=quick, progress=progress))
+    return result_of(check(context, quick=quick, progress=progress))
 
 
-def check(place: Place, *, quick: bool, progress: Progress | None) -> Findings:
+def check(context: Context, *, quick: bool, progress: Progress | None) -> Findings:
     """Check a store; see `fsck`."""
-    store = place.store
+    store = context.store
     store.rebuild()
     findings = Findings(quick=quick)
     findings.packs_seen = _check_packs(store, findings, quick, progress)
-    findings.commits = _check_names(place, findings)
+    findings.commits = _check_names(context, findings)
     return findings
 
 
@@ -208,8 +208,8 @@ def check_pack_file(store: Store, name: bytes, findings: Findings, *, quick: boo
 # -- from the names down
 
 
-def _check_names(place: Place, findings: Findings) -> int:
-    store = place.store
+def _check_names(context: Context, findings: Findings) -> int:
+    store = context.store
     refs = store.refs
     tips: list[tuple[CommitId, str]] = []
     for namespace in ("heads", "tags", "notes", "pins"):
@@ -224,9 +224,9 @@ def _check_names(place: Place, findings: Findings) -> int:
             _check_reflog(store, namespace, name, name in names, findings)
     for name in refs.logged("refused"):
         _check_reflog(store, "refused", name, True, findings)
-    if place.workspace is not None:
+    if context.workspace is not None:
         try:
-            head = place.workspace.head
+            head = context.workspace.head
             if head.commit is not None:
                 tips.append((head.commit, "HEAD"))
         except MStoreError as error:
@@ -398,7 +398,7 @@ def _is_readable(store: Store, findings: Findings, id: ObjectId) -> bool:
     if id in findings.bad:
         return False
     if not store.has(id):
-        store.bring_back(lambda other: other == id)
+        store.undelete(lambda other: other == id)
     return store.has(id)
 
 

@@ -14,15 +14,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from mstore.compat import renamed_field
 from mstore.errors import Corrupt, MStoreError, NotFound
-from mstore.history.reachability import Reach, Root, reach_of
+from mstore.history.reachability import Reachability, Root, reachability_of
 from mstore.maintain.pack_removal import Frames, footers
 from mstore.objects import BlobId, CommitId, ObjectId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.store import Store
     from mstore.store.frame import Frame
 
@@ -35,7 +36,7 @@ _MERGED_AT_LEAST: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeadCommit:
+class UnreachableCommit:
     """A version that no name reaches.
 
     Args:
@@ -68,10 +69,10 @@ class GcPlan:
         kept_trash_bytes: bytes in the trash that have not.
         store_bytes: bytes of all packs.
         now: what reflogs remember is not kept, and the trash is emptied.
-        let_go: objects that go for good, without a day in the trash.
+        purged: objects that go for good, without a day in the trash.
     """
 
-    commits: tuple[DeadCommit, ...] = ()
+    commits: tuple[UnreachableCommit, ...] = ()
     unfinished_bytes: int = 0
     dead_packs: tuple[bytes, ...] = ()
     rewritten_packs: tuple[bytes, ...] = ()
@@ -81,8 +82,10 @@ class GcPlan:
     kept_trash_bytes: int = 0
     store_bytes: int = 0
     now: bool = False
-    let_go: frozenset[ObjectId] = field(default=frozenset(), repr=False)
+    purged: frozenset[ObjectId] = field(default=frozenset(), repr=False)
     _layout: PackLayout | None = field(default=None, repr=False, compare=False)
+
+    let_go = renamed_field("let_go", "purged")
 
     def __bool__(self) -> bool:
         return bool(self.dead_packs or self.rewritten_packs or self.merged_packs or self.trash_bytes)
@@ -107,19 +110,19 @@ class PackLayout:
         kept: (pack, frame) of the copies that are needed.
         recoded: blobs to be stored anew, because their delta bases go: where each lies,
             and its new base among them.
-        late: packs that are read for that, and cannot go before it is done.
+        postponed: packs that are read for that, and cannot go before it is done.
         training_state: blobs that are nothing but training state.
     """
 
     frames: Frames
     kept: set[tuple[bytes, int]]
     recoded: dict[BlobId, tuple[tuple[bytes, int], BlobId | None]]
-    late: set[bytes]
+    postponed: set[bytes]
     training_state: set[BlobId]
 
 
 def plan_gc(
-    place: Place,
+    context: Context,
     *,
     now: bool = False,
     forgetting: Mapping[CommitId, frozenset[str]] | None = None,
@@ -127,7 +130,7 @@ def plan_gc(
     """Find what no name needs; changes nothing.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         now: moves in reflogs keep nothing, and the trash has had its time.
         forgetting: roles of versions that are about to be dropped: what only they need goes
             for good, and nothing else does.
@@ -135,33 +138,33 @@ def plan_gc(
     Raises:
         Corrupt, NotFound: the store is damaged, so that nobody can say what is needed.
     """
-    store = place.store
+    store = context.store
     store.refresh()
     since = logged_since(now)
-    reach = reach_of(place, logged_since_ns=since, forgetting=forgetting)
-    let_go: frozenset[ObjectId] = frozenset()
+    reachable = reachability_of(context, logged_since_ns=since, forgetting=forgetting)
+    purged: frozenset[ObjectId] = frozenset()
     if forgetting is not None:
-        let_go = frozenset(reach_of(place, logged_since_ns=since).objects - reach.objects)
-    missing = store.lacks((id, 255) for id in reach.objects)
+        purged = frozenset(reachability_of(context, logged_since_ns=since).objects - reachable.objects)
+    missing = store.lacks((id, 255) for id in reachable.objects)
     if missing:
         raise Corrupt(
             missing[0].label,
             "is in no readable pack, and is needed",
             hint="`mstore fsck` says by what; gc leaves a damaged store as it is",
         )
-    layout = _keep(store, reach, footers(store), let_go)
-    dead, rewritten, merged = _sorted_packs(layout, let_go)
+    layout = _keep(store, reachable, footers(store), purged)
+    dead, rewritten, merged = _sorted_packs(layout, purged)
     if forgetting is not None:
         # Whatever else is dead has its time in the reflogs and in the trash.
-        concerned = {n for n, held in layout.frames.items() if any(f.head.id in let_go for f in held)}
-        concerned |= layout.late
+        concerned = {n for n, held in layout.frames.items() if any(f.head.id in purged for f in held)}
+        concerned |= layout.postponed
         dead, rewritten = (tuple(n for n in ns if n in concerned) for ns in (dead, rewritten))
         merged = ()
     dead_sizes = _dead_sizes(layout)
-    commits, unfinished = _dead_commits(place, reach, dead_sizes)
+    commits, unfinished = _dead_commits(context, reachable, dead_sizes)
     edge = time.time() - TRASH_DAYS * DAY_S
     trash = store.trash().values()
-    due = sum(t.size_bytes for t in trash if now or t.since_s <= edge) if forgetting is None else 0
+    expired = sum(t.size_bytes for t in trash if now or t.since_s <= edge) if forgetting is None else 0
     return GcPlan(
         commits=commits,
         unfinished_bytes=unfinished,
@@ -175,11 +178,11 @@ def plan_gc(
             for i, f in enumerate(layout.frames[n])
             if (n, i) not in layout.kept
         ),
-        trash_bytes=due,
-        kept_trash_bytes=sum(t.size_bytes for t in trash) - due,
+        trash_bytes=expired,
+        kept_trash_bytes=sum(t.size_bytes for t in trash) - expired,
         store_bytes=store.stored_bytes(),
         now=now,
-        let_go=let_go,
+        purged=purged,
         _layout=layout,
     )
 
@@ -192,7 +195,9 @@ def logged_since(now: bool) -> int | None:
 # -- the plan
 
 
-def _keep(store: Store, reach: Reach, frames: Frames, let_go: frozenset[ObjectId]) -> PackLayout:
+def _keep(
+    store: Store, reachable: Reachability, frames: Frames, purged: frozenset[ObjectId]
+) -> PackLayout:
     """Choose a copy of each needed object, and of each delta base that those lean on."""
     copies: dict[ObjectId, list[tuple[int, int, bytes, int]]] = {}
     for name, held in frames.items():
@@ -208,31 +213,31 @@ def _keep(store: Store, reach: Reach, frames: Frames, let_go: frozenset[ObjectId
         name, index = best[id]
         return frames[name][index].head.base
 
-    leaning: dict[ObjectId, int] = {}
-    waiting, seen = list(reach.objects), set(reach.objects)
+    protected: dict[ObjectId, int] = {}
+    waiting, seen = list(reachable.objects), set(reachable.objects)
     while waiting:
         base = base_of(waiting.pop())
         if base is not None:
-            leaning[base] = leaning.get(base, 0) + 1
+            protected[base] = protected.get(base, 0) + 1
             if base not in seen:
                 seen.add(base)
                 waiting.append(base)
     recoded: dict[BlobId, BlobId | None] = {}
     released: set[ObjectId] = set()
     first: dict[ObjectId, BlobId] = {}
-    for id in sorted(reach.objects & best.keys(), key=lambda i: (best[i], i.raw)):
+    for id in sorted(reachable.objects & best.keys(), key=lambda i: (best[i], i.raw)):
         chain, base = [], base_of(id)
-        while base is not None and base not in reach.objects:
+        while base is not None and base not in reachable.objects:
             chain.append(base)
             base = base_of(base)
         # Dead bases that only one delta needs cost more than storing that one whole.
-        alone = all(leaning[link] == 1 for link in chain)
-        if isinstance(id, BlobId) and chain and (alone or not let_go.isdisjoint(chain)):
+        alone = all(protected[link] == 1 for link in chain)
+        if isinstance(id, BlobId) and chain and (alone or not purged.isdisjoint(chain)):
             recoded[id] = first.get(chain[-1])
             first.setdefault(chain[-1], id)
             released.update(chain)
     kept: set[tuple[bytes, int]] = set()
-    waiting = [id for id in reach.objects if id not in recoded]
+    waiting = [id for id in reachable.objects if id not in recoded]
     seen = set(waiting)
     while waiting:
         id = waiting.pop()
@@ -241,14 +246,14 @@ def _keep(store: Store, reach: Reach, frames: Frames, let_go: frozenset[ObjectId
         if base is not None and base not in seen and base not in recoded:
             seen.add(base)
             waiting.append(base)
-    late = {best[id][0] for id in released} | {best[id][0] for id in recoded}
+    postponed = {best[id][0] for id in released} | {best[id][0] for id in recoded}
     return PackLayout(
-        frames, kept, {i: (best[i], b) for i, b in recoded.items()}, late, reach.training_state
+        frames, kept, {i: (best[i], b) for i, b in recoded.items()}, postponed, reachable.training_state
     )
 
 
 def _sorted_packs(
-    layout: PackLayout, let_go: frozenset[ObjectId]
+    layout: PackLayout, purged: frozenset[ObjectId]
 ) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
     """Packs that are dead, to be rewritten, and to be merged."""
     dead, rewritten, whole = [], [], {}
@@ -258,7 +263,7 @@ def _sorted_packs(
             dead.append(name)
         # A dead commit must not outlive its blobs, nor a dead delta its base.
         elif any(
-            isinstance(f.head.id, CommitId) or f.head.base is not None or f.head.id in let_go
+            isinstance(f.head.id, CommitId) or f.head.base is not None or f.head.id in purged
             for f in gone
         ) or 2 * sum(f.stored_size for f in gone) > _pack_bytes(frames):
             rewritten.append(name)
@@ -298,10 +303,10 @@ def _dead_sizes(layout: PackLayout) -> dict[ObjectId, int]:
 
 
 def _dead_commits(
-    place: Place, reach: Reach, sizes: dict[ObjectId, int]
-) -> tuple[tuple[DeadCommit, ...], int]:
+    context: Context, reachable: Reachability, sizes: dict[ObjectId, int]
+) -> tuple[tuple[UnreachableCommit, ...], int]:
     """Versions that no name reaches, each with the bytes that the ones before it do not need."""
-    store = place.store
+    store = context.store
     commits = {}
     for id in sizes:
         if isinstance(id, CommitId):
@@ -310,7 +315,7 @@ def _dead_commits(
             except MStoreError:
                 continue
     branch_of: dict[CommitId, str] = {}
-    for name, target in _logged(place):
+    for name, target in _logged(context):
         waiting = [target]
         while waiting:
             id = waiting.pop()
@@ -320,14 +325,14 @@ def _dead_commits(
     left = dict(sizes)
     found = []
     for id, commit in sorted(commits.items(), key=lambda item: (item[1].time.ns, item[0].raw)):
-        needs = Reach(store)
+        needs = Reachability(store)
         freed = left.pop(id, 0)
         # Where parts of it went before, what is left is counted with the rest.
         with contextlib.suppress(NotFound, Corrupt):
-            needs.add(Root(commit.manifest, "", firm=True))
+            needs.add(Root(commit.manifest, "", required=True))
         freed += sum(left.pop(object, 0) for object in needs.objects)
         found.append(
-            DeadCommit(
+            UnreachableCommit(
                 id=id,
                 message=commit.message.partition("\n")[0],
                 time_ns=commit.time.ns,
@@ -338,8 +343,8 @@ def _dead_commits(
     return tuple(found), sum(left.values())
 
 
-def _logged(place: Place) -> Iterable[tuple[str, CommitId]]:
-    refs = place.store.refs
+def _logged(context: Context) -> Iterable[tuple[str, CommitId]]:
+    refs = context.store.refs
     for namespace in ("heads", "refused"):
         for name in refs.logged(namespace):
             try:
@@ -360,7 +365,7 @@ def disk_bytes(store: Store) -> int:
 
 
 __all__ = [
-    "DeadCommit",
     "GcPlan",
+    "UnreachableCommit",
     "plan_gc",
 ]

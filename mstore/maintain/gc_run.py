@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mstore.backend import LocalBackend
+from mstore.compat import renamed_field
 from mstore.errors import Conflict, MStoreError
-from mstore.history.reachability import Reach, roots
+from mstore.history.reachability import Reachability, roots
 from mstore.maintain.gc import DAY_S, TRASH_DAYS, GcPlan, PackLayout, disk_bytes, logged_since
-from mstore.maintain.pack_removal import Frames, check_pack, footers, put_away, removing
+from mstore.maintain.pack_removal import Frames, check_pack, footers, gc_lock, soft_delete
 from mstore.objects import BlobId, ObjectId
-from mstore.store.blob_source import again
+from mstore.store.blob_source import recode_source
 from mstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.progress import Progress
     from mstore.store import Store
     from mstore.store.frame import Frame
@@ -32,21 +33,23 @@ class GcResult:
         freed_bytes: bytes that the disk has back.
         trash_bytes: bytes that lie in the trash and go once they have been there for a day.
         removed, written: packs.
-        came_back: packs that a running command leant on.
+        undeleted: packs that a running command leant on.
     """
 
     freed_bytes: int = 0
     trash_bytes: int = 0
     removed: int = 0
     written: int = 0
-    came_back: int = 0
+    undeleted: int = 0
+
+    came_back = renamed_field("came_back", "undeleted")
 
 
-def run_gc(place: Place, plan: GcPlan, *, progress: Progress | None = None) -> GcResult:
+def run_gc(context: Context, plan: GcPlan, *, progress: Progress | None = None) -> GcResult:
     """Do what was planned; what became needed since is left.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         plan: from `plan_gc`.
         progress: told of bytes written and checked.
 
@@ -55,25 +58,25 @@ def run_gc(place: Place, plan: GcPlan, *, progress: Progress | None = None) -> G
         Corrupt: what was written does not read back; nothing was removed for it.
         StorageFailed: the store is read-only, or the system failed.
     """
-    store, layout = place.store, plan._layout
+    store, layout = context.store, plan._layout
     if layout is None:
         raise ValueError("the plan is not from plan_gc")
-    reach = Reach(store)
+    reachable = Reachability(store)
 
     def needed() -> Callable[[ObjectId], bool]:
-        for root in roots(place, logged_since_ns=logged_since(plan.now)):
-            reach.add(root)
-        return reach.objects.__contains__
+        for root in roots(context, logged_since_ns=logged_since(plan.now)):
+            reachable.add(root)
+        return reachable.objects.__contains__
 
-    with removing(store):
+    with gc_lock(store):
         if not layout.frames.keys() <= set(store.pack_names()):
             what = "another gc or repack was at work since this plan was made"
             raise Conflict(what, hint="the same command again makes a new one")
         before = disk_bytes(store)
         if isinstance(store.backend, LocalBackend):
             store.backend.sweep()
-        dead = {n: layout.frames[n] for n in plan.dead_packs if n not in layout.late}
-        going, came_back = _remove(store, dead, needed, plan)
+        dead = {n: layout.frames[n] for n in plan.dead_packs if n not in layout.postponed}
+        candidates, undeleted = _remove(store, dead, needed, plan)
         later = dict.fromkeys(
             n for n in (*plan.rewritten_packs, *plan.merged_packs, *plan.dead_packs) if n not in dead
         )
@@ -81,36 +84,36 @@ def run_gc(place: Place, plan: GcPlan, *, progress: Progress | None = None) -> G
         if later:
             old = {name: layout.frames[name] for name in later}
             new = _written(store, layout, old, progress)
-            more, back = _remove(store, old, needed, plan)
-            going, came_back = going + more, came_back + back
-        if not plan.let_go:
+            more, restored = _remove(store, old, needed, plan)
+            candidates, undeleted = candidates + more, undeleted + restored
+        if not plan.purged:
             _empty_trash(store, needed, plan.now)
-            _drop_notes(place, plan)
+            _drop_notes(context, plan)
         after = disk_bytes(store)
         return GcResult(
             freed_bytes=max(0, before - after),
             trash_bytes=sum(t.size_bytes for t in store.trash().values()),
-            removed=going,
+            removed=candidates,
             written=len(new),
-            came_back=came_back,
+            undeleted=undeleted,
         )
 
 
 def _remove(
-    store: Store, going: Frames, needed: Callable[[], Callable[[ObjectId], bool]], plan: GcPlan
+    store: Store, candidates: Frames, needed: Callable[[], Callable[[ObjectId], bool]], plan: GcPlan
 ) -> tuple[int, int]:
     """Put packs away, and delete those that nobody can miss: how many went, how many came back."""
-    if not going:
+    if not candidates:
         return 0, 0
-    removed = put_away(store, going, needed)
+    removed = soft_delete(store, candidates, needed)
     missed: set[ObjectId] = set()
     if not plan.now:
-        missed = {f.head.id for name in removed.away for f in going[name]} - plan.let_go
+        missed = {f.head.id for name in removed.trashed for f in candidates[name]} - plan.purged
         missed -= {f.head.id for frames in footers(store).values() for f in frames}
-    gone = [n for n in removed.away if missed.isdisjoint(f.head.id for f in going[n])]
+    gone = [n for n in removed.trashed if missed.isdisjoint(f.head.id for f in candidates[n])]
     trash = store.trash()
     store.backend.delete(*(trash[name].key for name in gone if name in trash))
-    return len(removed.away), len(removed.back)
+    return len(removed.trashed), len(removed.restored)
 
 
 def _written(
@@ -128,7 +131,7 @@ def _written(
         if progress is not None:
             progress("writing", done, total)
 
-    with Transaction(store, again=True) as transaction:
+    with Transaction(store, rewrite=True) as transaction:
         for name, index in kept:
             frame = layout.frames[name][index]
             id = frame.head.id
@@ -142,7 +145,7 @@ def _written(
             frame = layout.frames[name][index]
             assert isinstance(frame.head.id, BlobId)
             group = _group(layout, frame.head.id)
-            transaction.store_blobs([again(store, frame.head, group, base=base)])
+            transaction.store_blobs([recode_source(store, frame.head, group, base=base)])
             advance(frame)
         new = transaction.publish()
         for number, name in enumerate(new):
@@ -161,26 +164,26 @@ def _empty_trash(store: Store, needed: Callable[[], Callable[[ObjectId], bool]],
     from mstore.store.pack import read_footer
 
     edge = time.time() - TRASH_DAYS * DAY_S
-    due: Frames = {}
+    to_purge: Frames = {}
     for name, trashed in store.trash().items():
         if now or trashed.since_s <= edge:
             try:
-                _, due[name] = read_footer(store.backend, name, key=trashed.key)
+                _, to_purge[name] = read_footer(store.backend, name, key=trashed.key)
             except (KeyError, MStoreError):
                 continue
-    if not due:
+    if not to_purge:
         return
-    away = put_away(store, due, needed).away
+    gone = soft_delete(store, to_purge, needed).trashed
     trash = store.trash()
-    store.backend.delete(*(trash[name].key for name in away if name in trash))
+    store.backend.delete(*(trash[name].key for name in gone if name in trash))
 
 
-def _drop_notes(place: Place, plan: GcPlan) -> None:
+def _drop_notes(context: Context, plan: GcPlan) -> None:
     """Take away the names of notes on versions that are gone."""
-    store = place.store
+    store = context.store
     store.refresh()
     noted = set(store.refs.names("notes"))
     for commit in plan.commits:
         if commit.id.hex in noted and not store.has(commit.id):
-            move = place.move("gc", f"{commit.id.short} is gone")
-            store.refs.move(f"notes/{commit.id.hex}", None, move, whatever=True)
+            move = context.move("gc", f"{commit.id.short} is gone")
+            store.refs.move(f"notes/{commit.id.hex}", None, move, force=True)

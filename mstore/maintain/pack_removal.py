@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mstore.errors import Conflict, StorageFailed
-from mstore.store import leant_on
+from mstore.store import temporary_roots_of
 from mstore.store.frame import MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ Frames = dict[bytes, tuple["Frame", ...]]
 class Removed:
     """Packs that lie in the trash now, and those that came back because something needs them."""
 
-    away: frozenset[bytes]
-    back: frozenset[bytes]
+    trashed: frozenset[bytes]
+    restored: frozenset[bytes]
 
 
 @contextlib.contextmanager
-def removing(store: Store) -> Iterator[None]:
+def gc_lock(store: Store) -> Iterator[None]:
     """Be the only one who removes packs of a store.
 
     Raises:
@@ -46,7 +46,7 @@ def removing(store: Store) -> Iterator[None]:
         raise StorageFailed(f"{store.path} is read-only: nothing can be removed")
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(store.backend.hold("gc", wait=False))
+            stack.enter_context(store.backend.lock("gc", wait=False))
         except Conflict as error:
             what = "another gc or repack is at work in this store"
             raise Conflict(what, hint="wait for it to end") from error
@@ -73,58 +73,58 @@ def check_pack(store: Store, name: bytes) -> None:
         store.reader_of(name, frame).check_id()
 
 
-def put_away(
+def soft_delete(
     store: Store,
-    going: Frames,
+    candidates: Frames,
     needed: Callable[[], Callable[[ObjectId], bool]],
 ) -> Removed:
     """Put packs into the trash, and bring back those that something needs after all.
 
     Args:
         store: where.
-        going: the packs, and what is in them; some may be in the trash already.
+        candidates: the packs, and what is in them; some may be in the trash already.
         needed: called when they are away; gives what tells whether an object must stay.
 
     Returns:
         What lies in the trash now.
     """
-    store.put_away([name for name in going if name not in store.trash()])
+    store.soft_delete([name for name in candidates if name not in store.trash()])
     must_stay = needed()
-    leans = list(leant_on(store.backend))
-    staying = footers(store)
-    back: set[bytes] = set()
-    away = {name: frames for name, frames in going.items() if name not in staying}
-    while away:
-        returning = _wanted(away, staying, must_stay, leans)
+    temporary_roots = list(temporary_roots_of(store.backend))
+    remaining = footers(store)
+    restored: set[bytes] = set()
+    trashed = {name: frames for name, frames in candidates.items() if name not in remaining}
+    while trashed:
+        returning = _wanted(trashed, remaining, must_stay, temporary_roots)
         if not returning:
             break
-        back |= returning
+        restored |= returning
         for name in returning:
-            staying[name] = away.pop(name)
-    if back:
-        store.bring_back_packs(back)
-    return Removed(frozenset(away), frozenset(back | (going.keys() & staying.keys())))
+            remaining[name] = trashed.pop(name)
+    if restored:
+        store.undelete_packs(restored)
+    return Removed(frozenset(trashed), frozenset(restored | (candidates.keys() & remaining.keys())))
 
 
 def _wanted(
-    away: Frames,
-    staying: Frames,
+    trashed: Frames,
+    remaining: Frames,
     must_stay: Callable[[ObjectId], bool],
-    leans: list[tuple[ObjectId, int]],
+    temporary_roots: list[tuple[ObjectId, int]],
 ) -> set[bytes]:
     """Packs among those away that hold what the staying ones lack: the shallowest copy of each."""
     depths: dict[ObjectId, int] = {}
     most: dict[ObjectId, int] = {}
-    for id, most_depth in leans:
+    for id, most_depth in temporary_roots:
         most[id] = min(most.get(id, most_depth), most_depth)
-    for frames in staying.values():
+    for frames in remaining.values():
         for frame in frames:
             head = frame.head
             depths[head.id] = min(depths.get(head.id, head.depth), head.depth)
             if head.base is not None:
                 most[head.base] = min(most.get(head.base, MAX_DEPTH), head.depth - 1)
     best: dict[ObjectId, tuple[int, bytes]] = {}
-    for name, frames in away.items():
+    for name, frames in trashed.items():
         for frame in frames:
             id, depth = frame.head.id, frame.head.depth
             allowed = most.get(id, MAX_DEPTH if must_stay(id) else None)

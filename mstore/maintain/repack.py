@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from mstore.errors import MStoreError
 from mstore.formats.dtypes import codec_element
 from mstore.history.walk import all_tips, walk
-from mstore.maintain.pack_removal import check_pack, put_away, removing
+from mstore.maintain.pack_removal import check_pack, gc_lock, soft_delete
 from mstore.modeldir.delta_bases import DeltaBases
 from mstore.modeldir.read import tensor_blobs
 from mstore.objects import BlobId, Manifest, ObjectId
@@ -24,7 +24,7 @@ from mstore.store.transaction import Transaction
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.objects import CommitId, Layout, LayoutId
     from mstore.progress import Progress
     from mstore.store import Store
@@ -51,11 +51,11 @@ class RepackResult:
     worth: bool = True
 
 
-def repack(place: Place, *, progress: Progress | None = None) -> RepackResult:
+def repack(context: Context, *, progress: Progress | None = None) -> RepackResult:
     """Code all objects again and remove the packs that are no longer needed.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         progress: told of raw bytes done.
 
     Raises:
@@ -63,12 +63,12 @@ def repack(place: Place, *, progress: Progress | None = None) -> RepackResult:
         Corrupt: something in the store is damaged; nothing was changed. `fsck` names it.
         StorageFailed: the store is read-only, or the system failed.
     """
-    with removing(place.store):
-        return _repack(place, progress)
+    with gc_lock(context.store):
+        return _repack(context, progress)
 
 
-def _repack(place: Place, progress: Progress | None) -> RepackResult:
-    store = place.store
+def _repack(context: Context, progress: Progress | None) -> RepackResult:
+    store = context.store
     store.refresh()
     old = store.pack_names()
     if store.damaged:
@@ -83,8 +83,8 @@ def _repack(place: Place, progress: Progress | None) -> RepackResult:
         if progress is not None:
             progress("coding", min(done, total), total)
 
-    with Transaction(store, again=True) as transaction:
-        _code(place, transaction, heads, advance)
+    with Transaction(store, rewrite=True) as transaction:
+        _code(context, transaction, heads, advance)
         written_bytes = transaction.size_bytes
         structured = [id for id in heads if not isinstance(id, BlobId)]
         for id in structured:
@@ -97,28 +97,28 @@ def _repack(place: Place, progress: Progress | None) -> RepackResult:
             check_pack(store, name)
             if progress is not None:
                 progress("checking", index + 1, len(new))
-        going = {name: store.footer(name) for name in old if name not in new}
-        removed = put_away(store, going, lambda: lambda id: True)
+        candidates = {name: store.footer(name) for name in old if name not in new}
+        removed = soft_delete(store, candidates, lambda: lambda id: True)
         trash = store.trash()
-        store.backend.delete(*(trash[name].key for name in removed.away if name in trash))
+        store.backend.delete(*(trash[name].key for name in removed.trashed if name in trash))
     return RepackResult(
         before_bytes=before,
         after_bytes=store.stored_bytes(),
-        removed=len(removed.away),
+        removed=len(removed.trashed),
         written=len(new),
-        kept=len(removed.back),
+        kept=len(removed.restored),
     )
 
 
 def _code(
-    place: Place,
+    context: Context,
     transaction: Transaction,
     heads: dict[ObjectId, int],
     advance: Callable[[int], None],
 ) -> None:
     """Code all blobs, the oldest versions first, each against its delta base."""
-    store = place.store
-    history = list(walk(store, all_tips(place)))
+    store = context.store
+    history = list(walk(store, all_tips(context)))
     layouts: dict[LayoutId, Layout] = {}
     seen: set[BlobId] = set()
     for _, commit in reversed(history):

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 from mstore.backend import LocalBackend
 from mstore.errors import Corrupt, MStoreError, NotFound
 from mstore.maintain.fsck import Findings, FsckResult, check, check_pack_file, result_of
-from mstore.maintain.pack_removal import removing
+from mstore.maintain.pack_removal import gc_lock
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestId
-from mstore.store.blob_source import BlobSource, again
+from mstore.store.blob_source import BlobSource, recode_source
 from mstore.store.frame_reader import FrameReader
 from mstore.store.pack import PackWriter, read_footer, scan_frames
 from mstore.store.pack_keys import pack_key
 from mstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
-    from mstore.context import Place
+    from mstore.context import Context
     from mstore.objects import ObjectId
     from mstore.progress import Progress
     from mstore.store import Store
@@ -45,12 +45,12 @@ class RepairResult:
 
 
 def repair(
-    place: Place, *, source: Store | None = None, progress: Progress | None = None
+    context: Context, *, source: Store | None = None, progress: Progress | None = None
 ) -> RepairResult:
     """Put right what can be put right.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         source: another store, from which lost objects are taken.
         progress: told of bytes checked.
 
@@ -58,23 +58,23 @@ def repair(
         Conflict: a gc or repack is at work.
         StorageFailed: the store is read-only, or the system failed.
     """
-    store = place.store
+    store = context.store
     done: list[str] = []
-    with removing(store):
+    with gc_lock(store):
         if isinstance(store.backend, LocalBackend):
             store.backend.sweep()
-        findings = check(place, quick=False, progress=progress)
+        findings = check(context, quick=False, progress=progress)
         before = len(done)
         for ref in sorted(findings.logs):
-            kept, cut = store.refs.mend_log(ref)
+            kept, cut = store.refs.repair_reflog(ref)
             done.append(f"logs/{ref}: {cut} damaged records put aside, {kept} kept")
         for ref in sorted(findings.refs):
-            done += _mend_ref(place, ref)
+            done += _repair_ref(context, ref)
         for name in sorted(findings.packs):
             done += _mend_pack(store, name)
         if len(done) > before:
             store.rebuild()
-            findings = check(place, quick=False, progress=progress)
+            findings = check(context, quick=False, progress=progress)
         for _ in range(_ROUNDS if source is not None else 0):
             assert source is not None
             fetched = _fetch(store, source, findings.lost)
@@ -82,20 +82,20 @@ def repair(
                 break
             done.append(f"{fetched} objects were taken from {source.path}")
             store.rebuild()
-            findings = check(place, quick=False, progress=progress)
+            findings = check(context, quick=False, progress=progress)
     return RepairResult(done=tuple(done), found=result_of(findings))
 
 
-def _mend_ref(place: Place, ref: str) -> list[str]:
+def _repair_ref(context: Context, ref: str) -> list[str]:
     """Give a damaged ref the value that its reflog has."""
-    refs = place.store.refs
+    refs = context.store.refs
     try:
         last = refs.log_even_unfinished(ref)[0].new
     except (Corrupt, NotFound, IndexError):
         return []
     if last is None:
         return []
-    refs.move(ref, last, place.move("fsck", "as the reflog has it"), whatever=True)
+    refs.move(ref, last, context.move("fsck", "as the reflog has it"), force=True)
     return [f"refs/{ref}: points to {last.short} again, as its reflog has it"]
 
 
@@ -157,13 +157,13 @@ def _fetch(store: Store, source: Store, lost: set[ObjectId]) -> int:
     wanted, seen = list(lost), set(lost)
     blobs: list[BlobSource] = []
     fetched = 0
-    with Transaction(store, again=True) as transaction:
+    with Transaction(store, rewrite=True) as transaction:
         while wanted:
             id = wanted.pop()
             if isinstance(id, BlobId):
                 copy = next(source.copies(id), None)
                 if copy is not None:
-                    blobs.append(again(source, copy.frame.head))
+                    blobs.append(recode_source(source, copy.frame.head))
                 continue
             try:
                 encoded = source.get(id)

@@ -38,7 +38,7 @@ from mstore.objects import (
     weights_id_of,
 )
 from mstore.store.blob_source import BlobSource
-from mstore.worktree.scan import DiskFolder, Found, FoundFile, OpenFile, scan
+from mstore.worktree.scan import DiskFolder, OpenFile, Scan, ScannedFile, scan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +89,7 @@ class Tree:
         warnings: one sentence each.
     """
 
-    found: Found
+    found: Scan
     entries: Mapping[str, ManifestFile]
     layouts: Mapping[str, Layout]
     warnings: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ def weights_of(
 
 
 def read_tree(
-    found: Found,
+    found: Scan,
     sink: Sink,
     *,
     known: Mapping[str, ManifestFile] | None = None,
@@ -208,13 +208,13 @@ def read_tree(
         bases: gives the delta base of a tensor.
 
     Raises:
-        Refused: a file breaks a rule, or changed while it was read.
+        InvalidInput: a file breaks a rule, or changed while it was read.
     """
     entries: dict[str, ManifestFile] = {}
     layouts: dict[str, Layout] = {}
     warnings: list[str] = []
     fresh: list[str] = []
-    to_read: list[FoundFile] = []
+    to_read: list[ScannedFile] = []
     for file in found.files:
         if role_of(file.path) in without:
             continue
@@ -281,7 +281,7 @@ def read_folder(
     *,
     cache: StatCache | None = None,
     load_layout: LoadLayout | None = None,
-    apart: tuple[Path, ...] = (),
+    exclude: tuple[Path, ...] = (),
     without: frozenset[str] = frozenset(),
 ) -> Tree:
     """A folder as a tree, nothing being stored; the stat cache is used and filled.
@@ -290,7 +290,7 @@ def read_folder(
     """
     import time
 
-    found = scan(folder, apart=apart)
+    found = scan(folder, exclude=exclude)
     read_at_ns = time.time_ns()
     known = cache.find(found.files) if cache is not None and load_layout is not None else {}
     usable = {
@@ -328,6 +328,6 @@ def folder_weights(folder: Path) -> dict[str, WeightsId]:
     return read_tree(found, hash_only, allow_opaque=True).weights()
 
 
-def index_warnings(found: Found, *, allow_incomplete: bool) -> tuple[str, ...]:
+def index_warnings(found: Scan, *, allow_incomplete: bool) -> tuple[str, ...]:
     """Check the shard indexes of a folder. Raises BadFile."""
     return check_index(DiskFolder(found), allow_incomplete=allow_incomplete)

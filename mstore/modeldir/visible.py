@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mstore.store import Store
 
 
-def present_manifest(store: Store, id: CommitId, commit: Commit) -> Manifest:
+def visible_manifest(store: Store, id: CommitId, commit: Commit) -> Manifest:
     """The manifest of a version without the files that were dropped for good.
 
     Raises:

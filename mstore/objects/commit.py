@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from mstore.errors import BadEncoding
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.objects.encoding import decode, encode, metric
 from mstore.objects.ids import CommitId, Kind, ManifestId, WeightsId, structured_id
 from mstore.objects.keys import Keys, raw_id
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True)
+@frozen
 class Base:
     """The model that an adapter or fine-tune starts from, as far as it is known."""
 
@@ -54,7 +54,7 @@ class Base:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Commit:
     """A version of a model directory, with what is known of how it was made."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 from blake3 import blake3
 
 from mstore.errors import BadEncoding
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -37,7 +37,7 @@ class Kind(enum.IntEnum):
 _T = TypeVar("_T", bound="ObjectId")
 
 
-@dataclass(frozen=True, slots=True, order=True, repr=False)
+@frozen(slots=True, order=True, repr=False)
 class ObjectId:
     """32 bytes that name an object.
 
@@ -144,7 +144,7 @@ _CONTEXTS: Final[dict[Kind, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, order=True, repr=False)
+@frozen(slots=True, order=True, repr=False)
 class WeightsId:
     """The identity of a model, whatever its sharding or file format (docs/format.md 5.7)."""
 

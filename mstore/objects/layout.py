@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from mstore.errors import BadEncoding
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.objects.encoding import decode, encode
 from mstore.objects.ids import Kind, LayoutId, structured_id
 from mstore.objects.keys import Keys, size_of
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Slice:
     """The part of a larger tensor that a tensor is, where ranks save their own."""
 
@@ -24,7 +24,7 @@ class Slice:
     global_offset: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class TensorEntry:
     """Where one tensor lies in its file.
 
@@ -88,7 +88,7 @@ class TensorEntry:
         return cls(name, dtype, tuple(size_of(n, what) for n in shape), begin, end, part, extra)
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """What lies where in a file; without content, so that equal layouts are one object."""
 

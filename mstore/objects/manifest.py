@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mstore.errors import BadEncoding
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.objects.encoding import decode, encode
 from mstore.objects.ids import BlobId, Kind, LayoutId, ManifestId, ObjectId, structured_id
 from mstore.objects.keys import Keys, raw_id, size_of
@@ -33,7 +33,7 @@ def holds_tensors(role: str, path: str) -> bool:
     return role in MODEL_ROLES and not path.endswith(".json")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Segment:
     """Bytes of a blob: `length` of them, from `offset`."""
 
@@ -42,7 +42,7 @@ class Segment:
     length: int
 
 
-@dataclass(frozen=True)
+@frozen
 class ManifestFile:
     """One file of a model directory; the concatenation of `segments` is the file."""
 
@@ -105,10 +105,9 @@ class ManifestFile:
         )
 
     # The names of 0.2, for callers that have not moved to the new ones.
-    plain, from_plain = to_map, from_map
 
 
-@dataclass(frozen=True)
+@frozen
 class Manifest:
     """The files of a model directory, sorted by the bytes of their paths."""
 

@@ -6,7 +6,7 @@ from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.objects.encoding import decode, encode
 from mstore.objects.ids import Kind, NoteId, ObjectId, structured_id
 from mstore.objects.keys import Keys, raw_id, subject_id
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True)
+@frozen
 class Note:
     """A fact about an object that became known after it was stored."""
 

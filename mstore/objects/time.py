@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mstore.errors import BadEncoding
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.objects.keys import MAX_INTEGER
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(slots=True, order=True)
 class Time:
     """A moment: nanoseconds since 1970 UTC, and the zone in minutes east of UTC."""
 

@@ -109,7 +109,7 @@ def _count(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def folded(names: Sequence[str]) -> str:
+def folded_lines(names: Sequence[str]) -> str:
     """Names that differ only in numbers, as one: `*` where the numbers differ."""
     columns = [set(column) for column in zip(*map(_NUMBER.findall, names), strict=True)]
     found = iter(columns)
@@ -262,7 +262,7 @@ class _Page:
         start = f"{_count(len(names), 'module')}  "
         # Colours take no columns, so the room is counted without them.
         taken = len(start) + sum(len(plain) + 3 for _, plain in shapes) + 4
-        name = escaped(folded(names))
+        name = escaped(folded_lines(names))
         # A name that does not fit stands on a line of its own.
         gap = "  " if taken + len(name) <= self.width else "\n      "
         name = self._cut(name, self.width - 8)
@@ -335,7 +335,7 @@ class _Page:
         rows = [(str(t), _what(t, kind)) for t in tensors]
         colour = {"added": _NEW, "removed": _OLD}.get(kind, _CHANGED)
         groups = [
-            (f"{len(names)} × " if len(names) > 1 else "", escaped(folded(names)), what)
+            (f"{len(names)} × " if len(names) > 1 else "", escaped(folded_lines(names)), what)
             for names, what in _groups(rows)
         ]
         room = min((self.width - 14 - len(start) - len(what) for start, _, what in groups), default=0)
@@ -415,7 +415,11 @@ class _Page:
             lines = [(*mark, escaped(c.path), _sizes(c)) for c, mark in rows]
         else:
             lines = [
-                (*mark, escaped(folded(names)), _count(len(names), "file") if len(names) > 1 else "")
+                (
+                    *mark,
+                    escaped(folded_lines(names)),
+                    _count(len(names), "file") if len(names) > 1 else "",
+                )
                 for names, mark in _groups([(c.path, mark) for c, mark in rows])
             ]
         room = min(max((len(name) for _, _, name, _ in lines), default=0), max(12, self.width - 24))
@@ -460,7 +464,10 @@ def _targets(side: AdapterSide) -> str:
         return f"/{escaped(side.targets)}/" if side.targets != "all-linear" else side.targets
     groups = _groups([(target, None) for target in side.targets or ()])
     return _list(
-        [names[0] if len(names) == 1 else f"{len(names)} × {folded(names)}" for names, _ in groups]
+        [
+            names[0] if len(names) == 1 else f"{len(names)} × {folded_lines(names)}"
+            for names, _ in groups
+        ]
     )
 
 
@@ -488,7 +495,7 @@ def _what(tensor: TensorPair | TensorPlace, kind: str) -> str:
 def _figures(stat: TensorStat) -> str:
     cosine = "–" if stat.cosine is None else f"{stat.cosine:.6f}"
     text = f"{stat.share:>6.1%} differ  change {stat.relative:.3g} of norm  cosine {cosine}"
-    return f"{text}  {stat.left_out} not finite" if stat.left_out else text
+    return f"{text}  {stat.not_finite} not finite" if stat.not_finite else text
 
 
 def _sizes(change: FileChange) -> str:
@@ -499,4 +506,4 @@ def _sizes(change: FileChange) -> str:
     return " → ".join(sizes if sizes[0] != sizes[1] else [f"{c} B" for c in counts])
 
 
-__all__ = ["diff_lines", "folded"]
+__all__ = ["diff_lines", "folded_lines"]

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.errors import Refused
+from mstore.errors import InvalidInput
 from mstore.formats import role_of
 from mstore.staging.checkpoints import Save
 from mstore.staging.run_plan import RunPlan
@@ -71,16 +71,16 @@ class Queue:
         path = Path(plan.output_dir).absolute() / FOLDER / plan.attempt
         path.mkdir(parents=True, exist_ok=True)
         queue = cls(path)
-        queue._write("plan.json", plan.plain())
+        queue._write("plan.json", plan.to_dict())
         return queue
 
     def plan(self) -> RunPlan:
         """What the run asks for. Raises OSError, ValueError, KeyError, TypeError."""
-        return RunPlan.from_plain(json.loads((self.path / "plan.json").read_bytes()))
+        return RunPlan.from_dict(json.loads((self.path / "plan.json").read_bytes()))
 
-    def _write(self, name: str, plain: object) -> None:
+    def _write(self, name: str, document: object) -> None:
         temporary = self.path / f"{name}.new"
-        temporary.write_text(json.dumps(plain), "utf-8")
+        temporary.write_text(json.dumps(document), "utf-8")
         os.replace(temporary, self.path / name)
 
     def _numbers(self, ending: str) -> list[int]:
@@ -151,21 +151,21 @@ class Queue:
 
     def read(self, number: int) -> StagedSave:
         """A save that waits. Raises OSError, ValueError, KeyError, TypeError."""
-        plain = json.loads((self.path / f"{number:06d}.save").read_bytes())
-        links = tuple((str(n), int(s), int(t)) for n, s, t in plain["links"])
-        return StagedSave(plain["number"], Save(**plain["save"]), plain["trial"], links)
+        document = json.loads((self.path / f"{number:06d}.save").read_bytes())
+        links = tuple((str(n), int(s), int(t)) for n, s, t in document["links"])
+        return StagedSave(document["number"], Save(**document["save"]), document["trial"], links)
 
     def folder_of(self, staged: StagedSave) -> Path:
         """Where its files lie.
 
         Raises:
-            Refused: a linked file was written to since.
+            InvalidInput: a linked file was written to since.
         """
         folder = self.path / f"{staged.number:06d}"
         for name, size, mtime_ns in staged.links:
             status = (folder / name).stat()
             if (status.st_size, status.st_mtime_ns) != (size, mtime_ns):
-                raise Refused(name, "was written to while it waited to be committed")
+                raise InvalidInput(name, "was written to while it waited to be committed")
         return folder
 
     def finish(self, number: int, outcome: dict[str, Any]) -> None:

@@ -17,14 +17,15 @@ from mstore.errors import NotFound, StorageFailed
 from mstore.formats import read_json_object
 from mstore.fs.durable import replace_file
 from mstore.history.entry import entry_of
-from mstore.history.query.resolve import resolve
+from mstore.history.query.resolve import resolved
 from mstore.history.walk import walk
 from mstore.store import forgotten_since
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mstore.context import Place
+    from mstore.context import Context
+    from mstore.history.query.resolve import AnyRevision
     from mstore.objects import Commit, CommitId
     from mstore.progress import Progress
 
@@ -57,8 +58,8 @@ class ResumeResult:
 
 
 def resume(
-    place: Place,
-    revision: str,
+    context: Context,
+    revision: AnyRevision,
     to: Path,
     *,
     force: bool = False,
@@ -67,7 +68,7 @@ def resume(
     """Write a version out so that training can go on from it.
 
     Args:
-        place: where.
+        context: the store, and the workspace if there is one.
         revision: what; it must hold training state.
         to: the folder; new, or as `checkout --to` wants it.
         force: as for checkout.
@@ -77,13 +78,13 @@ def resume(
         NotFound: it has no training state: left out at commit, or forgotten since.
         Dirty, BadPath, Conflict, Corrupt, StorageFailed: as checkout.
     """
-    id = resolve(place, revision).id
-    commit = place.store.commit(id)
-    _check_state(place, id, commit)
-    done = checkout(place, id.hex, to=to, force=force, progress=progress)
+    id = resolved(context, revision).id
+    commit = context.store.commit(id)
+    _check_state(context, id, commit)
+    done = checkout(context, id, to=to, force=force, progress=progress)
     folder = to.absolute()
     state = read_json_object((folder / STATE).read_bytes(), str(folder / STATE))
-    best, warnings = _best(place, id, state, folder, progress)
+    best, warnings = _best(context, id, state, folder, progress)
     if state.get("best_model_checkpoint") is not None:
         state["best_model_checkpoint"] = str(best) if best is not None else None
         # As transformers writes it.
@@ -102,15 +103,15 @@ def resume(
     )
 
 
-def _check_state(place: Place, id: CommitId, commit: Commit) -> None:
-    for role, time in forgotten_since(place.store, id):
+def _check_state(context: Context, id: CommitId, commit: Commit) -> None:
+    for role, time in forgotten_since(context.store, id):
         if role == "training-state":
             day = time.iso()[:10]
             raise NotFound(
                 f"{id.short} cannot be resumed from: its training state was forgotten on {day}",
                 hint="the last versions of a run keep theirs; `mstore resume BRANCH --to DIR`",
             )
-    paths = {f.path for f in place.store.manifest(commit.manifest).files}
+    paths = {f.path for f in context.store.manifest(commit.manifest).files}
     if STATE in paths and any(p.startswith(("optimizer", "scheduler", "global_step")) for p in paths):
         return
     raise NotFound(
@@ -120,7 +121,7 @@ def _check_state(place: Place, id: CommitId, commit: Commit) -> None:
 
 
 def _best(
-    place: Place,
+    context: Context,
     id: CommitId,
     state: dict[str, Any],
     folder: Path,
@@ -135,11 +136,11 @@ def _best(
     if step == state.get("global_step"):
         return folder, []
     beside = folder.parent / f"checkpoint-{step}"
-    for other, commit in walk(place.store, [id]):
-        if entry_of(place, other, commit, ()).step != step:
+    for other, commit in walk(context.store, [id]):
+        if entry_of(context, other, commit, ()).step != step:
             continue
         if not os.path.lexists(beside):
-            checkout(place, other.hex, to=beside, progress=progress)
+            checkout(context, other, to=beside, progress=progress)
         return beside, []
     return None, [
         f"the best checkpoint so far was {named}, and no version before {id.short} is of step {step}:"

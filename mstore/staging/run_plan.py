@@ -56,12 +56,12 @@ class RunPlan:
     frozen: str | None
     metadata: Mapping[str, Any]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return asdict(self)
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> RunPlan:
-        """Read what `plain` gave. Raises KeyError, TypeError."""
-        origin = Origin(**plain["origin"]) if plain["origin"] is not None else None
-        return cls(**{**plain, "origin": origin})
+    def from_dict(cls, document: dict[str, Any]) -> RunPlan:
+        """Read what `document` gave. Raises KeyError, TypeError."""
+        origin = Origin(**document["origin"]) if document["origin"] is not None else None
+        return cls(**{**document, "origin": origin})

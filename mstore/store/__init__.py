@@ -19,8 +19,8 @@ from mstore.store.notes import (
 )
 from mstore.store.ref_names import check_ref_name
 from mstore.store.refs import Move, Record, Refs, RefValue
-from mstore.store.store import Store, ambiguous
-from mstore.store.temp_roots import lean_record, leant_on
+from mstore.store.store import Store
+from mstore.store.temp_roots import temp_root_record, temporary_roots_of
 
 __all__ = [
     "FACTS",
@@ -35,12 +35,11 @@ __all__ = [
     "Store",
     "add_note",
     "add_notes",
-    "ambiguous",
     "check_ref_name",
     "forgotten_roles",
     "forgotten_since",
     "late_facts",
-    "lean_record",
-    "leant_on",
     "notes_on",
+    "temp_root_record",
+    "temporary_roots_of",
 ]

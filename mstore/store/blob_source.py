@@ -75,7 +75,9 @@ class BlobSource:
         return -(-self.size_bytes >> BLOCK_LOG2)
 
 
-def again(store: Store, head: FrameHead, group: str = "", *, base: BlobId | None = None) -> BlobSource:
+def recode_source(
+    store: Store, head: FrameHead, group: str = "", *, base: BlobId | None = None
+) -> BlobSource:
     """A blob of a store, to be stored once more, against another delta base or none.
 
     Its dtype is not known here: what is as wide as a float is taken for one.

@@ -14,7 +14,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
 
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.objects import BlobId, Commit, CommitId, Kind, ObjectId, WeightsId
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _ALIKE: Final = 64
 _STAMP_GRAIN_NS: Final = 2_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Location:
     """One copy of an object: its pack's name, the frame's index and first byte in it, its depth."""
 
@@ -60,7 +60,7 @@ class Location:
     raw_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class CommitSizes:
     """What a commit holds: tensors, bytes, and bytes of blobs that no parent has."""
 
@@ -69,7 +69,7 @@ class CommitSizes:
     added_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class IndexedPack:
     """What the catalog takes in of a pack.
 

@@ -39,7 +39,7 @@ class FrameHead:
     depth: int
     base: ObjectId | None
 
-    def plain(self) -> list[Any]:
+    def to_list(self) -> list[Any]:
         """The array of the format."""
         return [
             int(self.id.kind),
@@ -53,15 +53,15 @@ class FrameHead:
         ]
 
     @classmethod
-    def from_plain(cls, plain: Any, where: str) -> FrameHead:
+    def from_list(cls, fields: Any, where: str) -> FrameHead:
         """Read a head; a base is of the same kind as its object.
 
         Raises:
             Corrupt: a field is out of its range.
         """
-        if type(plain) is not list or len(plain) < 8:
+        if type(fields) is not list or len(fields) < 8:
             raise Corrupt(where, "a frame head has fewer than eight fields")
-        kind, raw_id, raw_size, codec, width, log2, depth, base = plain[:8]
+        kind, raw_id, raw_size, codec, width, log2, depth, base = fields[:8]
         numbers = (kind, raw_size, codec, width, log2, depth)
         if any(type(n) is not int or n < 0 for n in numbers):
             raise Corrupt(where, "a frame head has a field that is no size")
@@ -116,7 +116,7 @@ class Frame:
     @cached_property
     def block_offsets(self) -> tuple[int, ...]:
         """First stored byte of each block in the pack, and the frame's end as the last item."""
-        position = self.offset + FRAME_START.size + len(encode(self.head.plain())) + SUM.size
+        position = self.offset + FRAME_START.size + len(encode(self.head.to_list())) + SUM.size
         offsets = []
         for header in self._headers:
             position += BLOCK_HEADER_SIZE

@@ -153,7 +153,7 @@ class FrameReader:
         Raises:
             Corrupt: they differ.
         """
-        head = encode(self.frame.head.plain())
+        head = encode(self.frame.head.to_list())
         expected = FRAME_START.pack(FRAME_MAGIC, len(head)) + head + SUM.pack(xxh3_64_intdigest(head))
         key = pack_key(self.pack)
         if self.backend.get(key, offset=self.frame.offset, size=len(expected)) != expected:

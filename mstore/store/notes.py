@@ -11,7 +11,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Corrupt
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.objects import CommitId, Note, NoteId, ObjectId
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ FACTS: Final = "facts"
 FORGOTTEN: Final = "forgotten"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class LateFacts:
     """Metrics and metadata that notes add to a commit; the latest of a name counts."""
 
@@ -131,7 +131,7 @@ def add_notes(
     with Transaction(store, threads=1) as transaction:
         for note, previous in made:
             transaction.put(note)
-            transaction.lean_on([note.subject, *([previous] if previous is not None else [])])
+            transaction.protect([note.subject, *([previous] if previous is not None else [])])
         transaction.publish()
         for note, previous in made:
             with nullcontext() if around is None else around(previous, note.id):

@@ -49,16 +49,16 @@ _MAX_HEAD_BYTES: Final = 4096
 MAX_FOOTER_BYTES: Final = 256 << 20
 
 
-def _checked_frame(plain: Any, where: str) -> Frame:
-    if type(plain) is not list or len(plain) < 3:
+def _checked_frame(fields: Any, where: str) -> Frame:
+    if type(fields) is not list or len(fields) < 3:
         raise Corrupt(where, "a footer entry has fewer than three fields")
-    offset, head, table = plain[:3]
+    offset, head, table = fields[:3]
     if type(offset) is not int or type(table) is not bytes or not len(MAGIC) <= offset < 1 << 62:
         raise Corrupt(where, "a footer entry has a field of the wrong type")
-    sketch = plain[3] if len(plain) > 3 else None
+    sketch = fields[3] if len(fields) > 3 else None
     if type(sketch) is not bytes or len(sketch) != SKETCH_SIZE_BYTES:
         sketch = None  # A newer writer's, and no more than a hint.
-    frame = Frame(offset, FrameHead.from_plain(head, where), table, sketch)
+    frame = Frame(offset, FrameHead.from_list(head, where), table, sketch)
     if len(table) != frame.head.block_count * BLOCK_HEADER_SIZE:
         raise Corrupt(where, f"{frame.head.id.short}: its block table does not fit its size")
     return frame
@@ -100,7 +100,7 @@ class PackWriter:
         Returns:
             The bytes that it takes.
         """
-        offset, encoded = self._position, encode(head.plain())
+        offset, encoded = self._position, encode(head.to_list())
         self._write(
             FRAME_START.pack(FRAME_MAGIC, len(encoded)) + encoded + SUM.pack(xxh3_64_intdigest(encoded))
         )
@@ -111,7 +111,7 @@ class PackWriter:
             self._write(packed)
             if block.header.stored_size:
                 self._write(block.stored)
-        entry = [offset, head.plain(), b"".join(table)]
+        entry = [offset, head.to_list(), b"".join(table)]
         self._frames.append(entry if sketch is None else [*entry, sketch])
         return self._position - offset
 
@@ -128,10 +128,10 @@ class PackWriter:
         Returns:
             The pack's name.
         """
-        plain: dict[str, Any] = {"frames": self._frames}
+        fields: dict[str, Any] = {"frames": self._frames}
         if self._replaces is not None:
-            plain["replaces"] = self._replaces
-        footer = encode(plain)
+            fields["replaces"] = self._replaces
+        footer = encode(fields)
         name = pack_name(footer)
         parse_footer(footer, name, "the footer just made")
         self._write(footer)
@@ -160,15 +160,15 @@ def parse_footer(footer: bytes, name: bytes | None, where: str) -> tuple[Frame, 
     if name is not None and pack_name(footer) != name:
         raise Corrupt(where, "its footer does not hash to its name")
     try:
-        plain = decode(footer, where)
+        fields = decode(footer, where)
     except BadEncoding as error:
         raise Corrupt(where, error.rule) from error
-    if type(plain) is not dict or type(plain.get("frames")) is not list:
+    if type(fields) is not dict or type(fields.get("frames")) is not list:
         raise Corrupt(where, "its footer lists no frames")
-    for key in plain:
+    for key in fields:
         if key[:1].isupper():
             raise Unsupported(f"{where}: critical footer field {key!r}", hint="use a newer mstore")
-    return tuple(_checked_frame(f, where) for f in plain["frames"])
+    return tuple(_checked_frame(f, where) for f in fields["frames"])
 
 
 def read_footer(
@@ -238,7 +238,7 @@ def read_frame(backend: Backend, name: bytes, offset: int) -> Frame:
         raise Corrupt(where, "its head does not have its checksum")
     position += head_size + SUM.size
     try:
-        head = FrameHead.from_plain(decode(encoded, where), where)
+        head = FrameHead.from_list(decode(encoded, where), where)
         table = []
         for _ in range(head.block_count):
             packed = take(position, BLOCK_HEADER_SIZE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mstore.errors import Refused
+from mstore.errors import InvalidInput
 
 _BAD_CHARACTERS: Final = frozenset('~^:?*[\\"<>|')
 
@@ -13,30 +13,30 @@ def check_ref_name(name: str) -> str:
     """Return a branch's or tag's name (without namespace) if it is allowed.
 
     Raises:
-        Refused: it breaks a rule of docs/format.md section 7.
+        InvalidInput: it breaks a rule of docs/format.md section 7.
     """
     where = f"ref name {name!r}"
     if not name or name in ("HEAD", "@"):
-        raise Refused(where, "is reserved" if name else "is empty")
+        raise InvalidInput(where, "is reserved" if name else "is empty")
     if len(name.encode("utf-8", "surrogatepass")) > 200:
-        raise Refused(where[:60], "is longer than 200 bytes")
+        raise InvalidInput(where[:60], "is longer than 200 bytes")
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise Refused(where, "is not valid UTF-8") from error
+        raise InvalidInput(where, "is not valid UTF-8") from error
     for character in name:
         if character in _BAD_CHARACTERS:
-            raise Refused(where, f"holds {character!r}")
+            raise InvalidInput(where, f"holds {character!r}")
         if character.isspace() or not character.isprintable():
-            raise Refused(where, f"holds {character!r}, a control character or white space")
+            raise InvalidInput(where, f"holds {character!r}, a control character or white space")
     for bad in ("..", "@{"):
         if bad in name:
-            raise Refused(where, f"holds {bad!r}")
+            raise InvalidInput(where, f"holds {bad!r}")
     for part in name.split("/"):
         if not part:
-            raise Refused(where, "has an empty part")
+            raise InvalidInput(where, "has an empty part")
         if part[0] in ".-":
-            raise Refused(where, f"has a part that begins with {part[0]!r}")
+            raise InvalidInput(where, f"has a part that begins with {part[0]!r}")
         if part.endswith((".", ".lock")):
-            raise Refused(where, "has a part that ends in '.' or '.lock'")
+            raise InvalidInput(where, "has a part that ends in '.' or '.lock'")
     return name

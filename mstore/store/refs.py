@@ -17,13 +17,13 @@ from xxhash import xxh3_64_hexdigest
 from mstore.errors import (
     Conflict,
     Corrupt,
+    DurabilityUnknown,
+    InvalidInput,
     NotFound,
     RefMoved,
-    Refused,
     StorageFailed,
-    Unconfirmed,
 )
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.objects import ID_TYPES, Kind, ObjectId, Time, folded
 from mstore.store.ref_names import check_ref_name
 
@@ -40,7 +40,7 @@ _MAX_REF_BYTES: Final = 256
 _SEGMENT_BYTES: Final = 32 << 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class RefValue:
     """What a ref points to, and how often it has moved."""
 
@@ -48,7 +48,7 @@ class RefValue:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Move:
     """Who moves a ref, and why; stands in the reflog."""
 
@@ -59,7 +59,7 @@ class Move:
     workspace: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Record:
     """One line of a reflog: the move that gave the ref generation `number`."""
 
@@ -95,18 +95,18 @@ class Record:
         if xxh3_64_hexdigest(body).encode() != checksum:
             raise Corrupt(where, "a record does not have its checksum")
         try:
-            plain = json.loads(body)
-            make = ID_TYPES[_KINDS[plain["kind"]]]
-            old, new = (make.parse(plain[k]) if plain[k] else None for k in ("old", "new"))
+            fields = json.loads(body)
+            make = ID_TYPES[_KINDS[fields["kind"]]]
+            old, new = (make.parse(fields[k]) if fields[k] else None for k in ("old", "new"))
             move = Move(
-                plain["action"],
-                plain["message"],
-                plain["author"],
-                Time(plain["time"], plain["zone"]),
-                plain["workspace"],
+                fields["action"],
+                fields["message"],
+                fields["author"],
+                Time(fields["time"], fields["zone"]),
+                fields["workspace"],
             )
-            return cls(plain["n"], old, new, move)
-        except (ValueError, KeyError, TypeError, Refused) as error:
+            return cls(fields["n"], old, new, move)
+        except (ValueError, KeyError, TypeError, InvalidInput) as error:
             raise Corrupt(where, f"a record cannot be read: {error}") from error
 
 
@@ -194,7 +194,7 @@ class Refs:
         move: Move,
         *,
         expected: ObjectId | None = None,
-        whatever: bool = False,
+        force: bool = False,
     ) -> RefValue | None:
         """Point a ref elsewhere, or remove it (`new` None), if it still is where the caller saw it.
 
@@ -203,43 +203,43 @@ class Refs:
             new: the new target.
             move: who and why.
             expected: the target that the caller knows; None: there must be no such ref.
-            whatever: do not compare, and replace a damaged ref too.
+            force: do not compare, and replace a damaged ref too.
 
         Raises:
             RefMoved: the ref has another value.
             Conflict: the name collides with another ref.
-            Refused: the name is not allowed.
+            InvalidInput: the name is not allowed.
         """
-        namespace, _, plain = name.partition("/")
+        namespace, _, short_name = name.partition("/")
         if namespace != "notes":
-            check_ref_name(plain)
+            check_ref_name(short_name)
         if self._backend.read_only:
-            raise StorageFailed(f"cannot move {plain}: the store is read-only")
-        with self._backend.hold("refs"):
+            raise StorageFailed(f"cannot move {short_name}: the store is read-only")
+        with self._backend.lock("refs"):
             content = self._content(name)
             try:
                 current = parse_ref(content, f"refs/{name}") if content is not None else None
             except Corrupt:
-                if not whatever:
+                if not force:
                     raise
                 current = None
-            if not whatever and (current.target if current else None) != expected:
-                raise RefMoved(plain)
+            if not force and (current.target if current else None) != expected:
+                raise RefMoved(short_name)
             if content is None and new is None:
                 return None
             if content is None and namespace != "notes":
-                self._check_collisions(namespace, plain)
+                self._check_collisions(namespace, short_name)
             try:
                 number = self._append(name, current, new, move)
-            except Unconfirmed as error:
+            except DurabilityUnknown as error:
                 # A record that may not last is none: the ref stays where it is.
                 raise StorageFailed(
-                    f"cannot move {plain}: {error.message}", errno=error.errno, hint=error.hint
+                    f"cannot move {short_name}: {error.message}", errno=error.errno, hint=error.hint
                 ) from error
             value = RefValue(new, number) if new is not None else None
             encoded = _encode_ref(value) if value is not None else None
-            if not self._backend.swap(f"refs/{name}", content, encoded):
-                raise RefMoved(plain)
+            if not self._backend.compare_and_swap(f"refs/{name}", content, encoded):
+                raise RefMoved(short_name)
             return value
 
     def record_refused(self, name: str, id: ObjectId, move: Move) -> None:
@@ -250,19 +250,19 @@ class Refs:
             id: what it was to point to.
             move: who and why.
         """
-        with self._backend.hold("refs"):
+        with self._backend.lock("refs"):
             self._append(f"refused/{name}", None, id, move)
 
     def check_new(self, name: str) -> None:
         """Refuse a name that cannot become a ref beside those that exist.
 
         Raises:
-            Refused: the name is not allowed.
+            InvalidInput: the name is not allowed.
             Conflict: it collides with another.
         """
-        namespace, _, plain = name.partition("/")
-        check_ref_name(plain)
-        self._check_collisions(namespace, plain)
+        namespace, _, short_name = name.partition("/")
+        check_ref_name(short_name)
+        self._check_collisions(namespace, short_name)
 
     def _content(self, name: str) -> bytes | None:
         try:
@@ -304,7 +304,7 @@ class Refs:
         record = Record(number, current.target if current else None, new, move)
         if sum(map(len, lines)) > _SEGMENT_BYTES:
             key, content, lines = self._next_segment(key), None, []
-        if not self._backend.swap(key, content, b"".join([*lines, record.line()])):
+        if not self._backend.compare_and_swap(key, content, b"".join([*lines, record.line()])):
             raise RefMoved(name)
         return number
 
@@ -352,13 +352,13 @@ class Refs:
                 records.append(Record.parse(line, key))
         return tuple(reversed(records))
 
-    def mend_log(self, name: str) -> tuple[int, int]:
+    def repair_reflog(self, name: str) -> tuple[int, int]:
         """Cut records that cannot be read out of a reflog; how many stay, how many go.
 
         A segment that is changed is kept whole under `quarantine/`.
         """
         kept = cut = 0
-        with self._backend.hold("refs"):
+        with self._backend.lock("refs"):
             for key in self._segments(name):
                 content = self._backend.get(key)
                 good = []
@@ -370,15 +370,15 @@ class Refs:
                     else:
                         good.append(line.rstrip(b"\n") + b"\n")
                 kept += len(good)
-                mended = b"".join(good)
-                if mended != content:
+                repaired = b"".join(good)
+                if repaired != content:
                     self._set_aside(key, content)
-                    self._backend.swap(key, content, mended)
+                    self._backend.compare_and_swap(key, content, repaired)
         return kept, cut
 
     def _set_aside(self, key: str, content: bytes) -> None:
         number = 1
-        while not self._backend.swap(f"quarantine/{key}.{number}", None, content):
+        while not self._backend.compare_and_swap(f"quarantine/{key}.{number}", None, content):
             number += 1
 
     def logged(self, namespace: str) -> tuple[str, ...]:

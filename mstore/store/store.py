@@ -20,17 +20,16 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from mstore.backend import Backend, LocalBackend, Observer
 from mstore.errors import (
-    Ambiguous,
     BadEncoding,
     Conflict,
     Corrupt,
+    InvalidInput,
     NoStore,
     NotFound,
-    Refused,
     StorageFailed,
     Unsupported,
 )
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 from mstore.fs.durable import fsync_folder, make_folder
 from mstore.objects import (
     BlobId,
@@ -59,7 +58,7 @@ from mstore.store.identity import (
     parse_identity,
 )
 from mstore.store.refs import Refs
-from mstore.store.temp_roots import lean_record
+from mstore.store.temp_roots import temp_root_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -82,7 +81,7 @@ _BASE_BLOCKS_KEPT: Final = 2
 _REFRESH_TRIES: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class TrashedPack:
     """A pack in the trash: its key, its size, and when it came there, in seconds since 1970."""
 
@@ -153,15 +152,15 @@ class Store:
         """Make an empty store.
 
         Raises:
-            Refused: there is one, or the folder holds something else.
+            InvalidInput: there is one, or the folder holds something else.
             StorageFailed: the system failed.
         """
         if (path / STORE_FILE).exists():
-            raise Refused(str(path), "is a store already")
+            raise InvalidInput(str(path), "is a store already")
         try:
             make_folder(path)
             if not _is_unfinished(path):
-                raise Refused(str(path), "is not empty")
+                raise InvalidInput(str(path), "is not empty")
             if shared:
                 path.chmod(0o2775)
             for folder in (*_FOLDERS, *_REF_FOLDERS, *_PACK_FOLDERS):
@@ -191,7 +190,7 @@ class Store:
             "shared": shared,
         }
         backend = LocalBackend(path, shared=shared)
-        backend.swap(STORE_FILE, None, encode_identity(plain))
+        backend.compare_and_swap(STORE_FILE, None, encode_identity(plain))
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -241,7 +240,7 @@ class Store:
 
     def _look_again(self) -> bool:
         """Bring the catalog up to date; False where packs moved meanwhile."""
-        stamps = self._stamps()
+        stamps = self._change_tokens()
         stale = self.catalog.stale_folders(stamps)
         if not stale:
             return True
@@ -270,14 +269,14 @@ class Store:
         if not complete:
             return False
         # What went may have come back in a folder that was looked at before.
-        if gone and self._stamps() != stamps:
+        if gone and self._change_tokens() != stamps:
             return False
         if not self.damaged:
             self.catalog.note_folders(stale)
         return True
 
-    def _stamps(self) -> list[tuple[str, int | None]]:
-        return [(folder, self.backend.stamp(folder)) for folder in _PACK_FOLDERS]
+    def _change_tokens(self) -> list[tuple[str, int | None]]:
+        return [(folder, self.backend.change_token(folder)) for folder in _PACK_FOLDERS]
 
     def _indexed(self, name: bytes) -> IndexedPack | None:
         from mstore.store.pack import read_footer
@@ -308,7 +307,7 @@ class Store:
         )
         return IndexedPack(name, size, objects, tuple(commits), _sketches(frames))
 
-    def take_in(self, name: bytes) -> None:
+    def index_pack(self, name: bytes) -> None:
         """Index a pack that was just published."""
         with self._guard:
             try:
@@ -375,7 +374,7 @@ class Store:
         locations = self._locations(id)
         return locations[0].raw_size if locations else None
 
-    def alike(self, sketch: bytes, size_bytes: int, width: int) -> BlobId | None:
+    def find_similar(self, sketch: bytes, size_bytes: int, width: int) -> BlobId | None:
         """The blob of this size and element width whose sketch agrees most, if it does enough."""
         from mstore.codec import bands_of, most_alike
 
@@ -423,7 +422,7 @@ class Store:
             if attempt == 0:
                 self.refresh()
             elif attempt == 1 or known:
-                self.bring_back(lambda i: i == id)
+                self.undelete(lambda i: i == id)
             elif self._rebuilt:
                 return
             else:
@@ -605,7 +604,7 @@ class Store:
             self.refresh()
             found = self.catalog.beginning_with(low, high, Kind.COMMIT)
         if not found:
-            self.bring_back(lambda id: isinstance(id, CommitId) and low <= id.raw <= high)
+            self.undelete(lambda id: isinstance(id, CommitId) and low <= id.raw <= high)
             found = self.catalog.beginning_with(low, high, Kind.COMMIT)
         return [CommitId(raw) for raw in found]
 
@@ -623,7 +622,7 @@ class Store:
     # -- what is leant on, and what is put away
 
     @contextlib.contextmanager
-    def leaning_on(self, *ids: ObjectId) -> Iterator[None]:
+    def protecting(self, *ids: ObjectId) -> Iterator[None]:
         """Keep objects, and all that commits among them need, from being removed meanwhile.
 
         Nothing is kept in a store that cannot be written: there, nobody removes anything either.
@@ -631,27 +630,29 @@ class Store:
         if self.read_only:
             yield
             return
-        with self.backend.lean() as lean:
-            lean.add(b"".join(lean_record(id) for id in ids))
+        with self.backend.open_temp_roots() as roots:
+            roots.add(b"".join(temp_root_record(id) for id in ids))
             yield
 
-    def lacks(self, leans: Iterable[tuple[ObjectId, int]]) -> list[ObjectId]:
+    def lacks(self, temporary_roots: Iterable[tuple[ObjectId, int]]) -> list[ObjectId]:
         """Of objects, those without a copy on disk of at most some depth.
 
-        The disk is asked, not the catalog: what was told to `lean` before this
+        The disk is asked, not the catalog: what was told to `roots` before this
         call, and is found by it, stays. What lies in the trash is brought back.
         """
-        missing = self._not_on_disk(leans)
+        missing = self._not_on_disk(temporary_roots)
         if missing:
             self.refresh()
             missing = self._not_on_disk(missing)
         if missing:
             wanted = {id for id, _ in missing}
-            self.bring_back(wanted.__contains__)
+            self.undelete(wanted.__contains__)
             missing = self._not_on_disk(missing)
         return [id for id, _ in missing]
 
-    def _not_on_disk(self, leans: Iterable[tuple[ObjectId, int]]) -> list[tuple[ObjectId, int]]:
+    def _not_on_disk(
+        self, temporary_roots: Iterable[tuple[ObjectId, int]]
+    ) -> list[tuple[ObjectId, int]]:
         there: dict[bytes, bool] = {}
 
         def is_at(id: ObjectId, at: Location) -> bool:
@@ -662,12 +663,12 @@ class Store:
 
         return [
             (id, depth)
-            for id, depth in leans
+            for id, depth in temporary_roots
             if not any(at.depth <= depth and is_at(id, at) for at in self._locations(id))
         ]
 
-    def put_away(self, names: Iterable[bytes]) -> None:
-        """Move packs to the trash, from where `bring_back` fetches them."""
+    def soft_delete(self, names: Iterable[bytes]) -> None:
+        """Move packs to the trash, from where `undelete` fetches them."""
         from mstore.store.pack_keys import trash_key
 
         now = int(time.time())
@@ -685,7 +686,7 @@ class Store:
                 found[known[0]] = TrashedPack(entry.key, entry.size_bytes, known[1])
         return found
 
-    def bring_back(self, wanted: Callable[[ObjectId], bool]) -> None:
+    def undelete(self, wanted: Callable[[ObjectId], bool]) -> None:
         """Fetch from the trash the packs that hold `wanted` objects.
 
         The packs are looked at again whether there were any or not: what somebody
@@ -709,7 +710,7 @@ class Store:
         if moves:
             self.backend.rename(moves)
 
-    def bring_back_packs(self, names: Iterable[bytes]) -> None:
+    def undelete_packs(self, names: Iterable[bytes]) -> None:
         """Fetch packs from the trash."""
         trash = self.trash()
         self.backend.rename({trash[n].key: _pack_key(n) for n in names if n in trash})
@@ -729,7 +730,7 @@ class Store:
         plain = json.loads(content)
         plain["features"][side] = sorted({*plain["features"][side], feature})
         changed = encode_identity(plain)
-        if not self.backend.swap(STORE_FILE, content, changed):
+        if not self.backend.compare_and_swap(STORE_FILE, content, changed):
             raise Conflict(f"{self.path / STORE_FILE} was changed by somebody else", hint="try again")
         self.identity = parse_identity(changed, str(self.path / STORE_FILE))
 
@@ -809,19 +810,7 @@ class _BaseReader:
         return block
 
 
-def ambiguous(store: Store, digits: str, found: list[CommitId]) -> Ambiguous:
-    """The error for a short id that fits several commits."""
-    lines = []
-    for id in sorted(found):
-        commit = store.commit(id)
-        lines.append(
-            f"{id.hex[:12]}  {commit.time.iso()[:10]}  {commit.message.partition(chr(10))[0]!r}"
-        )
-    return Ambiguous(digits, tuple(lines))
-
-
 __all__ = [
     "Store",
     "TrashedPack",
-    "ambiguous",
 ]

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 _LEAN_BYTES: Final = 34
 
 
-def lean_record(id: ObjectId, depth: int = 255) -> bytes:
+def temp_root_record(id: ObjectId, depth: int = 255) -> bytes:
     """What `lean` is told: an object is needed, in a copy of at most this depth."""
     return bytes((int(id.kind), depth)) + id.raw
 
 
-def leant_on(backend: Backend) -> Iterator[tuple[ObjectId, int]]:
+def temporary_roots_of(backend: Backend) -> Iterator[tuple[ObjectId, int]]:
     """What running writers and readers lean on: objects, and the depth that a copy may have."""
-    for told in backend.leans():
-        for begin in range(0, len(told) - _LEAN_BYTES + 1, _LEAN_BYTES):
-            kind, depth = told[begin], told[begin + 1]
+    for records in backend.temporary_roots():
+        for begin in range(0, len(records) - _LEAN_BYTES + 1, _LEAN_BYTES):
+            kind, depth = records[begin], records[begin + 1]
             if kind in ID_TYPES:
-                yield ID_TYPES[Kind(kind)](told[begin + 2 : begin + _LEAN_BYTES]), depth
+                yield ID_TYPES[Kind(kind)](records[begin + 2 : begin + _LEAN_BYTES]), depth

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from mstore.backend import LocalBackend
 from mstore.codec import BLOCK_LOG2, Block, Codec, Mode, Sketcher, encode_block
-from mstore.errors import Corrupt, NotFound, Refused, StorageFailed, Vanished
+from mstore.errors import Corrupt, InvalidInput, NotFound, ObjectRemoved, StorageFailed
 from mstore.fs.allocator import keep_freed_memory
 from mstore.objects import (
     BlobId,
@@ -36,7 +36,7 @@ from mstore.store.frame import MAX_DEPTH, FrameHead
 from mstore.store.identity import CASTS
 from mstore.store.pack import PackWriter
 from mstore.store.pack_keys import pack_key
-from mstore.store.temp_roots import lean_record
+from mstore.store.temp_roots import temp_root_record
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -116,14 +116,14 @@ class Transaction:
     Args:
         store: where they go. It must not be read-only.
         threads: how many code; default: the cores this process may use.
-        again: store what the store has once more (repack), with delta bases out of
+        rewrite: store what the store has once more (repack), with delta bases out of
             this transaction alone, since older copies may go.
 
     Raises:
         StorageFailed: the store is read-only.
     """
 
-    def __init__(self, store: Store, *, threads: int | None = None, again: bool = False) -> None:
+    def __init__(self, store: Store, *, threads: int | None = None, rewrite: bool = False) -> None:
         if store.read_only:
             raise StorageFailed(f"{store.path} is read-only: nothing can be stored")
         keep_freed_memory()
@@ -132,10 +132,10 @@ class Transaction:
             os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0, 1]
         )
         self._stack = ExitStack()
-        self._leaning = ExitStack()
-        self._lean = self._leaning.enter_context(store.backend.lean())
-        self._leant: dict[ObjectId, int] = {}
-        self._again = again
+        self._protecting = ExitStack()
+        self._temp_roots = self._protecting.enter_context(store.backend.open_temp_roots())
+        self._protected: dict[ObjectId, int] = {}
+        self._rewrite = rewrite
         self._links: dict[ObjectId, tuple[int, ObjectId | None]] = {}
         self._pool = ThreadPoolExecutor(self._threads, "mstore")
         self._stack.callback(self._pool.shutdown, cancel_futures=True)
@@ -154,7 +154,7 @@ class Transaction:
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
-        self._leaning.close()
+        self._protecting.close()
 
     # -- blobs
 
@@ -171,7 +171,7 @@ class Transaction:
             Their ids, in the order of `sources`.
 
         Raises:
-            Refused: a source changed between being hashed and being coded.
+            InvalidInput: a source changed between being hashed and being coded.
             StorageFailed: the system failed.
         """
         ids: list[BlobId] = []
@@ -216,13 +216,13 @@ class Transaction:
         with self._guard:
             if id in self._pending:
                 return False
-            if not self._again and self._store.has(id):
-                self._leant.setdefault(id, MAX_DEPTH)
+            if not self._rewrite and self._store.has(id):
+                self._protected.setdefault(id, MAX_DEPTH)
                 return False
             self._pending.add(id)
             return True
 
-    def lean_on(self, ids: Iterable[ObjectId]) -> None:
+    def protect(self, ids: Iterable[ObjectId]) -> None:
         """Take objects that the store has for part of what is stored here.
 
         `publish` makes sure that they are there, and gc leaves them until this context ends.
@@ -230,7 +230,7 @@ class Transaction:
         with self._guard:
             for id in ids:
                 if id not in self._pending:
-                    self._leant.setdefault(id, MAX_DEPTH)
+                    self._protected.setdefault(id, MAX_DEPTH)
 
     def _head(self, id: BlobId, source: BlobSource, base: _DeltaBase | None) -> FrameHead:
         if base is None:
@@ -282,7 +282,7 @@ class Transaction:
 
     def _link(self, id: BlobId) -> tuple[int | None, ObjectId | None]:
         """Depth and delta base of a blob, as a reader would meet it."""
-        if self._again:
+        if self._rewrite:
             return self._links.get(id, (None, None))
         return self._store.link_of(id)
 
@@ -298,15 +298,15 @@ class Transaction:
         nobody pays for reading its base.
         """
         wanted = source.base
-        if wanted is None and sketch is not None and not self._again:
-            wanted = self._store.alike(sketch, source.size_bytes, source.width)
+        if wanted is None and sketch is not None and not self._rewrite:
+            wanted = self._store.find_similar(sketch, source.size_bytes, source.width)
         if wanted is None or wanted == id or source.size_bytes == 0:
             return None
         start = self._chain_start(wanted)
         if start is None or start[0] == id:
             return None
         base_id, depth = start
-        below = MAX_DEPTH + 1 if self._again else depth + 1
+        below = MAX_DEPTH + 1 if self._rewrite else depth + 1
         width = next((r.frame.head.width for r in self._store.copies(base_id)), source.width)
         if not source.is_float or {width, source.width} != {2, 4}:
             width = source.width
@@ -321,7 +321,7 @@ class Transaction:
             return None
         with self._guard:
             if base_id not in self._pending:
-                self._leant[base_id] = min(self._leant.get(base_id, MAX_DEPTH), depth)
+                self._protected[base_id] = min(self._protected.get(base_id, MAX_DEPTH), depth)
         return base
 
     def _code_whole(self, source: BlobSource) -> _Coded:
@@ -359,7 +359,7 @@ class Transaction:
         if not self._claim(id):
             return id
         ahead = 2 * self._threads + 2
-        again = hasher_of_blob()
+        rewrite = hasher_of_blob()
         base = self._delta_base(id, source, source.block, sketch)
 
         def read_and_code(index: int) -> tuple[Buffer, Block]:
@@ -368,12 +368,12 @@ class Transaction:
 
         def blocks() -> Iterator[Block]:
             for raw, block in _in_order(self._pool, read_and_code, range(source.block_count), ahead):
-                again.update(raw)
+                rewrite.update(raw)
                 yield block
 
         self._write(source, self._head(id, source, base), blocks(), sketch)
-        if again.digest() != id.raw:
-            raise Refused(source.source.name, "changed while it was being committed")
+        if rewrite.digest() != id.raw:
+            raise InvalidInput(source.source.name, "changed while it was being committed")
         return id
 
     def _write(
@@ -452,7 +452,7 @@ class Transaction:
             The names of the packs; none if there was nothing new.
 
         Raises:
-            Vanished: something that was taken for stored was removed meanwhile; begin again.
+            ObjectRemoved: something that was taken for stored was removed meanwhile; begin again.
             StorageFailed: the system failed.
         """
         # Packs of other groups first: the one with the commit must come last.
@@ -467,13 +467,13 @@ class Transaction:
                 order.append(last[-1])
             for id, encoded in self._structured.items():
                 writer.add_bytes(id, encoded)
-        self._lean.add(
-            b"".join(lean_record(id, depth) for id, depth in self._leant.items())
-            + b"".join(lean_record(id) for id in self._pending)
+        self._temp_roots.add(
+            b"".join(temp_root_record(id, depth) for id, depth in self._protected.items())
+            + b"".join(temp_root_record(id) for id in self._pending)
         )
-        gone = self._store.lacks(self._leant.items())
+        gone = self._store.lacks(self._protected.items())
         if gone:
-            raise Vanished(
+            raise ObjectRemoved(
                 f"{gone[0].label} was removed from the store while it was being leant on",
                 hint="the same command again stores it anew",
             )
@@ -490,5 +490,5 @@ class Transaction:
         self._packs, self._structured = {}, {}
         self._stack.close()
         for name in names:
-            self._store.take_in(name)
+            self._store.index_pack(name)
         return tuple(names)

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from mstore.errors import Corrupt, Refused
-from mstore.frozen import dataclass
+from mstore.errors import Corrupt, InvalidInput
+from mstore.frozen import frozen
 from mstore.objects import CommitId
 from mstore.store import check_ref_name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Head:
     """Where a workspace stands: on a branch, or on a commit alone."""
 
     branch: str | None = None
     commit: CommitId | None = None
 
-    def plain(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """The object that stands in the HEAD file."""
         if self.branch is not None:
             return {"branch": self.branch}
         return {"commit": self.commit.hex if self.commit else ""}
 
     @classmethod
-    def from_plain(cls, plain: Any, where: str) -> Head:
+    def from_dict(cls, document: Any, where: str) -> Head:
         """Read it. Raises Corrupt."""
         try:
-            if set(plain) == {"branch"}:
-                return cls(branch=check_ref_name(plain["branch"]))
-            if set(plain) == {"commit"}:
-                return cls(commit=CommitId.parse(plain["commit"]))
-        except (Refused, TypeError) as error:
+            if set(document) == {"branch"}:
+                return cls(branch=check_ref_name(document["branch"]))
+            if set(document) == {"commit"}:
+                return cls(commit=CommitId.parse(document["commit"]))
+        except (InvalidInput, TypeError) as error:
             raise Corrupt(where, f"cannot be read: {error}") from error
         raise Corrupt(where, "names neither a branch nor a commit")

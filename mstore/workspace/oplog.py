@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class RefMove:
     """A ref's move as an operation remembers it; hex ids or None."""
 
@@ -20,7 +20,7 @@ class RefMove:
     new: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Operation:
     """Something that `undo` can take back.
 
@@ -47,23 +47,23 @@ class Operation:
     version: str | None = None
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Operation:
+    def from_dict(cls, document: Mapping[str, Any]) -> Operation:
         """Read one from its JSON object.
 
         Raises:
             ValueError, TypeError, KeyError, AttributeError, IndexError: it is none.
         """
-        head = plain.get("head")
+        head = document.get("head")
         made = cls(
-            plain["action"],
-            tuple(RefMove(**m) for m in plain.get("moves", ())),
+            document["action"],
+            tuple(RefMove(**m) for m in document.get("moves", ())),
             (dict(head[0]), dict(head[1])) if head else None,
-            plain.get("folder"),
-            plain.get("backup"),
-            tuple(plain.get("touched", ())),
-            plain["number"],
-            plain.get("undoing", False),
-            plain.get("version"),
+            document.get("folder"),
+            document.get("backup"),
+            tuple(document.get("touched", ())),
+            document["number"],
+            document.get("undoing", False),
+            document.get("version"),
         )
         texts = (made.action, *made.touched, *(v for s in made.head or () for v in s.values()))
         may_be_absent = (made.folder, made.backup, made.version)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from mstore.worktree.scan import FoundFile
+    from mstore.worktree.scan import ScannedFile
 
 VERSION: Final = 1
 # FAT keeps times to 2 s, some network file systems to 1 s.
@@ -68,7 +68,7 @@ class StatCache:
         )
         return connection
 
-    def find(self, files: Iterable[FoundFile]) -> Mapping[str, ManifestFile]:
+    def find(self, files: Iterable[ScannedFile]) -> Mapping[str, ManifestFile]:
         """Entries, by path, of the files that have not changed since they were read."""
         found: dict[str, ManifestFile] = {}
         try:
@@ -84,14 +84,12 @@ class StatCache:
                 if row[5] - max(file.stamp.mtime_ns, file.stamp.ctime_ns) < GRAIN_NS:
                     continue
                 with contextlib.suppress(MStoreError):
-                    found[file.path] = ManifestFile.from_plain(
-                        decode(row[6], "stat cache"), "stat cache"
-                    )
+                    found[file.path] = ManifestFile.from_map(decode(row[6], "stat cache"), "stat cache")
         except sqlite3.Error:
             self._drop()
         return found
 
-    def keep(self, entries: Iterable[tuple[FoundFile, ManifestFile]], *, read_at_ns: int) -> None:
+    def keep(self, entries: Iterable[tuple[ScannedFile, ManifestFile]], *, read_at_ns: int) -> None:
         """Remember entries of files whose reading began at `read_at_ns`."""
         if read_at_ns > time.time_ns():
             return
@@ -106,7 +104,7 @@ class StatCache:
                         file.path,
                         *astuple(file.stamp),
                         read_at_ns,
-                        encode(entry.plain()),
+                        encode(entry.to_map()),
                     )
                     for file, entry in entries
                 ],

@@ -16,8 +16,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.errors import Corrupt, MStoreError, Refused, StorageFailed, Unconfirmed, UsageError
-from mstore.frozen import dataclass
+from mstore.errors import (
+    Corrupt,
+    DurabilityUnknown,
+    InvalidInput,
+    MStoreError,
+    StorageFailed,
+    UsageError,
+)
+from mstore.frozen import frozen
 from mstore.fs.durable import UnconfirmedChange, make_folder, replace_file, replacement
 from mstore.fs.mounts import network_type
 from mstore.fs.temp import sweep_folder
@@ -43,7 +50,7 @@ CONFIG_KEYS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class _Settings:
     id: str
     store: str
@@ -64,14 +71,14 @@ class Workspace:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        plain = self._read_json(WORKSPACE_FILE)
+        document = self._read_json(WORKSPACE_FILE)
         try:
             self._settings = _Settings(
-                str(plain["id"]),
-                str(plain["store"]),
-                plain.get("model_dir"),
-                bool(plain.get("bound", False)),
-                tuple(plain.get("paths", ())),
+                str(document["id"]),
+                str(document["store"]),
+                document.get("model_dir"),
+                bool(document.get("bound", False)),
+                tuple(document.get("paths", ())),
             )
         except (KeyError, TypeError) as error:
             raise Corrupt(str(path / WORKSPACE_FILE), f"lacks {error}") from error
@@ -91,11 +98,11 @@ class Workspace:
             branch: where HEAD stands at first.
 
         Raises:
-            Refused: there is a workspace.
+            InvalidInput: there is a workspace.
             StorageFailed: the system failed.
         """
         if (path / WORKSPACE_FILE).exists():
-            raise Refused(str(path), "is a workspace already")
+            raise InvalidInput(str(path), "is a workspace already")
         inside = store.resolve().is_relative_to(path.resolve())
         settings = _Settings(
             os.urandom(16).hex(),
@@ -106,7 +113,7 @@ class Workspace:
         try:
             make_folder(path)
             _write(path / ".gitignore", b"*\n")
-            _write(path / "HEAD", _json(Head(branch=branch).plain()))
+            _write(path / "HEAD", _json(Head(branch=branch).to_dict()))
             _write(path / WORKSPACE_FILE, _json(asdict(settings)))
         except OSError as error:
             raise StorageFailed(f"cannot make a workspace at {path}: {error.strerror}") from error
@@ -159,25 +166,25 @@ class Workspace:
     def _read_json(self, name: str) -> dict[str, Any]:
         path = self.path / name
         try:
-            plain = json.loads(path.read_bytes())
+            document = json.loads(path.read_bytes())
         except OSError as error:
             raise StorageFailed(f"cannot read {path}: {error.strerror}") from error
         except ValueError as error:
             raise Corrupt(str(path), f"is not JSON: {error}") from error
-        if not isinstance(plain, dict):
+        if not isinstance(document, dict):
             raise Corrupt(str(path), "is not an object")
-        return plain
+        return document
 
-    def _write_json(self, name: str, plain: object) -> None:
+    def _write_json(self, name: str, document: object) -> None:
         with self._writing(name):
-            _write(self.path / name, _json(plain))
+            _write(self.path / name, _json(document))
 
     @contextlib.contextmanager
     def _writing(self, name: str) -> Iterator[None]:
         try:
             yield
         except UnconfirmedChange as error:
-            raise error.told(f"{name} was replaced") from error
+            raise error.explained(f"{name} was replaced") from error
         except OSError as error:
             raise StorageFailed(f"cannot write {self.path / name}: {error.strerror}") from error
 
@@ -186,19 +193,19 @@ class Workspace:
     @property
     def head(self) -> Head:
         """Where the workspace stands. Raises Corrupt."""
-        return Head.from_plain(self._read_json("HEAD"), str(self.path / "HEAD"))
+        return Head.from_dict(self._read_json("HEAD"), str(self.path / "HEAD"))
 
     def set_head(self, head: Head) -> None:
         """Stand elsewhere, durably."""
-        with self.head_ready(head) as move:
+        with self.prepare_head(head) as move:
             move()
 
     @contextlib.contextmanager
-    def head_ready(self, head: Head) -> Iterator[Callable[[], None]]:
+    def prepare_head(self, head: Head) -> Iterator[Callable[[], None]]:
         """HEAD's new value, on the disk already; what comes out moves HEAD. Raises StorageFailed."""
         with contextlib.ExitStack() as stack:
             with self._writing("HEAD"):
-                put = stack.enter_context(replacement(self.path / "HEAD", _json(head.plain())))
+                put = stack.enter_context(replacement(self.path / "HEAD", _json(head.to_dict())))
 
             def move() -> None:
                 with self._writing("HEAD"):
@@ -304,7 +311,7 @@ class Workspace:
         found = []
         for line in lines:
             with contextlib.suppress(*_UNREADABLE):
-                found.append(Operation.from_plain(json.loads(line)))
+                found.append(Operation.from_dict(json.loads(line)))
         return tuple(found)
 
     def _failed(self, verb: str, error: OSError) -> StorageFailed:
@@ -327,7 +334,7 @@ class Workspace:
         return _after(self.operations())
 
     @contextlib.contextmanager
-    def remembering(self, operation: Operation) -> Iterator[None]:
+    def journaled(self, operation: Operation) -> Iterator[None]:
         """Write an operation down, do it, and strike it out again if it fails.
 
         The record comes before refs and HEAD move: what was done without one could not be
@@ -346,7 +353,7 @@ class Workspace:
         sweep_folder(self.path)
         try:
             yield
-        except Unconfirmed:
+        except DurabilityUnknown:
             raise  # It is done.
         except MStoreError:
             with contextlib.suppress(StorageFailed):
@@ -390,8 +397,8 @@ def _is_count(value: str) -> bool:
     return value == "all" or (value.isascii() and value.isdigit())
 
 
-def _json(plain: object) -> bytes:
-    return (json.dumps(plain, indent=1) + "\n").encode()
+def _json(document: object) -> bytes:
+    return (json.dumps(document, indent=1) + "\n").encode()
 
 
 def _write(path: Path, content: bytes) -> None:

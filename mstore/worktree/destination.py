@@ -11,7 +11,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
-from mstore.errors import BadPath, Refused, StorageFailed
+from mstore.errors import BadPath, InvalidInput, StorageFailed
 from mstore.objects import ManifestFile, check_path, folded
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ TEMPORARY_PREFIX: Final = ".~mstore-"
 FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def write_failed(error: OSError, path: str) -> Refused | StorageFailed:
+def write_failed(error: OSError, path: str) -> InvalidInput | StorageFailed:
     """Translate an OSError met while a path is written: a link on the way is bad input."""
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return BadPath(path, "is a symbolic link or not a folder; nothing is written through it")

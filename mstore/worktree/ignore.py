@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from mstore.errors import Refused
+from mstore.errors import InvalidInput
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +56,7 @@ def _default_rules(path: str, is_folder: bool) -> bool:
 
 
 def _read(path: Path) -> str | None:
-    """The text of an ignore file, or None where there is none. Raises Refused."""
+    """The text of an ignore file, or None where there is none. Raises InvalidInput."""
     try:
         # Neither a FIFO nor a link to something endless may hold a commit up.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -66,19 +66,19 @@ def _read(path: Path) -> str | None:
         rule = (
             "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
         )
-        raise Refused(str(path), rule) from error
+        raise InvalidInput(str(path), rule) from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             kind = "FIFO" if stat.S_ISFIFO(status.st_mode) else "folder or special file"
-            raise Refused(str(path), f"is a {kind}, not a file")
+            raise InvalidInput(str(path), f"is a {kind}, not a file")
         if status.st_size > _MAX_BYTES:
-            raise Refused(str(path), f"is larger than {_MAX_BYTES} bytes")
+            raise InvalidInput(str(path), f"is larger than {_MAX_BYTES} bytes")
         return os.pread(descriptor, _MAX_BYTES, 0).decode()
     except UnicodeDecodeError as error:
-        raise Refused(str(path), "is not UTF-8") from error
+        raise InvalidInput(str(path), "is not UTF-8") from error
     except OSError as error:
-        raise Refused(str(path), f"cannot be read: {error.strerror}") from error
+        raise InvalidInput(str(path), f"cannot be read: {error.strerror}") from error
     finally:
         os.close(descriptor)
 
@@ -87,7 +87,7 @@ def rules_for(folder: Path) -> Rules:
     """The rules of a model directory.
 
     Raises:
-        Refused: `.mstoreignore` cannot be read, is no file, is not UTF-8, or holds a
+        InvalidInput: `.mstoreignore` cannot be read, is no file, is not UTF-8, or holds a
             pattern that means nothing.
     """
     text = _read(folder / IGNORE_FILE)
@@ -98,5 +98,5 @@ def rules_for(folder: Path) -> Rules:
     try:
         spec = pathspec.GitIgnoreSpec.from_lines([*DEFAULTS, *text.splitlines()])
     except ValueError as error:
-        raise Refused(str(folder / IGNORE_FILE), f"a pattern cannot be read: {error}") from error
+        raise InvalidInput(str(folder / IGNORE_FILE), f"a pattern cannot be read: {error}") from error
     return lambda path, is_folder: spec.match_file(path + "/" if is_folder else path)

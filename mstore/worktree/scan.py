@@ -15,8 +15,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mstore.errors import BadPath, NotFound, Refused
-from mstore.frozen import dataclass
+from mstore.errors import BadPath, InvalidInput, NotFound
+from mstore.frozen import frozen
 from mstore.objects import check_path
 from mstore.worktree.ignore import Rules, rules_for
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CHUNK_BYTES: Final = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Stamp:
     """What changes when a file changes; all times in nanoseconds."""
 
@@ -42,8 +42,8 @@ class Stamp:
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+@frozen(slots=True)
+class ScannedFile:
     """A file of a model directory.
 
     Args:
@@ -59,19 +59,19 @@ class FoundFile:
     stamp: Stamp
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+@frozen(slots=True)
+class Scan:
     """What lies in a model directory.
 
     Args:
         root: the directory.
         files: its files, sorted by path.
-        left_out: paths of ignored files and folders (these with a `/` at the end).
+        ignored: paths of ignored files and folders (these with a `/` at the end).
     """
 
     root: Path
-    files: tuple[FoundFile, ...]
-    left_out: tuple[str, ...]
+    files: tuple[ScannedFile, ...]
+    ignored: tuple[str, ...]
 
     def paths(self) -> tuple[str, ...]:
         """Paths of all files."""
@@ -86,29 +86,29 @@ def _cache_root(root: Path) -> Path | None:
     return None
 
 
-def scan(root: Path, *, rules: Rules | None = None, apart: tuple[Path, ...] = ()) -> Found:
+def scan(root: Path, *, rules: Rules | None = None, exclude: tuple[Path, ...] = ()) -> Scan:
     """List a model directory.
 
     Args:
         root: the directory.
         rules: what to leave out; default: those of the directory.
-        apart: folders that are left out wherever they lie (a store, a workspace).
+        exclude: folders that are left out wherever they lie (a store, a workspace).
 
     Raises:
         NotFound: there is no such directory.
         BadPath: a name in it cannot be stored.
-        Refused: it holds a special file, an unreadable one, or a link that leads elsewhere.
+        InvalidInput: it holds a special file, an unreadable one, or a link that leads elsewhere.
     """
     if not root.exists():
         raise NotFound(f"no such folder: {root}")
     if not root.is_dir():
-        raise Refused(str(root), "is a file; name the folder that it lies in")
+        raise InvalidInput(str(root), "is a file; name the folder that it lies in")
     rules = rules or rules_for(root)
     real_root = root.resolve()
     cache = _cache_root(real_root)
-    hidden = {os.path.realpath(p) for p in apart}
-    files: list[FoundFile] = []
-    left_out: list[str] = []
+    hidden = {os.path.realpath(p) for p in exclude}
+    files: list[ScannedFile] = []
+    ignored: list[str] = []
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -116,17 +116,17 @@ def scan(root: Path, *, rules: Rules | None = None, apart: tuple[Path, ...] = ()
             path = f"{folder}/{entry.name}" if folder else entry.name
             is_folder = entry.is_dir(follow_symlinks=False)
             if rules(path, is_folder):
-                left_out.append(path + "/" * is_folder)
+                ignored.append(path + "/" * is_folder)
                 continue
             if is_folder:
                 if hidden and os.path.realpath(entry.path) in hidden:
-                    left_out.append(path + "/")
+                    ignored.append(path + "/")
                 else:
                     folders.append(path)
                 continue
             files.append(_found(entry, path, cache))
     files.sort(key=lambda f: f.path.encode())
-    return Found(root, tuple(files), tuple(sorted(left_out)))
+    return Scan(root, tuple(files), tuple(sorted(ignored)))
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -134,10 +134,10 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        raise Refused(str(folder), f"cannot be listed: {error.strerror}") from error
+        raise InvalidInput(str(folder), f"cannot be listed: {error.strerror}") from error
 
 
-def _found(entry: os.DirEntry[str], path: str, cache: Path | None) -> FoundFile:
+def _found(entry: os.DirEntry[str], path: str, cache: Path | None) -> ScannedFile:
     check_path(path)
     real = Path(entry.path)
     try:
@@ -151,7 +151,7 @@ def _found(entry: os.DirEntry[str], path: str, cache: Path | None) -> FoundFile:
                 )
         status = os.stat(real)
     except OSError as error:
-        raise Refused(entry.path, f"cannot be read: {error.strerror}") from error
+        raise InvalidInput(entry.path, f"cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(status.st_mode):
         kind = {
             stat.S_IFIFO: "FIFO",
@@ -160,8 +160,8 @@ def _found(entry: os.DirEntry[str], path: str, cache: Path | None) -> FoundFile:
             stat.S_IFBLK: "device",
             stat.S_IFDIR: "link to a folder",
         }.get(stat.S_IFMT(status.st_mode), "special file")
-        raise Refused(entry.path, f"is a {kind}, not a file")
-    return FoundFile(path, entry.path, real, Stamp.of(status))
+        raise InvalidInput(entry.path, f"is a {kind}, not a file")
+    return ScannedFile(path, entry.path, real, Stamp.of(status))
 
 
 class OpenFile:
@@ -171,10 +171,10 @@ class OpenFile:
         file: what `scan` found.
 
     Raises:
-        Refused: it cannot be opened, or is no longer the file that was found.
+        InvalidInput: it cannot be opened, or is no longer the file that was found.
     """
 
-    def __init__(self, file: FoundFile) -> None:
+    def __init__(self, file: ScannedFile) -> None:
         self.name = file.shown
         self._real = file.real
         self.size_bytes = file.stamp.size_bytes
@@ -185,7 +185,7 @@ class OpenFile:
             )
         except OSError as error:
             rule = "is a symbolic link" if error.errno == errno.ELOOP else error.strerror
-            raise Refused(self.name, f"cannot be read: {rule}") from error
+            raise InvalidInput(self.name, f"cannot be read: {rule}") from error
 
     def __enter__(self) -> OpenFile:
         return self
@@ -208,34 +208,36 @@ class OpenFile:
         """Exactly `size` bytes from `offset`.
 
         Raises:
-            Refused: the file has become shorter, or cannot be read.
+            InvalidInput: the file has become shorter, or cannot be read.
         """
         parts = []
         try:
             while size:
                 part = os.pread(self._descriptor, min(size, _CHUNK_BYTES), offset)
                 if not part:
-                    raise Refused(self.name, "became shorter while it was being read")
+                    raise InvalidInput(self.name, "became shorter while it was being read")
                 parts.append(part)
                 offset += len(part)
                 size -= len(part)
         except OSError as error:
-            raise Refused(self.name, f"cannot be read: {error.strerror}") from error
+            raise InvalidInput(self.name, f"cannot be read: {error.strerror}") from error
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def check_unchanged(self) -> None:
         """Refuse the file unless it is still the one that was found.
 
         Raises:
-            Refused: its size, times or inode differ.
+            InvalidInput: its size, times or inode differ.
         """
         try:
             now = Stamp.of(os.fstat(self._descriptor))
             named = Stamp.of(os.stat(self._real))
         except OSError as error:
-            raise Refused(self.name, f"vanished while it was being read: {error.strerror}") from error
+            raise InvalidInput(
+                self.name, f"vanished while it was being read: {error.strerror}"
+            ) from error
         if now != self._stamp or named != self._stamp:
-            raise Refused(
+            raise InvalidInput(
                 self.name, "changed while it was being read", hint="commit again once it is written"
             )
 
@@ -243,14 +245,14 @@ class OpenFile:
 class DiskFolder:
     """The small files of a directory by path; a `formats.FolderSource`."""
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, found: Scan) -> None:
         self._files = {f.path: f for f in found.files}
 
     def paths(self) -> tuple[str, ...]:
         """Paths of all files."""
         return tuple(self._files)
 
-    def _file(self, path: str) -> FoundFile:
+    def _file(self, path: str) -> ScannedFile:
         file = self._files.get(path)
         if file is None:
             raise NotFound(f"no file {path}")
@@ -261,7 +263,7 @@ class DiskFolder:
         return self._file(path).stamp.size_bytes
 
     def read(self, path: str, /) -> bytes:
-        """All bytes of a file. Raises NotFound, Refused."""
+        """All bytes of a file. Raises NotFound, InvalidInput."""
         file = self._file(path)
         with OpenFile(file) as source:
             return source.read(0, source.size_bytes)
@@ -279,4 +281,4 @@ def checkpoints_in(root: Path) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(steps()))
 
 
-__all__ = ["DiskFolder", "Found", "FoundFile", "OpenFile", "Stamp", "checkpoints_in", "scan"]
+__all__ = ["DiskFolder", "OpenFile", "Scan", "ScannedFile", "Stamp", "checkpoints_in", "scan"]

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from mstore.errors import Refused, StorageFailed
+from mstore.errors import InvalidInput, StorageFailed
 from mstore.worktree.destination import FOLDER_FLAGS, TEMPORARY_PREFIX, Destination
 
 _SPARED_FOR_S: Final = 600
@@ -85,6 +85,6 @@ def discard(destination: Destination, staged: Staged) -> None:
                     shutil.rmtree(name, dir_fd=staged.descriptor)
                 else:
                     os.unlink(name, dir_fd=staged.descriptor)
-    with contextlib.suppress(OSError, Refused, StorageFailed), destination.folder([]) as root:
+    with contextlib.suppress(OSError, InvalidInput, StorageFailed), destination.folder([]) as root:
         os.rmdir(staged.folder, dir_fd=root)
     os.close(staged.descriptor)

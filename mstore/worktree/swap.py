@@ -8,7 +8,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from mstore.errors import BadPath, Refused, StorageFailed
+from mstore.errors import BadPath, InvalidInput, StorageFailed
 from mstore.fs.durable import fsync_file, make_folder, write_all
 from mstore.worktree.destination import TEMPORARY_PREFIX, Destination, write_failed
 
@@ -54,10 +54,10 @@ def put_in_place(destination: Destination, staged: Staged) -> None:
             raise write_failed(error, str(destination.path.joinpath(*inner))) from error
 
 
-def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) -> frozenset[int]:
+def stash_existing(destination: Destination, staged: Staged, paths: Sequence[str]) -> frozenset[int]:
     """Move files that are to go into the staging folder, and link there those to be replaced.
 
-    From there `bring_back` fetches them.
+    From there `roll_back` fetches them.
 
     Args:
         destination: the folder.
@@ -84,7 +84,7 @@ def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) ->
     # Empty folders stay for the way back; where a file is to be, one is moved aside as it is:
     # a folder that is removed does not come back on a full disk.
     for number, path in enumerate(staged.paths):
-        _set_folder_aside(destination, staged, path, f"folder-{number}")
+        _stash_folder(destination, staged, path, f"folder-{number}")
     new = []
     for number, path in enumerate(staged.paths):
         *parts, name = path.split("/")
@@ -103,7 +103,7 @@ def set_aside(destination: Destination, staged: Staged, paths: Sequence[str]) ->
     return frozenset(new)
 
 
-def _set_folder_aside(destination: Destination, staged: Staged, path: str, name: str) -> None:
+def _stash_folder(destination: Destination, staged: Staged, path: str, name: str) -> None:
     """Where a folder without files has a path, move it into the staging folder."""
     *parts, own = path.split("/")
     with (
@@ -115,10 +115,10 @@ def _set_folder_aside(destination: Destination, staged: Staged, path: str, name:
             os.rename(own, name, src_dir_fd=folder, dst_dir_fd=staged.descriptor)
 
 
-def clear_way(destination: Destination, staged: Staged, path: str) -> None:
+def clear_obstruction(destination: Destination, staged: Staged, path: str) -> None:
     """Let a file come back where a version that failed has put a folder. Raises StorageFailed."""
     try:
-        _set_folder_aside(destination, staged, path, f"folder-{os.urandom(8).hex()}")
+        _stash_folder(destination, staged, path, f"folder-{os.urandom(8).hex()}")
     except OSError as error:
         raise write_failed(error, str(destination.path / path)) from error
 
@@ -141,22 +141,22 @@ def remove_folders(destination: Destination, folders: Sequence[tuple[str, ...]])
     """Remove folders as far as they are there and empty."""
     for *above, name in folders:
         with (
-            contextlib.suppress(OSError, Refused, StorageFailed),
+            contextlib.suppress(OSError, InvalidInput, StorageFailed),
             destination.folder(above) as folder,
         ):
             os.rmdir(name, dir_fd=folder)
 
 
-def bring_back(
+def roll_back(
     destination: Destination, staged: Staged, paths: Sequence[str], new: frozenset[int]
 ) -> None:
-    """Undo `put_in_place` and `set_aside` as far as they came; folders that they made stay.
+    """Undo `put_in_place` and `stash_existing` as far as they came; folders that they made stay.
 
     Args:
-        destination, staged, paths: as given to `set_aside`.
+        destination, staged, paths: as given to `stash_existing`.
         new: what it returned.
     """
-    failures = (OSError, Refused, StorageFailed)
+    failures = (OSError, InvalidInput, StorageFailed)
     aside = staged.descriptor
     left = set(os.listdir(aside))
     for number, path in enumerate(staged.paths):
@@ -173,13 +173,13 @@ def bring_back(
         if f"gone-{number}" not in left:
             continue
         with contextlib.suppress(*failures):
-            clear_way(destination, staged, path)
+            clear_obstruction(destination, staged, path)
         with contextlib.suppress(*failures), destination.folder(parts, create=True) as folder:
             os.rename(f"gone-{number}", name, src_dir_fd=aside, dst_dir_fd=folder)
 
 
-def in_the_way(
-    destination: Destination, paths: Sequence[str], known: Collection[str], left_out: Sequence[str]
+def find_obstructions(
+    destination: Destination, paths: Sequence[str], known: Collection[str], ignored: Sequence[str]
 ) -> tuple[str, ...]:
     """What lies where files are to be written, and is none of the files known: ignored ones.
 
@@ -187,7 +187,7 @@ def in_the_way(
         destination: the folder.
         paths: what is to be written.
         known: paths in it that were looked at.
-        left_out: ignored paths in it, folders with a `/` at the end.
+        ignored: ignored paths in it, folders with a `/` at the end.
 
     Raises:
         BadPath: a folder on the way is a link.
@@ -211,9 +211,9 @@ def in_the_way(
                     found[part] = None
                 break
             if depth == len(parts):
-                inside = [p for p in left_out if p.startswith(part + "/")]
+                inside = [p for p in ignored if p.startswith(part + "/")]
                 found.update(dict.fromkeys(p.rstrip("/") for p in inside))
-                if part + "/" in left_out:
+                if part + "/" in ignored:
                     found[part] = None
     return tuple(found)
 
@@ -243,7 +243,7 @@ def remove_empty_folders(destination: Destination, path: str) -> None:
         try:
             with destination.folder(parts[:-1]) as above:
                 os.rmdir(parts[-1], dir_fd=above)
-        except (OSError, Refused, StorageFailed):
+        except (OSError, InvalidInput, StorageFailed):
             return
         parts.pop()
 

@@ -35,7 +35,7 @@ HELD_FROM_BYTES: Final = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LocalCopy:
     """Where a whole blob is believed to lie in a file that is there already.
 
     Args:
@@ -63,7 +63,7 @@ def write_staged(
     files: Sequence[ManifestFile],
     destination: Destination,
     *,
-    held: Mapping[BlobId, Held] | None = None,
+    local_copies: Mapping[BlobId, LocalCopy] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Staged:
     """Write files into a staging folder, each checked and synced.
@@ -75,7 +75,7 @@ def write_staged(
         store: where their blobs are.
         files: what to write.
         destination: where.
-        held: blobs that lie in files already.
+        local_copies: blobs that lie in files already.
         progress: told of bytes written.
 
     Raises:
@@ -95,7 +95,7 @@ def write_staged(
         with ThreadPoolExecutor(os.cpu_count() or 1, "mstore") as pool:
             for begin in range(0, len(files), _FILES_AT_ONCE):
                 batch = files[begin : begin + _FILES_AT_ONCE]
-                _write_batch(store, batch, folder, begin, pool, held or {}, progress)
+                _write_batch(store, batch, folder, begin, pool, local_copies or {}, progress)
     except BaseException:
         discard(destination, staged)
         raise
@@ -108,7 +108,7 @@ def _write_batch(
     folder: int,
     first: int,
     pool: ThreadPoolExecutor,
-    held: Mapping[BlobId, Held],
+    local_copies: Mapping[BlobId, LocalCopy],
     progress: Callable[[int], None] | None,
 ) -> None:
     descriptors: list[int] = []
@@ -116,8 +116,8 @@ def _write_batch(
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
     def write(blob: BlobId) -> int:
-        if blob in held and _copy_blob(blob, held[blob], targets[blob]):
-            return held[blob].length * len(targets[blob])
+        if blob in local_copies and _copy_blob(blob, local_copies[blob], targets[blob]):
+            return local_copies[blob].length * len(targets[blob])
         return _write_blob(store, blob, targets[blob])
 
     try:
@@ -181,16 +181,16 @@ def _write_blob(store: Store, blob: BlobId, targets: list[_Target]) -> int:
     return written
 
 
-def _copy_blob(blob: BlobId, held: Held, targets: list[_Target]) -> bool:
+def _copy_blob(blob: BlobId, local_copies: LocalCopy, targets: list[_Target]) -> bool:
     """Copy a blob out of a file that holds it; False where it turns out not to."""
-    if any(t.offset or t.length != held.length for t in targets):
+    if any(t.offset or t.length != local_copies.length for t in targets):
         return False
     for target in targets:
         hasher = hasher_of_blob()
-        for begin in range(0, held.length, _COPY_BYTES):
-            size = min(_COPY_BYTES, held.length - begin)
+        for begin in range(0, local_copies.length, _COPY_BYTES):
+            size = min(_COPY_BYTES, local_copies.length - begin)
             with target.lock:
-                copied = _copy_range(held, begin, target, size)
+                copied = _copy_range(local_copies, begin, target, size)
             if not copied:
                 return False
             # What was written is what is hashed, whatever the old file has become meanwhile.
@@ -207,13 +207,13 @@ def _copy_blob(blob: BlobId, held: Held, targets: list[_Target]) -> bool:
     return True
 
 
-def _copy_range(held: Held, begin: int, target: _Target, size: int) -> bool:
-    source, end = held.position + begin, held.position + begin + size
-    shift = target.position - held.position
+def _copy_range(local_copies: LocalCopy, begin: int, target: _Target, size: int) -> bool:
+    source, end = local_copies.position + begin, local_copies.position + begin + size
+    shift = target.position - local_copies.position
     try:
         while source < end:
             copied = os.copy_file_range(
-                held.descriptor, target.descriptor, end - source, source, source + shift
+                local_copies.descriptor, target.descriptor, end - source, source, source + shift
             )
             if not copied:
                 return False
@@ -223,7 +223,7 @@ def _copy_range(held: Held, begin: int, target: _Target, size: int) -> bool:
         pass  # Not this system, these two disks, or a full one: plain writing tells which.
     while source < end:
         try:
-            part = os.pread(held.descriptor, min(_HASH_BYTES, end - source), source)
+            part = os.pread(local_copies.descriptor, min(_HASH_BYTES, end - source), source)
         except OSError:
             return False
         if not part:

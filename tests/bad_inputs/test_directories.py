@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import mstore as api
-from mstore.errors import Refused
+from mstore.errors import InvalidInput
 from mstore.worktree.scan import OpenFile
 from tests.bad_inputs.stand import Unchanged, as_nobody, numbered
 from tests.conftest import contents, save_tensors, write_adapter, write_model
@@ -747,7 +747,7 @@ def test_n51_a_file_that_is_written_all_the_while(stand: Path) -> None:
         for number in range(5):
             try:
                 repo.commit(stand / "bad", message=str(number), branch="b", by_hand=False)
-            except Refused:
+            except InvalidInput:
                 continue
             kept = repo.read_file("b", "model.safetensors")[-2_000_000:]
             assert len(set(kept)) <= 2, "a state that the file never had"

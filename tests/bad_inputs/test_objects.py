@@ -19,7 +19,7 @@ import xxhash
 import zstandard
 
 from mstore.codec import BLOCK_LOG2, Block, BlockHeader, Codec, Mode, encode_block
-from mstore.errors import BadEncoding, BadPath, Corrupt, MStoreError, Refused
+from mstore.errors import BadEncoding, BadPath, Corrupt, InvalidInput, MStoreError
 from mstore.objects import (
     BlobId,
     Commit,
@@ -67,7 +67,7 @@ def planted(id: ObjectId, content: bytes) -> tuple[FrameHead, list[Block]]:
 
 
 def point(store: Store, id: ObjectId, branch: str = "planted") -> None:
-    store.refs.move(f"heads/{branch}", id, Move("test", "", "Eve", NOW), whatever=True)
+    store.refs.move(f"heads/{branch}", id, Move("test", "", "Eve", NOW), force=True)
 
 
 def opened(stand: Path) -> Store:
@@ -569,7 +569,7 @@ ENCODINGS: dict[str, bytes] = {
 
 @numbered("encoded", ENCODINGS)
 def test_encodings(mstore: Callable[..., Any], stand: Path, encoded: bytes) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         Commit.decode(encoded)
     id = object_id(Kind.COMMIT, encoded)
     store = opened(stand)

@@ -48,8 +48,8 @@ NAMES: Final = {
     "mstore.formats": ("Facts",),
     "mstore.history.branches": ("Branch",),
     "mstore.history.entry": ("LogEntry",),
-    "mstore.history.log": ("sought",),
-    "mstore.history.show": ("Shown",),
+    "mstore.history.log": ("filter_and_sort",),
+    "mstore.history.show": ("CommitDetails",),
     "mstore.history.status": ("Status",),
     "mstore.history.tags": ("TagEntry",),
     "mstore.history.tensors": (
@@ -98,7 +98,9 @@ IMPORT_ONLY: Final = ("mstore.backend", "mstore.store.Store")
 MADE_BY_CALLERS: Final = ("mstore.errors.", "mstore.hf.", "mstore.commit.plan.CommitOptions")
 """Classes that callers make, or raise, themselves; other values are only ever got."""
 
-UNDOCUMENTED: Final = frozenset({"decode", "encoded", "from_plain", "line", "parse", "place", "plain"})
+UNDOCUMENTED: Final = frozenset(
+    {"decode", "encoded", "context", "from_dict", "from_list", "line", "parse", "to_dict", "to_list"}
+)
 """Methods that other parts of the package call on values, and no page names."""
 
 HANDED_DOWN: Final = frozenset(dir(Exception)) | frozenset(dir(dict)) | frozenset(dir(list))

@@ -116,7 +116,7 @@ CALLS: dict[str, Call] = {
         mstore.open(store=repo.store.path, cache=at / "cache", author="Ada"),
         mstore.open(workspace=at),
     ],
-    "mstore.diff": lambda repo, at: mstore.diff(at / "r4", at / "r8", stat=True).plain(),
+    "mstore.diff": lambda repo, at: mstore.diff(at / "r4", at / "r8", stat=True).lora,
     "mstore.weights_id": lambda repo, at: mstore.weights_id(at / "out"),
     "commit": lambda repo, at: repo.commit(
         at / "r4",

@@ -66,25 +66,25 @@ def test_an_upload_in_many_parts(backend: Backend) -> None:
 
 
 def test_swap_compares(backend: Backend) -> None:
-    assert backend.swap("refs/heads/a", None, b"1")
-    assert not backend.swap("refs/heads/a", None, b"2")
-    assert not backend.swap("refs/heads/a", b"0", b"2")
-    assert backend.swap("refs/heads/a", b"1", b"2")
+    assert backend.compare_and_swap("refs/heads/a", None, b"1")
+    assert not backend.compare_and_swap("refs/heads/a", None, b"2")
+    assert not backend.compare_and_swap("refs/heads/a", b"0", b"2")
+    assert backend.compare_and_swap("refs/heads/a", b"1", b"2")
     assert backend.get("refs/heads/a") == b"2"
-    assert not backend.swap("refs/heads/a", b"1", None)
-    assert backend.swap("refs/heads/a", b"2", None)
+    assert not backend.compare_and_swap("refs/heads/a", b"1", None)
+    assert backend.compare_and_swap("refs/heads/a", b"2", None)
     with pytest.raises(KeyError):
         backend.get("refs/heads/a")
 
 
 def test_swap_has_one_winner(backend: Backend) -> None:
-    backend.swap("refs/heads/a", None, b"0")
+    backend.compare_and_swap("refs/heads/a", None, b"0")
     won: list[int] = []
     barrier = threading.Barrier(8)
 
     def attempt(number: int) -> None:
         barrier.wait()
-        if backend.swap("refs/heads/a", b"0", b"%d" % (number + 1)):
+        if backend.compare_and_swap("refs/heads/a", b"0", b"%d" % (number + 1)):
             won.append(number)
 
     threads = [threading.Thread(target=attempt, args=(i,)) for i in range(8)]
@@ -102,7 +102,7 @@ def test_hold_excludes_and_nests(backend: Backend) -> None:
 
     def work() -> None:
         for _ in range(20):
-            with backend.hold("refs"), backend.hold("refs"):
+            with backend.lock("refs"), backend.lock("refs"):
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -117,7 +117,7 @@ def test_hold_excludes_and_nests(backend: Backend) -> None:
 
 def test_list_and_delete(backend: Backend) -> None:
     _put(backend, "packs/00/a", b"12")
-    backend.swap("refs/heads/x/y", None, b"1")
+    backend.compare_and_swap("refs/heads/x/y", None, b"1")
     assert [(e.key, e.size_bytes) for e in backend.list("packs")] == [("packs/00/a", 2)]
     assert [e.key for e in backend.list("refs")] == ["refs/heads/x/y"]
     assert list(backend.list("nothing")) == []
@@ -127,9 +127,9 @@ def test_list_and_delete(backend: Backend) -> None:
 
 
 def test_a_stamp_changes_with_its_folder(backend: Backend) -> None:
-    before = backend.stamp("packs/00")
+    before = backend.change_token("packs/00")
     _put(backend, "packs/00/a", b"1")
-    assert backend.stamp("packs/00") != before
+    assert backend.change_token("packs/00") != before
 
 
 # -- local alone
@@ -208,5 +208,5 @@ def test_order_of_calls_in_a_publication(tmp_path: Path) -> None:
     _put(recording, "packs/00/a", b"x")
     assert calls == ["write", "fsync", "link", "fsync-folder"]
     calls.clear()
-    recording.swap("refs", None, b"x")
+    recording.compare_and_swap("refs", None, b"x")
     assert calls == ["lock", "open", "write", "fsync", "rename", "fsync-folder"]

@@ -276,7 +276,7 @@ def _plan(repo: Any, home: Path, **changes: Any) -> RunPlan:
         "metadata": {},
         **changes,
     }
-    return RunPlan.from_plain(json.loads(json.dumps(plain)))
+    return RunPlan.from_dict(json.loads(json.dumps(plain)))
 
 
 def _save(home: Path, step: int) -> Save:

@@ -188,10 +188,10 @@ def test_a_token_inside_training_args_is_warned_of(
 
 
 def test_arguments_become_what_a_commit_can_hold() -> None:
-    from mstore.hf.callback import plain_values
+    from mstore.hf.callback import json_values
     from mstore.objects import encode
 
-    kept = plain_values(
+    kept = json_values(
         {
             "model_init_kwargs": {"token": "hf_x", "dtype": "auto"},
             "push_to_hub_token": "x",
@@ -716,4 +716,4 @@ def test_the_environment_names_store_and_author(tmp_path, monkeypatch) -> None:
     found = _found_store(None, str(tmp_path / "out"))
     assert found.workspace is not None
     assert found.workspace.path == tmp_path / "elsewhere" / ".mstore"
-    assert found.place.author == "Grace <grace@example.org>"
+    assert found.context.author == "Grace <grace@example.org>"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import mstore
-from mstore.errors import Refused
+from mstore.errors import InvalidInput
 from mstore.hf import load
 
 ROOT = Path(__file__).parents[2]
@@ -156,6 +156,6 @@ def test_another_model_under_the_bases_name_is_refused(adapter: Any, home: Path,
     with torch.no_grad():
         other.transformer.ln_f.bias[0] += 1
     other.save_pretrained(home / "base")
-    with pytest.raises(Refused, match="another model than the adapter was trained on"):
+    with pytest.raises(InvalidInput, match="another model than the adapter was trained on"):
         load(repo, "adapter")
     assert load(repo, "adapter", base=str(home / "base")) is not None

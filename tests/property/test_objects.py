@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mstore.errors import BadEncoding, BadPath, MStoreError, Refused
+from mstore.errors import BadEncoding, BadPath, InvalidInput, MStoreError
 from mstore.objects import (
     Base,
     BlobId,
@@ -196,7 +196,7 @@ def test_ids_are_typed_and_strict() -> None:
     blob: object = BlobId(bytes(32))
     assert blob != CommitId(bytes(32))
     for bad in ("", "00", "G" * 64, "A" * 64, "../" + "0" * 61, "0" * 63 + "\n", "0" * 65):
-        with pytest.raises(Refused):
+        with pytest.raises(InvalidInput):
             BlobId.parse(bad)
 
 

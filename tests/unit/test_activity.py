@@ -98,7 +98,7 @@ def test_status_tells_who_writes_and_what_the_dead_left(tmp_path: Path) -> None:
         [sys.executable, "-c", _WRITER, str(repo.store.path)], stdout=subprocess.PIPE, text=True
     )
     assert writer.stdout is not None and writer.stdout.readline() == "writing\n"
-    with repo.store.backend.hold("gc"):
+    with repo.store.backend.lock("gc"):
         found = mstore.open(tmp_path).status().activity
     assert found is not None
     assert found.held == ("gc",) and found.running == 1 and found.writing_bytes > 4 << 20
@@ -120,8 +120,8 @@ def test_status_on_the_command_line(mstore: Any, workshop: Path) -> None:
     mstore("commit", "out")
     (workshop / ".mstore/store/tmp/dead.tmp").write_bytes(b"x" * 3000)
     backend = LocalBackend(workshop / ".mstore/store")
-    with backend.lean() as lean:
-        lean.add(blob_id(b"").raw)
+    with backend.open_temp_roots() as roots:
+        roots.add(blob_id(b"").raw)
         _, out, _ = mstore("status")
     assert "1 other commands are at work" in out and "of commands that were killed" in out
     assert '"running": 0' in mstore("status", "--json")[1]

@@ -45,7 +45,7 @@ def test_what_differs(repo: Repository) -> None:
     assert ranks == [(4, 8, 8)]
     assert not {"nan", "tags", "training_arguments.seed"} & rows.keys()
     assert "training_arguments.output_dir" not in rows and "run.attempt" not in rows
-    assert found.equal > 3 and found.left_out >= 2
+    assert found.equal > 3 and found.hidden >= 2
     everything = dict(repo.compare("HEAD~2", "HEAD", everything=True).rows)
     assert everything["run.attempt"] == ("1", "3")
 

@@ -16,7 +16,7 @@ import mstore
 from mstore.api.repository import Repository
 from mstore.backend import Entry
 from mstore.backend.local import LocalBackend
-from mstore.errors import Conflict, Corrupt, NotFound, StorageFailed, UsageError, Vanished
+from mstore.errors import Conflict, Corrupt, NotFound, ObjectRemoved, StorageFailed, UsageError
 from mstore.maintain import gc as module
 from mstore.maintain.gc import GcPlan
 from mstore.maintain.gc_run import GcResult
@@ -132,7 +132,7 @@ def away(repo: Repository, tmp_path: Path) -> Iterator[tuple[Store, Store, Commi
     other = Store(at, catalog_path=lambda id: tmp_path / "other.sqlite")
     tip = repo.resolve("main")
     other.manifest(other.commit(tip).manifest)  # Its footer is kept in memory.
-    mine.put_away(mine.pack_names())
+    mine.soft_delete(mine.pack_names())
     assert mine.pack_names() == []
     yield mine, other, tip
     assert mine.pack_names() and repo.fsck().ok
@@ -163,7 +163,7 @@ def test_what_another_fetches_between_two_looks_is_found(
     fetch = mine._fetch
 
     def late(wanted: Callable[[ObjectId], bool]) -> None:
-        other.bring_back(lambda id: True)
+        other.undelete(lambda id: True)
         assert not other.trash()
         fetch(wanted)
 
@@ -416,7 +416,7 @@ def test_a_transaction_finds_what_went_before_it_told(repo: Repository) -> None:
     with Transaction(writer) as transaction:
         transaction.store_blobs([_source(content)])
         repo.gc(now=True)
-        with pytest.raises(Vanished, match=r"removed from the store"):
+        with pytest.raises(ObjectRemoved, match=r"removed from the store"):
             transaction.publish()
     assert repo.fsck().ok
     with Transaction(writer) as transaction:
@@ -472,7 +472,7 @@ def test_a_note_on_a_version_that_gc_took_meanwhile_is_refused(
         return real(self)
 
     monkeypatch.setattr(Transaction, "publish", publish)
-    with pytest.raises(Vanished, match=f"commit {tip.short} was removed"):
+    with pytest.raises(ObjectRemoved, match=f"commit {tip.short} was removed"):
         repo.note(tip, metrics={"late": 1.0})
     assert calls[0].removed
     assert not list(repo.store.refs.names("notes")) and repo.fsck().ok
@@ -488,7 +488,7 @@ def test_what_became_needed_after_the_plan_stays(repo: Repository) -> None:
     plan = repo.plan_gc(now=True)
     repo.make_branch("saved", tip)
     done = repo.gc(plan)
-    assert done.came_back == 3 and done.removed == 0
+    assert done.undeleted == 3 and done.removed == 0
     _readable(repo, "saved", "saved~2")
     assert repo.fsck().ok
 
@@ -497,7 +497,7 @@ def test_two_at_once_are_told(repo: Repository) -> None:
     repo.delete_branch("try")
     plan = repo.plan_gc(now=True)
     other = mstore.open(repo.store.path.parent.parent)
-    with other.store.backend.hold("gc"):
+    with other.store.backend.lock("gc"):
         # flock is by open file, so another hold of this process is another owner.
         with pytest.raises(Conflict, match="another gc or repack"):
             repo.gc(plan)

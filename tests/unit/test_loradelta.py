@@ -118,7 +118,9 @@ def test_two_folders(tmp_path: Path, rslora: bool, dora: bool) -> None:
         assert effect.norm_a == pytest.approx(np.linalg.norm(dense[0]))
         assert effect.norm_change == pytest.approx(np.linalg.norm(dense[1] - dense[0]))
         assert effect.magnitude == (pytest.approx(4 / 5) if dora else None)
-    assert json.loads(json.dumps(found.plain()))["effects"].keys() == {e.module for e in found.effects}
+    assert json.loads(json.dumps(found.to_dict()))["effects"].keys() == {
+        e.module for e in found.effects
+    }
 
 
 def test_on_the_command_line(mstore: Any, workshop: Path) -> None:

@@ -29,7 +29,7 @@ from mstore.compare.tensors import TensorPair
 from mstore.errors import Corrupt, NotFound, RevisionNotFound, UsageError
 from mstore.modeldir.stored_tree import StoredFile, StoredFolder, facts_of_manifest, layouts_of
 from mstore.objects import Manifest, ManifestFile, Segment, blob_id
-from mstore.render.diff import diff_lines, folded
+from mstore.render.diff import diff_lines, folded_lines
 from mstore.store import FACTS, add_note
 
 LAYERS = 2
@@ -208,7 +208,7 @@ def test_the_ranks_of_two_adapters_without_a_store(tmp_path, monkeypatch):
     before = sorted(tmp_path.rglob("*"))
     result = diff(side_of(None, Path("v1")), side_of(None, "./v2"))
     assert sorted(tmp_path.rglob("*")) == before
-    plain = json.loads(json.dumps(result.plain(), allow_nan=False))
+    plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert set(plain) == {"lora", "adapters", "config", "metadata", "metrics", "tensors", "files"}
     modules = {f"h.{i}.c_attn": {"A": [4, 64], "B": [192, 4]} for i in range(LAYERS)}
     assert plain["lora"]["a"] == {
@@ -248,7 +248,7 @@ def test_the_same_folder_twice(tmp_path):
     assert not result.lora
     assert result.tensors.same == 2 * LAYERS
     assert text(result) == "no differences"
-    assert result.plain()["lora"]["a"]["rank"] == 4
+    assert result.to_dict()["lora"]["a"]["rank"] == 4
     assert str(result) == "v1 and v1: no differences"
 
 
@@ -327,7 +327,7 @@ def test_several_adapters(tmp_path):
         model = get_peft_model(Net(), LoraConfig(r=2, target_modules=["mlp"]), adapter_name="first")
         model.add_adapter("second", LoraConfig(r=rank, target_modules=["c_attn"]))
         model.save_pretrained(tmp_path / name)
-    plain = diff(of(tmp_path / "a"), of(tmp_path / "b")).plain()
+    plain = diff(of(tmp_path / "a"), of(tmp_path / "b")).to_dict()
     assert plain["lora"] == {"a": None, "b": None}
     assert plain["adapters"]["first"]["a"]["rank"] == plain["adapters"]["first"]["b"]["rank"] == 2
     assert plain["adapters"]["second"]["a"]["rank"] == 4
@@ -355,7 +355,7 @@ def test_an_adapter_on_one_side_only(tmp_path):
     a = write_model(tmp_path / "a")
     b = adapter(tmp_path / "b", r=4)
     result = diff(of(a), of(b))
-    assert result.plain()["lora"]["a"] is None
+    assert result.to_dict()["lora"]["a"] is None
     assert "LoRA  only in b\n  rank     r 4\n" in text(result)
     assert "  2 modules  A [4, 64]   B [192, 4]  (h.*.c_attn)" in text(result)
 
@@ -396,8 +396,8 @@ def test_configuration_is_flattened(tmp_path):
         "config.w": (1, True),
         "config.new": (MISSING, None),
     }
-    assert result.plain()["config"]["config.new"] == {"b": None}
-    assert result.plain()["config"]["config.n.only"] == {"a": True}
+    assert result.to_dict()["config"]["config.new"] == {"b": None}
+    assert result.to_dict()["config"]["config.n.only"] == {"a": True}
     lines = text(result).splitlines()
     assert "  config.n.z     null → 0" in lines
     assert "- config.n.only  true" in lines
@@ -440,7 +440,7 @@ def test_two_commits(place, tmp_path):
     assert list(result.metrics) == ["bleu", "eval_loss", "loss"]
     assert result.metrics["loss"] == (2.0, 1.5)
     assert result.metrics["bleu"] == (None, 30.5)
-    plain = json.loads(json.dumps(result.plain(), allow_nan=False))
+    plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert plain["metrics"]["eval_loss"] == {"a": "NaN", "b": None}
     assert plain["lora"]["b"]["modules"]["transformer.h.0.attn.c_attn"] == {"A": [8, 64], "B": [192, 8]}
     lines = text(result).splitlines()
@@ -551,7 +551,7 @@ def test_what_became_of_each_tensor(tmp_path):
     assert [str(t) for t in found.moved] == ["old → new"]
     assert found.same == 2
     assert found.total is None
-    plain = found.plain()
+    plain = found.to_dict()
     assert plain["moved"] == [
         {
             "from": {"folder": "", "name": "old"},
@@ -619,7 +619,7 @@ def test_figures_are_those_of_a_dense_computation(tmp_path, monkeypatch, dtype):
     assert stat.elements == a.numel()
     assert stat.differing == (bits[0] != bits[1]).any(1).sum()
     finite = np.isfinite(x) & np.isfinite(y)
-    assert stat.left_out == (~finite).sum()
+    assert stat.not_finite == (~finite).sum()
     x, y = x[finite], y[finite]
     assert stat.relative == pytest.approx(np.linalg.norm(y - x) / np.linalg.norm(x), rel=1e-12)
     expected = np.dot(x / np.linalg.norm(x), y / np.linalg.norm(y))
@@ -641,7 +641,7 @@ def test_figures_of_recast_tensors_go_by_value(tmp_path):
     [pair] = diff(of(a), of(b), stat=True).tensors.recast
     stat = figures_of(pair)
     assert stat.differing == 1  # the one that bfloat16 has no room for
-    assert stat.left_out == 2
+    assert stat.not_finite == 2
     assert stat.norm_change == 0.0009765625
 
 
@@ -660,12 +660,12 @@ def test_figures_at_the_edges(tmp_path):
     assert (stats["zero"].relative, stats["zero"].cosine) == (math.inf, None)
     assert (stats["sign"].share, stats["sign"].relative) == (1.0, 0.0)  # bits differ, values do not
     assert (stats["back"].relative, stats["back"].cosine) == (1.0, None)
-    assert (stats["gone"].left_out, stats["gone"].relative) == (4, 0.0)
+    assert (stats["gone"].not_finite, stats["gone"].relative) == (4, 0.0)
     total = result.tensors.total
     assert total is not None
     assert (total.elements, total.norm_a, total.norm_b) == (16, 2.0, 2.0)
     assert total.relative == pytest.approx(math.sqrt(2))
-    plain = json.loads(json.dumps(result.plain(), allow_nan=False))
+    plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     figures = {t["name"]: t["stat"] for t in plain["tensors"]["changed"]}
     assert figures["zero"]["relative"] == "Infinity"
     assert figures["zero"]["cosine"] is None
@@ -706,7 +706,7 @@ def test_files(tmp_path):
     (b / "LICENSE").write_text("three")
     (b / "tokenizer.json").write_text("{}")
     result = diff(of(a), of(b))
-    assert result.plain()["files"] == {
+    assert result.to_dict()["files"] == {
         "added": [{"path": "LICENSE", "role": "other", "size_bytes": 5}],
         "removed": [{"path": "README.md", "role": "other", "size_bytes": 3}],
         "changed": [
@@ -758,9 +758,9 @@ def test_equal_tensors_that_part_ways_are_seen(tmp_path):
 
 
 def test_names_fold_only_where_they_differ():
-    assert folded(["h.0.fc1", "h.1.fc1"]) == "h.*.fc1"
-    assert folded(["h.0.fc1", "h.0.fc2"]) == "h.0.fc*"
-    assert folded(["w"]) == "w"
+    assert folded_lines(["h.0.fc1", "h.1.fc1"]) == "h.*.fc1"
+    assert folded_lines(["h.0.fc1", "h.0.fc2"]) == "h.0.fc*"
+    assert folded_lines(["w"]) == "w"
 
 
 def test_no_name_steers_the_terminal(tmp_path):

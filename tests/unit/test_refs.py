@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mstore.errors import Conflict, Corrupt, MStoreError, NotFound, RefMoved, Refused
+from mstore.errors import Conflict, Corrupt, InvalidInput, MStoreError, NotFound, RefMoved
 from mstore.objects import CommitId, Time
 from mstore.store import Move, Record, Refs, Store, check_ref_name
 from mstore.store.refs import parse_ref
@@ -87,7 +87,7 @@ def test_a_torn_ref_is_corrupt_and_says_so(store: Store, content: bytes) -> None
         refs.read("heads/main")
     with pytest.raises(Corrupt):
         refs.move("heads/main", B, move(), expected=A)
-    refs.move("heads/main", A, move("repair"), whatever=True)
+    refs.move("heads/main", A, move("repair"), force=True)
     value = refs.read("heads/main")
     assert value is not None and value.target == A
 
@@ -154,9 +154,9 @@ BAD_NAMES = [
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_names_that_are_refused(store: Store, name: str) -> None:
     """Bad input 37."""
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         check_ref_name(name)
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         store.refs.move(f"heads/{name}", A, move(), expected=None)
     assert not list(store.refs.names("heads"))
 
@@ -213,7 +213,7 @@ def _race(path: Path, number: int, start: multiprocessing.synchronize.Event) -> 
                 continue
 
 
-@pytest.mark.parametrize("what", ["move", "record_refused", "mend_log"])
+@pytest.mark.parametrize("what", ["move", "record_refused", "repair_reflog"])
 def test_the_log_is_touched_under_the_lock_alone(
     store: Store, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -225,7 +225,7 @@ def test_the_log_is_touched_under_the_lock_alone(
     def watched(self: Refs, name: str) -> list[str]:
         asked.append(name)
         # flock is by open file, so another hold of this process is another owner.
-        with pytest.raises(Conflict), other.hold("refs", wait=False):
+        with pytest.raises(Conflict), other.lock("refs", wait=False):
             pass
         return segments(self, name)
 
@@ -235,7 +235,7 @@ def test_the_log_is_touched_under_the_lock_alone(
     elif what == "record_refused":
         store.refs.record_refused("heads/main", B, move())
     else:
-        assert store.refs.mend_log("heads/main") == (1, 0)
+        assert store.refs.repair_reflog("heads/main") == (1, 0)
     assert asked
 
 

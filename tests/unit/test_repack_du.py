@@ -15,11 +15,11 @@ from mstore.maintain import pack_removal as removal
 from mstore.maintain.pack_removal import check_pack
 from mstore.maintain.repack import repack
 from mstore.objects import blob_id
-from mstore.store import Store, leant_on
+from mstore.store import Store, temporary_roots_of
 from mstore.store.frame import FrameHead
 from mstore.store.pack import PackWriter
 from mstore.store.pack_keys import pack_key
-from mstore.store.temp_roots import lean_record
+from mstore.store.temp_roots import temp_root_record
 from mstore.store.transaction import MAX_CHAIN
 from tests.conftest import contents, save_tensors
 
@@ -60,8 +60,8 @@ def test_commits_are_deltas_of_their_parents(tmp_path: Path) -> None:
     assert usage.raw_bytes == raw and usage.versions == 5
     assert usage.pack_bytes == repo.store.stored_bytes()
     # The last version is leant on by nobody; the first by the second.
-    assert usage.commits[0].leant_on_bytes == 0 and usage.commits[0].freed_bytes > 0
-    assert repo.du("HEAD~4").commits[0].leant_on_bytes > 0
+    assert usage.commits[0].protected_bytes == 0 and usage.commits[0].freed_bytes > 0
+    assert repo.du("HEAD~4").commits[0].protected_bytes > 0
     _check(repo, kept, tmp_path)
 
 
@@ -96,7 +96,7 @@ def test_repack_gives_bases_to_what_was_stored_without(
     from mstore.commit import execute as module
 
     monkeypatch.setattr(module, "_delta_bases", lambda *arguments: None)
-    monkeypatch.setattr(Store, "alike", lambda *arguments: None)
+    monkeypatch.setattr(Store, "find_similar", lambda *arguments: None)
     repo, kept = _history(tmp_path)
     done = repo.repack()
     assert done.after_bytes < 0.9 * done.before_bytes
@@ -112,7 +112,7 @@ def test_a_pack_that_somebody_leans_on_stays(
 
     # Stored without bases, so that repack gives the tip a larger depth than it had.
     monkeypatch.setattr(commit, "_delta_bases", lambda *arguments: None)
-    monkeypatch.setattr(Store, "alike", lambda *arguments: None)
+    monkeypatch.setattr(Store, "find_similar", lambda *arguments: None)
     repo, kept = _history(tmp_path, versions=3)
     store = repo.store
     tip = max(repo.manifest("HEAD").by_path["model.safetensors"].segments, key=lambda s: s.length).blob
@@ -129,7 +129,7 @@ def test_a_pack_that_somebody_leans_on_stays(
     def meanwhile(opened, name):
         original(opened, name)
         if other == "is at work":
-            running.enter_context(store.backend.lean()).add(lean_record(tip, depth))
+            running.enter_context(store.backend.open_temp_roots()).add(temp_root_record(tip, depth))
             return
         base = store.get(tip)
         block = encode_block(bytes(content), width=4, is_float=True, base=base)
@@ -142,10 +142,12 @@ def test_a_pack_that_somebody_leans_on_stays(
     monkeypatch.setattr(module, "check_pack", meanwhile)
     # Of several who lean on one blob (repack itself is one), the most demanding counts.
     monkeypatch.setattr(
-        removal, "leant_on", lambda backend: iter(sorted(leant_on(backend), key=lambda lean: lean[1]))
+        removal,
+        "temporary_roots_of",
+        lambda backend: iter(sorted(temporary_roots_of(backend), key=lambda roots: roots[1])),
     )
     with running:
-        assert repack(repo.place).kept
+        assert repack(repo.context).kept
         assert store.lacks([(tip, depth)]) == []
     if other == "is done":
         assert store.get(blob_id(content)) == bytes(content)
@@ -200,8 +202,8 @@ def test_du_looks_at_the_packs_as_often_whatever_it_counts(tmp_path: Path) -> No
     repo, _ = _history(tmp_path, versions=3)
     looks: list[str] = []
     backend = repo.store.backend
-    stamp, listed = backend.stamp, backend.list
-    backend.stamp = lambda prefix: looks.append(prefix) or stamp(prefix)  # type: ignore[method-assign, func-returns-value]
+    stamp, listed = backend.change_token, backend.list
+    backend.change_token = lambda prefix: looks.append(prefix) or stamp(prefix)  # type: ignore[method-assign, func-returns-value]
     backend.list = lambda prefix: looks.append(prefix) or listed(prefix)  # type: ignore[method-assign, func-returns-value]
     assert len(repo.du("HEAD", "HEAD~1").commits) == 2
     assert looks.count("packs/00") <= 2 and "trash" not in looks

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mstore.codec import BLOCK_LOG2, Codec, Mode, encode_block
-from mstore.errors import Corrupt, NotFound, Refused, StorageFailed, Unsupported
+from mstore.errors import Corrupt, InvalidInput, NotFound, StorageFailed, Unsupported
 from mstore.objects import BlobId, Commit, Layout, Manifest, ManifestId, TensorEntry, Time, blob_id
 from mstore.store import Store
 from mstore.store.blob_source import BlobSource
@@ -119,7 +119,7 @@ def test_a_source_that_changes_between_hash_and_code_is_refused(store: Store) ->
             part = super().read(offset, size)
             return part if self.reads <= 33 else b"\1" * size
 
-    with Transaction(store) as transaction, pytest.raises(Refused, match="changed while"):
+    with Transaction(store) as transaction, pytest.raises(InvalidInput, match="changed while"):
         transaction.store_blobs([BlobSource(Changing(content), ((0, len(content)),))])
     assert store.pack_names() == []
     assert list((store.path / "tmp").iterdir()) == []
@@ -356,7 +356,7 @@ def test_a_catalog_that_fails_when_a_pack_is_taken_in_is_made_anew(
         name = writer.seal()
         upload.publish(pack_key(name))
     monkeypatch.setattr(Catalog, call, failing)
-    store.take_in(name)
+    store.index_pack(name)
     assert failed and store.catalog.packs() == {name}
     assert store.commit(commit.id) == commit
 

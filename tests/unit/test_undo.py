@@ -12,7 +12,7 @@ import pytest
 
 import mstore
 from mstore.api.repository import Repository
-from mstore.context import Place
+from mstore.context import Context
 from mstore.errors import Dirty, MStoreError, StorageFailed
 from mstore.workspace import Head, Operation, RefMove, Workspace
 from tests.conftest import write_adapter
@@ -110,7 +110,7 @@ def test_a_checkout_that_was_killed_before_head_moved_is_what_is_undone(repo: Re
 def test_what_another_workspace_took_back_is_not_passed_over(repo: Repository, tmp_path: Path) -> None:
     other = mstore.init(tmp_path / "other", store=repo.store.path)
     first, second = repo.resolve("main~1"), repo.resolve("main")
-    other.store.refs.move("heads/main", first, other.place.move("branch", "back"), expected=second)
+    other.store.refs.move("heads/main", first, other.context.move("branch", "back"), expected=second)
     undone = repo.undo()  # of the second commit, which is taken back already
     assert undone.action.startswith("commit") and "main" in repo.branches()
     assert repo.log("main")[0].message == "r4"
@@ -136,9 +136,9 @@ def test_two_processes_keep_each_others_records(repo: Repository) -> None:
     workspace = repo.workspace
     assert workspace is not None
     with (
-        workspace.remembering(Operation("one")),
+        workspace.journaled(Operation("one")),
         pytest.raises(MStoreError),
-        workspace.remembering(Operation("two")),
+        workspace.journaled(Operation("two")),
     ):
         raise MStoreError("lost the race")
     assert [o.action for o in workspace.operations()][-1] == "one"
@@ -153,7 +153,7 @@ def test_two_processes_keep_each_others_records(repo: Repository) -> None:
 
 def _remember(path: Path, name: str) -> None:
     for number in range(5):
-        with Workspace(path).remembering(Operation(f"{name}.{number}")):
+        with Workspace(path).journaled(Operation(f"{name}.{number}")):
             pass
 
 
@@ -223,17 +223,17 @@ def test_a_file_where_the_version_has_a_folder_comes_back(repo: Repository, comm
     if committed:
         repo.commit(message="with a file")
     files = sorted(p.relative_to(folder) for p in folder.rglob("*"))
-    stand, place = Place._stand, repo.place
+    stand, place = Context._set_head, repo.context
 
     def failing(*args: Any) -> None:
         raise StorageFailed("no room")
 
-    Place._stand = failing  # type: ignore[method-assign, assignment]
+    Context._set_head = failing  # type: ignore[method-assign, assignment]
     try:
         with pytest.raises(StorageFailed, match="no room"):
             repo.checkout("main~1" if committed else "main", force=True)
     finally:
-        Place._stand = stand  # type: ignore[method-assign]
+        Context._set_head = stand  # type: ignore[method-assign]
     assert (folder / "a").read_text() == "a file"
     assert sorted(p.relative_to(folder) for p in folder.rglob("*")) == files
     assert place.workspace is not None and not place.workspace.unclaimed_copies()
@@ -246,7 +246,7 @@ def test_a_branch_is_not_renamed_where_head_cannot_follow(
         raise StorageFailed("no room")
 
     before = repo.branches(), repo.head
-    monkeypatch.setattr(Place, "_stand", failing)
+    monkeypatch.setattr(Context, "_set_head", failing)
     with pytest.raises(StorageFailed, match="no room"):
         repo.rename_branch("main", "trunk")
     monkeypatch.undo()

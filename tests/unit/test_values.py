@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import pickle
 from dataclasses import field
 from functools import cached_property
@@ -15,7 +16,7 @@ from mstore import frozen as values
 
 
 def _plain(decorate):
-    @decorate(frozen=True, slots=True)
+    @decorate(slots=True)
     class Plain:
         """A value."""
 
@@ -28,7 +29,7 @@ def _plain(decorate):
 
 
 def _ordered(decorate):
-    @decorate(frozen=True, slots=True, order=True, repr=False)
+    @decorate(slots=True, order=True, repr=False)
     class Ordered:
         raw: int
 
@@ -43,7 +44,7 @@ def _ordered(decorate):
 
 
 def _named(decorate):
-    @decorate(frozen=True, kw_only=True)
+    @decorate(kw_only=True)
     class Named:
         """Named arguments."""
 
@@ -57,7 +58,7 @@ def _named(decorate):
     return Named
 
 
-STANDARD, OURS = dataclasses.dataclass, values.dataclass
+STANDARD, OURS = functools.partial(dataclasses.dataclass, frozen=True), values.frozen
 
 
 @pytest.mark.parametrize(
@@ -121,9 +122,15 @@ def test_methods_of_a_class_stay_its_own() -> None:
     assert repr(_ordered(OURS)(7)) == "<7>"
 
 
-def test_only_frozen_ones() -> None:
-    with pytest.raises(TypeError):
-        OURS(frozen=False)
+def test_without_options_no_call_is_needed() -> None:
+    @OURS
+    class Bare:
+        a: int
+
+    bare: Any = Bare
+    assert bare(1) == bare(1) != bare(2)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        bare(1).a = 2
 
 
 def test_ids_are_pickled() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from mstore.cli.context import examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.name_command import check_name, name_command
 from mstore.cli.output import show_json
+
+if TYPE_CHECKING:
+    from mstore.history.query.revision_grammar import Revision
 
 
 @examples("""
@@ -18,13 +23,13 @@ mstore branch -d ablation
 @click.command()
 @name_command("branch")
 def branch(
-    name: str | None, rev: str | None, delete: bool, rename: str | None, force: bool, as_json: bool
+    name: str | None, rev: Revision | None, delete: bool, rename: str | None, force: bool, as_json: bool
 ) -> None:
     """List branches; make, move, rename or delete one."""
     from mstore.text import age, escaped
 
     check_name(name, delete, rename, force)
-    opened = repo(rev)
+    opened = repo()
     if name is None:
         found = opened.list_branches()
         if as_json:
@@ -43,4 +48,4 @@ def branch(
         opened.rename_branch(name, rename)
         click.echo(f"{name} is now {rename}")
     else:
-        click.echo(f"{name} → {opened.make_branch(name, rev, force=force).short}")
+        click.echo(f"{name} → {opened.make_branch(name, look_up(rev), force=force).short}")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, look_up, repo
+from mstore.cli.params import REVISION
+
+if TYPE_CHECKING:
+    from mstore.history.query.revision_grammar import Revision
 
 
 @examples("""
@@ -16,9 +21,9 @@ mstore cat HEAD~1 model.safetensors > old.safetensors
 @click.command()
 @click.argument("rev", type=REVISION)
 @click.argument("path")
-def cat(rev: str, path: str) -> None:
+def cat(rev: Revision, path: str) -> None:
     """The bytes of one file of a version, to stdout."""
-    parts = repo(rev).cat(rev, path)
+    parts = repo().cat(look_up(rev), path)
     out = sys.stdout.buffer
     for part in parts:
         out.write(part)

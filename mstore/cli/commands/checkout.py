@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import progress, show_json, warn
+from mstore.cli.params import REVISION
+
+if TYPE_CHECKING:
+    from mstore.history.query.revision_grammar import Revision
 
 
 @examples("""
@@ -24,20 +30,19 @@ mstore checkout -b retry main
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def checkout(
-    rev: str | None, to: str | None, new_branch: str | None, force: bool, as_json: bool
+    rev: Revision | None, to: str | None, new_branch: str | None, force: bool, as_json: bool
 ) -> None:
     """Write a version into a folder, byte for byte as it was saved.
 
     Without --to the model directory is written and HEAD moves.
     """
-    from mstore.context import shown
+    from mstore.context import display_path
 
-    if rev is None:
-        if new_branch is None:
-            raise click.UsageError("which version? `mstore log` lists them")
-        rev = "HEAD"
+    if rev is None and new_branch is None:
+        raise click.UsageError("which version? `mstore log` lists them")
+    version = look_up(rev)
     with progress() as told:
-        result = repo().checkout(rev, to=to, force=force, new_branch=new_branch, progress=told)
+        result = repo().checkout(version, to=to, force=force, new_branch=new_branch, progress=told)
     for warning in result.warnings:
         warn(warning)
     if as_json:
@@ -55,7 +60,7 @@ def checkout(
             }
         )
         return
-    where = f" → {shown(result.path)}" if result.path is not None else ""
+    where = f" → {display_path(result.path)}" if result.path is not None else ""
     counts = (
         f"{result.written} files written, {result.unchanged} right already, {result.removed} removed"
     )
@@ -66,8 +71,10 @@ def checkout(
         else:
             click.echo("HEAD stands on this commit, on no branch; `mstore checkout -b NAME` begins one")
     if result.backup is not None:
-        click.echo(f"What was replaced is kept; `mstore undo` brings it back ({shown(result.backup)})")
+        click.echo(
+            f"What was replaced is kept; `mstore undo` brings it back ({display_path(result.backup)})"
+        )
     if result.base is not None:
-        click.echo(f"Its base, which is not on this machine otherwise → {shown(result.base)}")
+        click.echo(f"Its base, which is not on this machine otherwise → {display_path(result.base)}")
     if result.load is not None:
         click.echo(result.load)

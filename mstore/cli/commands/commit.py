@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mstore.cli.commit_text import plain_commit, show_commit
-from mstore.cli.context import REVISION, examples, repo
-from mstore.cli.output import hint, left_out_text, progress, show_json, warn
-from mstore.cli.params import META, METRIC, read_meta_file, read_metrics, read_pairs
+from mstore.cli.commit_text import commit_document, show_commit
+from mstore.cli.context import examples, look_up, repo
+from mstore.cli.output import hint, ignored_text, progress, show_json, warn
+from mstore.cli.params import META, METRIC, REVISION, read_meta_file, read_metrics, read_pairs
 from mstore.cli.staged import staged_lines
 
 if TYPE_CHECKING:
     from mstore.api.repository import Repository
+    from mstore.history.query.revision_grammar import Revision
 
 
 def _adopt_staged(repository: Repository) -> None:
@@ -66,6 +67,7 @@ mstore commit adapter --base main -m "adapter on our own base"
 def commit(
     path: str | None,
     message: str | None,
+    base: Revision | None,
     meta: tuple[str, ...],
     metric: tuple[str, ...],
     meta_file: tuple[str, ...],
@@ -83,10 +85,12 @@ def commit(
     metadata.update(read_pairs(meta))
     opened = repo()
     _adopt_staged(opened)
+    version = look_up(base) if base is not None else None
     with progress() as told:
         result = opened.commit(
             path,
             message=message,
+            base=version,
             metadata=metadata,
             metrics=read_metrics(metric),
             progress=told,
@@ -95,11 +99,11 @@ def commit(
     for warning in result.warnings:
         warn(warning)
     if as_json:
-        show_json(plain_commit(result))
+        show_json(commit_document(result))
         return
     show_commit(result)
-    if result.left_out:
-        click.echo(f" left out: {left_out_text(result.left_out)}")
+    if result.ignored:
+        click.echo(f" left out: {ignored_text(result.ignored)}")
     if result.facts is not None and result.facts.trainer is None and not result.commit.metrics:
         paths = {f.path for f in opened.manifest(result.id).files}
         if "training_args.bin" in paths:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import page, show_json
+from mstore.cli.params import REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mstore.history.query.revision_grammar import Revision
 
 
 @examples("""
@@ -24,7 +27,9 @@ mstore compare main~2 main best:eval_loss --md
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--md", "as_md", is_flag=True, help="As a table in Markdown.")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
-def compare(revs: tuple[str, ...], everything: bool, as_json: bool, as_md: bool, as_csv: bool) -> None:
+def compare(
+    revs: tuple[Revision, ...], everything: bool, as_json: bool, as_md: bool, as_csv: bool
+) -> None:
     """What differs between versions: hyper-parameters, facts of the model, metrics.
 
     One column a version; what all of them share is left out and counted.
@@ -35,14 +40,14 @@ def compare(revs: tuple[str, ...], everything: bool, as_json: bool, as_md: bool,
 
     if as_json + as_md + as_csv > 1:
         raise click.UsageError("--json, --md and --csv exclude each other")
-    found = repo(*revs).compare(*revs, everything=everything)
+    found = repo().compare(*map(look_up, revs), everything=everything)
     if as_json:
         show_json(
             {
                 "versions": [e.id.hex for e in found.entries],
                 "rows": {name: jsonable(list(values)) for name, values in found.rows},
                 "equal": found.equal,
-                "left_out": found.left_out,
+                "left_out": found.hidden,
             }
         )
         return
@@ -63,7 +68,7 @@ def compare(revs: tuple[str, ...], everything: bool, as_json: bool, as_md: bool,
             cut = [t if len(t) <= w else t[: w - 1] + "…" for t, w in zip(row, widths, strict=True)]
             line = "  ".join(t.ljust(w) for t, w in zip(cut, widths, strict=True)).rstrip()
             yield click.style(line, bold=True) if number == 0 else line
-        more = f"; {found.left_out} run ids, paths and hosts differ: --all" if found.left_out else ""
+        more = f"; {found.hidden} run ids, paths and hosts differ: --all" if found.hidden else ""
         yield click.style(f"({found.equal} are equal{more})", dim=True)
 
     page(lines())

@@ -25,7 +25,7 @@ def config(key: str | None, value: str | None, unset: bool, as_json: bool) -> No
     from mstore.text import escaped
     from mstore.workspace import CONFIG_KEYS
 
-    workspace = repo().place.need_workspace("config")
+    workspace = repo().context.need_workspace("config")
     if key is None:
         if unset:
             raise UsageError("--unset needs a KEY")

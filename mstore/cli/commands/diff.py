@@ -2,62 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, repo
 from mstore.cli.output import complain, page, progress, show_json, terminal_width, warn
+from mstore.cli.params import SIDE
 
 if TYPE_CHECKING:
-    from mstore.compare.diff import DiffResult
-    from mstore.context import Place
-
-
-def _looks_like_folder(text: str) -> bool:
-    return text in (".", "..") or text.startswith(("./", "../", "/", "~")) or text.endswith("/")
-
-
-def _sides(a: str | None, b: str | None) -> tuple[Place | None, Any, Any]:
-    """What to compare: (place or None where two folders need none, a, b)."""
-    import os
     from pathlib import Path
+
+    from mstore.compare.diff import DiffResult
+    from mstore.context import Context
+    from mstore.history.query.revision_grammar import Revision
+
+
+def _place(a: Revision | Path | None, b: Revision | Path | None) -> Context | None:
+    """Where to look up what is compared; None where two folders need no store and none is there."""
+    import os
 
     from mstore.errors import NoStore
 
-    def folder(text: str | None) -> Path | None:
-        return Path(text).expanduser() if text is not None and _looks_like_folder(text) else None
-
-    one, other = folder(a), folder(b)
     try:
-        place: Place | None = repo(a, b).place
+        return repo().context
     except NoStore:
         # Two folders need no store: the plainest question has the plainest answer.
-        if a is None or b is None or not (os.path.isdir(a) and os.path.isdir(b)):
+        if a is None or b is None or not (os.path.isdir(str(a)) and os.path.isdir(str(b))):
             raise
-        return None, Path(a), Path(b)
-    assert place is not None
-    return (
-        place,
-        one or _revision_or_folder(place, a or "HEAD"),
-        other or (_revision_or_folder(place, b) if b is not None else None),
-    )
-
-
-def _revision_or_folder(place: Place, text: str) -> Any:
-    """A revision; a folder where no revision has this name and a folder does."""
-    import os
-    from pathlib import Path
-
-    from mstore.errors import RevisionNotFound
-    from mstore.history.query.resolve import resolve
-
-    if os.path.isdir(text):
-        try:
-            resolve(place, text)
-        except RevisionNotFound:
-            return Path(text)
-    return text
+        return None
 
 
 @examples("""
@@ -67,16 +40,19 @@ mstore diff                        # HEAD against the model directory
 mstore diff HEAD~1 HEAD --stat
 """)
 @click.command()
-@click.argument("a", required=False, type=REVISION)
-@click.argument("b", required=False, type=REVISION)
+@click.argument("a", required=False, type=SIDE)
+@click.argument("b", required=False, type=SIDE)
 @click.option("--stat", is_flag=True, help="How much each tensor changed: share, norm, cosine.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 where files differ, 0 where they do not.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: bool) -> int:
+def diff(
+    a: Revision | Path | None, b: Revision | Path | None, stat: bool, exit_code: bool, as_json: bool
+) -> int:
     """What differs: LoRA ranks and shapes, configuration, metrics, tensors, files.
 
-    A and B are versions or folders (with a `/` in them). Without B: the model
-    directory; without A: HEAD.
+    A and B are versions or folders. `.`, and what begins with `./`, `../`, `/` or `~` or
+    ends in `/`, is a folder; anything else is a version, or a folder where no version has
+    this name. Without B: the model directory; without A: HEAD.
     """
     from mstore.render.diff import diff_lines
 
@@ -91,7 +67,7 @@ def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: boo
     for warning in result.warnings:
         warn(warning)
     if as_json:
-        show_json(result.plain())
+        show_json(result.to_dict())
     else:
         page(
             diff_lines(
@@ -101,10 +77,16 @@ def diff(a: str | None, b: str | None, stat: bool, exit_code: bool, as_json: boo
     return 1 if exit_code and not result.same else 0
 
 
-def _compared(a: str | None, b: str | None, stat: bool) -> DiffResult:
+def _compared(a: Revision | Path | None, b: Revision | Path | None, stat: bool) -> DiffResult:
+    from pathlib import Path
+
     from mstore.compare.diff import diff as compare
     from mstore.compare.diff import side_of
+    from mstore.history.query.revision_grammar import HEAD
 
-    place, one, other = _sides(a, b)
+    place = _place(a, b)
+    if place is None:
+        a, b = Path(str(a)), Path(str(b))
     with progress() as told:
-        return compare(side_of(place, one), side_of(place, other), stat=stat, progress=told)
+        one, other = side_of(place, HEAD if a is None else a), side_of(place, b)
+        return compare(one, other, stat=stat, progress=told)

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import page, show_json
+from mstore.cli.params import REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mstore.history.query.revision_grammar import Revision
     from mstore.maintain.du import Usage
 
 
@@ -22,15 +24,15 @@ mstore du HEAD r8~1
 @click.command()
 @click.argument("revs", nargs=-1, type=REVISION, metavar="[REV]...")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def du(revs: tuple[str, ...], as_json: bool) -> None:
+def du(revs: tuple[Revision, ...], as_json: bool) -> None:
     """Why versions cost what they cost: bytes shared, new, stored, as deltas."""
-    found = repo(*revs).du(*revs)
+    found = repo().du(*map(look_up, revs))
     if as_json:
         from dataclasses import asdict
 
-        plain = asdict(found)
-        plain["commits"] = [{**asdict(c), "id": c.id.hex} for c in found.commits]
-        show_json(plain)
+        document = asdict(found)
+        document["commits"] = [{**asdict(c), "id": c.id.hex} for c in found.commits]
+        show_json(document)
         return
     page(_du_lines(found))
 
@@ -48,10 +50,9 @@ def _du_lines(found: Usage) -> Iterator[str]:
         if len(commit.groups) > 30:
             yield f"  ({len(commit.groups) - 30} smaller groups are not shown)"
         freed = f"without this version, {size(commit.freed_bytes)} would be free"
-        if commit.leant_on_bytes:
-            freed += (
-                f"; {size(commit.leant_on_bytes)} more only once the deltas that lean on it are recoded"
-            )
+        if commit.protected_bytes:
+            more = size(commit.protected_bytes)
+            freed += f"; {more} more only once the deltas that lean on it are recoded"
         yield "  " + freed
         yield ""
     share = f", {found.pack_bytes / found.raw_bytes:.0%} of that" if found.raw_bytes else ""

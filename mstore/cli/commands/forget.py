@@ -49,7 +49,7 @@ def forget(
     asks = must_confirm("forget", yes, dry_run, as_json)
     repository = repo()
     plan = repository.plan_forget(*roles, keep_last=keep_last, keep_best=keep_best, branch=branch)
-    plain = {
+    document = {
         "commits": [
             {
                 "id": c.id.hex,
@@ -78,11 +78,11 @@ def forget(
             )
     if dry_run or not plan.commits or (asks and not click.confirm("go on?")):
         if as_json:
-            show_json({"plan": plain, "done": None})
+            show_json({"plan": document, "done": None})
         return
     with progress() as told:
         done = repository.run_forget(plan, progress=told)
     if as_json:
-        show_json({"plan": plain, "done": asdict(done)})
+        show_json({"plan": document, "done": asdict(done)})
     else:
         click.echo(f"freed {size(done.freed_bytes)}")

@@ -46,21 +46,21 @@ def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
     repair = repair or source is not None
     if repair and quick:
         raise UsageError("--repair checks every id, so it cannot be --quick")
-    mended: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
     with progress() as told:
         if repair:
             done = repo().repair(source=source, progress=told)
-            found, mended = done.found, done.done
+            found, repaired = done.found, done.done
         else:
             found = repo().fsck(quick=quick, progress=told)
     if as_json:
         show_json(
             {
                 "ok": found.ok,
-                "repaired": list(mended),
+                "repaired": list(repaired),
                 "quick": found.quick,
-                "problems": [_plain_problem(p) for p in found.problems],
-                "warnings": [_plain_problem(p) for p in found.warnings],
+                "problems": [_problem_document(p) for p in found.problems],
+                "warnings": [_problem_document(p) for p in found.warnings],
                 "packs": found.packs,
                 "objects": found.objects,
                 "commits": found.commits,
@@ -68,7 +68,7 @@ def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
             }
         )
         return 0 if found.ok else CORRUPT
-    for line in mended:
+    for line in repaired:
         click.echo(f"{click.style('repaired', fg='green')}: {escaped(line)}")
     for word, colour, problems in (
         ("damaged", "red", found.problems),
@@ -90,7 +90,7 @@ def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
     return 0 if found.ok else CORRUPT
 
 
-def _plain_problem(problem: Problem) -> dict[str, Any]:
+def _problem_document(problem: Problem) -> dict[str, Any]:
     return {
         "where": problem.where,
         "what": problem.what,

@@ -47,20 +47,20 @@ def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
         return
     if dry_run or not plan:
         if as_json:
-            show_json({"plan": _plain_plan(plan), "done": None})
+            show_json({"plan": _plan_document(plan), "done": None})
         return
     with progress() as told:
         done = repo().gc(plan, progress=told)
     if as_json:
-        show_json({"plan": _plain_plan(plan), "done": asdict(done)})
+        show_json({"plan": _plan_document(plan), "done": asdict(done)})
         return
     click.echo(
         f"freed {size(done.freed_bytes)}: {done.removed} packs went, {done.written} were written"
     )
     if done.trash_bytes:
         click.echo(f"{size(done.trash_bytes)} lie in the trash for a day; `mstore gc --now` empties it")
-    if done.came_back:
-        click.echo(f"{done.came_back} packs stay: a running command leans on them")
+    if done.undeleted:
+        click.echo(f"{done.undeleted} packs stay: a running command leans on them")
 
 
 def _planned(plan: GcPlan) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _in_trash(plan: GcPlan) -> str:
     return f"; {size(plan.kept_trash_bytes)} in the trash for a day" if plan.kept_trash_bytes else ""
 
 
-def _plain_plan(plan: GcPlan) -> dict[str, Any]:
+def _plan_document(plan: GcPlan) -> dict[str, Any]:
     return {
         "commits": [
             {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mstore.cli.commit_text import plain_commit, show_commit
+from mstore.cli.commit_text import commit_document, show_commit
 from mstore.cli.context import examples, repo
 from mstore.cli.output import progress, show_json, warn
 
@@ -54,9 +54,9 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
                 show_commit(result)
 
         with progress() as bar:
-            result = run_import(opened.place, planned, progress=bar, told=told)
+            result = run_import(opened.context, planned, progress=bar, on_commit=told)
     if as_json:
-        show_json(_plain_import(result))
+        show_json(_import_document(result))
         return
     count = f"{len(planned)} checkpoint{'s' if len(planned) != 1 else ''}"
     if dry_run:
@@ -65,13 +65,13 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
         click.echo(f"{size(result.size_bytes)} in {count} → {size(result.stored_bytes)}")
 
 
-def _plain_import(result: ImportResult) -> dict[str, Any]:
+def _import_document(result: ImportResult) -> dict[str, Any]:
     return {
         "planned": [
             {"path": str(p.path), "branch": p.branch, "order": p.order, "size_bytes": p.size_bytes}
             for p in result.planned
         ],
-        "commits": [plain_commit(c) for c in result.commits],
+        "commits": [commit_document(c) for c in result.commits],
         "size_bytes": result.size_bytes,
         "stored_bytes": result.stored_bytes,
     }

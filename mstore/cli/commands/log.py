@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import page, show_json_list
+from mstore.cli.params import REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mstore.history.entry import LogEntry
+    from mstore.history.query.revision_grammar import Revision
 
 
 @examples("""
@@ -34,7 +36,7 @@ mstore log --json | jq '.[].metrics'
 @click.option("--sort", metavar="KEY", help="By this column, the smallest first; -KEY: the largest.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def log(
-    rev: str | None,
+    rev: Revision | None,
     count: int | None,
     oneline: bool,
     graph: bool,
@@ -52,18 +54,18 @@ def log(
     contains, and joins with and, or, not. A name without a value makes its comparison false.
     """
     from mstore.cli import log_text as logtext
-    from mstore.history.log import elsewhere, sought
+    from mstore.history.log import elsewhere, filter_and_sort
     from mstore.history.log import log as read_log
-    from mstore.render.cells import DEFAULT_COLUMNS
+    from mstore.render.log_columns import DEFAULT_COLUMNS
 
-    opened = repo(rev)
-    place = opened.place
-    found = read_log(place, rev, everything=everything)
+    place = repo().context
+    tip = look_up(rev).id if rev is not None else None
+    found = read_log(place, tip, everything=everything)
     if graph and (where is not None or sort is not None):
         raise click.UsageError("--graph draws all versions in order; it goes with no --where or --sort")
-    entries: Iterator[LogEntry] = islice(sought(found.entries, where, sort), count)
+    entries: Iterator[LogEntry] = islice(filter_and_sort(found.entries, where, sort), count)
     if as_json:
-        show_json_list(entry.plain() for entry in entries)
+        show_json_list(entry.to_dict() for entry in entries)
         return
     first = next(entries, None)
     if first is None and where is not None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import page, show_json
+from mstore.cli.params import REVISION
+
+if TYPE_CHECKING:
+    from mstore.history.query.revision_grammar import Revision
 
 
 @examples("""
@@ -16,14 +22,14 @@ mstore ls HEAD --tensors
 @click.argument("rev", default="HEAD", type=REVISION)
 @click.option("--tensors", is_flag=True, help="Every tensor with dtype and shape.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def ls(rev: str, tensors: bool, as_json: bool) -> None:
+def ls(rev: Revision, tensors: bool, as_json: bool) -> None:
     """Files of a version, or its tensors."""
-    from mstore.history.show import plain_file
+    from mstore.history.show import file_document
     from mstore.text import escaped, size
 
-    opened = repo(rev)
+    opened, version = repo(), look_up(rev)
     if tensors:
-        found = opened.tensors(rev)
+        found = opened.tensors(version)
         if as_json:
             show_json(
                 [
@@ -44,8 +50,8 @@ def ls(rev: str, tensors: bool, as_json: bool) -> None:
             for t in found
         )
         return
-    files = opened.manifest(rev).files
+    files = opened.manifest(version).files
     if as_json:
-        show_json([plain_file(f) for f in files])
+        show_json([file_document(f) for f in files])
         return
     page(f"{size(f.size_bytes):>8}  {f.role:14}  {escaped(f.path)}" for f in files)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from mstore.cli.context import REVISION, examples, repo
-from mstore.cli.params import META, METRIC, read_metrics, read_pairs
+from mstore.cli.context import examples, look_up, repo
+from mstore.cli.params import META, METRIC, REVISION, read_metrics, read_pairs
+
+if TYPE_CHECKING:
+    from mstore.history.query.revision_grammar import Revision
 
 
 @examples("""
@@ -16,8 +21,8 @@ mstore note r8~1 --meta verdict="best so far"
 @click.argument("rev", type=REVISION)
 @METRIC
 @META
-def note(rev: str, metric: tuple[str, ...], meta: tuple[str, ...]) -> None:
+def note(rev: Revision, metric: tuple[str, ...], meta: tuple[str, ...]) -> None:
     """Add metrics or metadata to a version later; its id stays."""
-    opened = repo(rev)
-    made = opened.note(rev, metrics=read_metrics(metric), metadata=read_pairs(meta))
-    click.echo(f"Noted on {opened.resolve(rev).short} ({made.short})")
+    opened, version = repo(), look_up(rev)
+    made = opened.note(version, metrics=read_metrics(metric), metadata=read_pairs(meta))
+    click.echo(f"Noted on {version.id.short} ({made.short})")

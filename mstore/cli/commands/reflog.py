@@ -27,7 +27,7 @@ def reflog(name: str | None, as_json: bool) -> None:
     opened = repo()
     records = opened.reflog(name)
     if as_json:
-        show_json([_plain_record(r) for r in records])
+        show_json([_record_document(r) for r in records])
         return
     head = opened.head
     label = name if name not in (None, "HEAD", "@") else (head.branch if head else None) or "HEAD"
@@ -44,7 +44,7 @@ def reflog(name: str | None, as_json: bool) -> None:
     page(lines())
 
 
-def _plain_record(record: Record) -> dict[str, Any]:
+def _record_document(record: Record) -> dict[str, Any]:
     return {
         "number": record.number,
         "old": record.old.hex if record.old else None,

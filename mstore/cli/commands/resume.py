@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import progress, show_json, warn
+from mstore.cli.params import REVISION
+
+if TYPE_CHECKING:
+    from mstore.history.query.revision_grammar import Revision
 
 
 @examples("""
@@ -17,7 +23,7 @@ mstore resume r8~1 --to again
 @click.option("--to", "to", required=True, metavar="DIR", help="The folder to write; new or empty.")
 @click.option("--force", is_flag=True, help="Replace files that no commit has, keeping a copy.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def resume(rev: str, to: str, force: bool, as_json: bool) -> None:
+def resume(rev: Revision, to: str, force: bool, as_json: bool) -> None:
     """Write a version out so that training can go on from it.
 
     A checkout, in which `best_model_checkpoint` of trainer_state.json is made to name a
@@ -25,8 +31,9 @@ def resume(rev: str, to: str, force: bool, as_json: bool) -> None:
     """
     from mstore.text import escaped
 
+    version = look_up(rev)
     with progress() as told:
-        done = repo(rev).resume(rev, to=to, force=force, progress=told)
+        done = repo().resume(version, to=to, force=force, progress=told)
     for warning in done.warnings:
         warn(warning)
     if as_json:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mstore.cli.context import REVISION, examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import page, show_json
+from mstore.cli.params import REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mstore.history.show import Shown
+    from mstore.history.query.revision_grammar import Revision
+    from mstore.history.show import CommitDetails
 
 
 @examples("""
@@ -22,26 +24,25 @@ mstore show r8~1 --json
 @click.command()
 @click.argument("rev", default="HEAD", type=REVISION)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def show(rev: str, as_json: bool) -> None:
+def show(rev: Revision, as_json: bool) -> None:
     """One version in full: message, metadata, metrics, files, notes."""
-    opened = repo(rev)
-    found = opened.show(rev)
+    found = repo().show(look_up(rev))
     if as_json:
-        from mstore.history.show import plain_file
+        from mstore.history.show import file_document
 
-        plain = found.entry.plain()
-        plain["files"] = [plain_file(f) for f in found.manifest.files]
-        plain["notes"] = [
+        document = found.entry.to_dict()
+        document["files"] = [file_document(f) for f in found.manifest.files]
+        document["notes"] = [
             {"id": n.id.hex, "time": n.time.iso(), "author": n.author, **n.payload} for n in found.notes
         ]
-        show_json(plain)
+        show_json(document)
         return
     page(_show_lines(found))
 
 
-def _show_lines(found: Shown) -> Iterator[str]:
+def _show_lines(found: CommitDetails) -> Iterator[str]:
     from mstore.cli.log_text import any_text
-    from mstore.render.cells import names_text
+    from mstore.render.log_columns import names_text
     from mstore.text import age, escaped, number, size
 
     entry, commit = found.entry, found.entry.commit

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import left_out_text, show_json
+from mstore.cli.output import ignored_text, show_json
 from mstore.cli.staged import staged_lines
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ mstore status
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def status(as_json: bool) -> None:
     """Where you stand, what changed, and what to type next."""
-    from mstore.context import shown
+    from mstore.context import display_path
     from mstore.text import escaped
 
     found = repo().status()
@@ -38,8 +38,8 @@ def status(as_json: bool) -> None:
                 "added": found.changes.added,
                 "changed": found.changes.changed,
                 "removed": found.changes.removed,
-                "left_out": found.left_out,
-                "activity": _plain_activity(found.activity),
+                "left_out": found.ignored,
+                "activity": _activity_document(found.activity),
                 "trash_bytes": found.trash_bytes,
                 "staged": _staged_saves(),
                 "copies": [str(folder) for folder in found.copies],
@@ -60,7 +60,7 @@ def status(as_json: bool) -> None:
     elif found.model_dir is None:
         click.echo("No model directory yet: the first folder that you commit becomes it")
     else:
-        name = shown(found.model_dir)
+        name = display_path(found.model_dir)
         if not found.changes:
             click.echo(f"{name}: nothing changed")
         else:
@@ -72,8 +72,8 @@ def status(as_json: bool) -> None:
             ):
                 for path in paths:
                     click.echo("  " + click.style(f"{mark:8}", fg=colour) + escaped(path))
-    if found.left_out:
-        click.echo("left out: " + left_out_text(found.left_out))
+    if found.ignored:
+        click.echo("left out: " + ignored_text(found.ignored))
     for line in _activity(found):
         click.echo(line)
     if found.commit is None:
@@ -84,7 +84,7 @@ def status(as_json: bool) -> None:
         click.echo("Next: mstore log   shows the history")
 
 
-def _plain_activity(now: Activity | None) -> dict[str, Any] | None:
+def _activity_document(now: Activity | None) -> dict[str, Any] | None:
     if now is None:
         return None
     left = [{"key": entry.key, "size_bytes": entry.size_bytes} for entry in now.left]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from mstore.cli.context import examples, repo
+from mstore.cli.context import examples, look_up, repo
 from mstore.cli.name_command import check_name, name_command
 from mstore.cli.output import show_json
+
+if TYPE_CHECKING:
+    from mstore.history.query.revision_grammar import Revision
 
 
 @examples("""
@@ -19,7 +24,7 @@ mstore tag -d v1
 @click.option("-m", "--message", help="Keep a message, a date and who tagged.")
 def tag(
     name: str | None,
-    rev: str | None,
+    rev: Revision | None,
     delete: bool,
     rename: str | None,
     force: bool,
@@ -30,7 +35,7 @@ def tag(
     from mstore.text import escaped
 
     check_name(name, delete, rename, force)
-    opened = repo(rev)
+    opened = repo()
     if name is None:
         found = opened.list_tags()
         if as_json:
@@ -54,4 +59,5 @@ def tag(
         opened.rename_tag(name, rename)
         click.echo(f"{name} is now {rename}")
     else:
-        click.echo(f"{name} → {opened.make_tag(name, rev, message=message, force=force).short}")
+        made = opened.make_tag(name, look_up(rev), message=message, force=force)
+        click.echo(f"{name} → {made.short}")

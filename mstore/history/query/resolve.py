@@ -1,9 +1,7 @@
-"""Revisions: what a user may type where a commit is due.
+"""From a revision to its commit: the look-up of what `revision_grammar` has read.
 
-NAME            a branch, then a tag, then a full or short id
-HEAD            where the workspace stands (also `@`)
-NAME@{n}        where the branch was n moves ago
-REV~n  REV^  REV^n
+`resolved` is the one door for whatever a caller holds. `resolve` is the look-up itself and
+runs once for each revision that a user typed.
 """
 
 from __future__ import annotations
@@ -12,26 +10,38 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from mstore.context import peeled
-from mstore.errors import NotFound, Refused, RevisionNotFound, UsageError
-from mstore.frozen import dataclass
-from mstore.store import ambiguous, check_ref_name
+from mstore.errors import Ambiguous, InvalidInput, NotFound, RevisionNotFound, UsageError
+from mstore.frozen import frozen
+from mstore.history.query.revision_grammar import (
+    AtHead,
+    ByMetric,
+    ByStep,
+    Named,
+    Revision,
+    Step,
+    TipOf,
+    parse,
+)
+from mstore.objects import CommitId
+from mstore.store import check_ref_name
 
 if TYPE_CHECKING:
-    from mstore.context import Place
-    from mstore.objects import CommitId
+    from collections.abc import Iterable
 
-_SOUGHT: Final = ("best", "last", "max", "min", "step")
+    from mstore.context import Context
+    from mstore.history.entry import LogEntry
+
 _HEX: Final = re.compile(r"[0-9a-f]{4,64}")
-_STEP: Final = re.compile(r"~([0-9]*)|\^([0-9]*)|@\{([0-9]+)\}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Resolved:
     """What a revision stands for.
 
     Args:
         id: the commit.
-        branch: the branch that was named plainly, or None.
+        branch: the branch whose tip was named, which a checkout then stands on: `NAME`,
+            `HEAD`, `last:BRANCH`; None for every other form, also for `NAME~0`.
         warning: one sentence, or None.
     """
 
@@ -40,148 +50,210 @@ class Resolved:
     warning: str | None = None
 
 
-def resolve(place: Place, revision: str) -> Resolved:
-    """Find the commit that a revision names.
+if TYPE_CHECKING:
+    AnyRevision = str | Revision | Resolved | CommitId
+    """Whatever says which version is meant: text, that text read, what it stands for, an id."""
+
+
+def resolved(context: Context, revision: AnyRevision) -> Resolved:
+    """Find the commit that anything means which says so; what is resolved already stays.
 
     Raises:
         RevisionNotFound: nothing has this name; near ones are listed.
         Ambiguous: a short id fits several commits.
-        UsageError: it has no meaning here.
+        UsageError: the text cannot be read, or has no meaning here.
     """
-    match = _STEP.search(revision)
-    if match is None:
-        return _plain(place, revision)
-    name, position = revision[: match.start()], match.start()
-    branch: str | None = None
-    if match.group(3) is not None:
-        found = Resolved(_earlier(place, name, int(match.group(3))))
-        position = match.end()
-    else:
-        found = _plain(place, name)
-        branch = None
+    if isinstance(revision, Resolved):
+        return revision
+    if isinstance(revision, CommitId):
+        # An id is no name: a branch that is called like it is not meant.
+        if not context.store.commits_beginning_with(revision.hex):
+            raise _not_found(context, revision.hex)
+        return Resolved(revision)
+    return resolve(context, parse(revision) if isinstance(revision, str) else revision)
+
+
+def resolve(context: Context, revision: Revision) -> Resolved:
+    """Look up the commit that a revision names.
+
+    Raises:
+        RevisionNotFound: nothing has this name; near ones are listed.
+        NotFound: no version has the metric.
+        Ambiguous: a short id fits several commits, or a training step.
+        UsageError: it has no meaning here.
+        InvalidInput: what stands for a branch is no name that one may have.
+    """
+    found = _base(context, revision)
+    if not revision.steps:
+        return found
     id = found.id
-    while position < len(revision):
-        step = _STEP.match(revision, position)
-        if step is None or step.group(3) is not None:
-            raise UsageError(f"cannot read revision {revision!r} from {revision[position:]!r} on")
-        id = _step(place, id, step, revision)
-        position = step.end()
-    return Resolved(id, branch, found.warning)
+    for step in revision.steps:
+        id = _stepped(context, id, step, revision)
+    return Resolved(id, None, found.warning)
 
 
-def _step(place: Place, id: CommitId, step: re.Match[str], revision: str) -> CommitId:
+def _base(context: Context, revision: Revision) -> Resolved:
+    match revision.base:
+        case (AtHead() | Named()) as base if revision.moves is not None:
+            return Resolved(_earlier(context, base, revision.moves))
+        case AtHead():
+            return _head(context)
+        case Named(name):
+            return _named(context, name)
+        case TipOf(branch):
+            return Resolved(_tip(context, branch), branch)
+        case ByMetric() as base:
+            return Resolved(_by_metric(context, base))
+        case ByStep() as base:
+            return Resolved(_by_step(context, base))
+
+
+def _stepped(context: Context, id: CommitId, step: Step, revision: Revision) -> CommitId:
+    """Go one step back along parents."""
+
     def parent(child: CommitId, number: int) -> CommitId:
-        parents = place.store.commit(child).parents
+        parents = context.store.commit(child).parents
         if number > len(parents):
             what = "no parent" if not parents else f"no parent {number}"
-            raise RevisionNotFound(revision, hint=f"{child.short} has {what}")
+            raise RevisionNotFound(str(revision), hint=f"{child.short} has {what}")
         return parents[number - 1]
 
-    if step.group(1) is not None:
-        for _ in range(int(step.group(1) or 1)):
-            id = parent(id, 1)
-        return id
-    number = int(step.group(2) or 1)
-    return parent(id, number) if number else id
+    if step.sign == "^":
+        return parent(id, step.count) if step.count else id
+    for _ in range(step.count):
+        id = parent(id, 1)
+    return id
 
 
-def _earlier(place: Place, name: str, moves: int) -> CommitId:
-    head = place.head
-    if not name or name in ("HEAD", "@"):
+def _earlier(context: Context, base: AtHead | Named, moves: int) -> CommitId:
+    """Find where a branch was before its last moves, in its reflog."""
+    if isinstance(base, AtHead):
+        head = context.head
         if head is None or head.branch is None:
-            raise UsageError(f"{name or ''}@{{{moves}}} needs a branch", hint="for example main@{1}")
+            raise UsageError(f"{base}@{{{moves}}} needs a branch", hint="for example main@{1}")
         name = head.branch
-    check_ref_name(name)
+    else:
+        name = check_ref_name(base.name)
     try:
-        records = place.store.refs.log(f"heads/{name}")
+        records = context.store.refs.log(f"heads/{name}")
     except NotFound:
-        raise _not_found(place, name) from None
+        raise _not_found(context, name) from None
     if moves >= len(records):
         raise RevisionNotFound(f"{name}@{{{moves}}}", hint=f"{name} has moved {len(records)} times")
     target = records[moves].new
     if target is None:
         raise RevisionNotFound(f"{name}@{{{moves}}}", hint=f"{name} was deleted then")
-    return peeled(place.store, target)
+    return peeled(context.store, target)
 
 
-def _sought(place: Place, kind: str, what: str) -> Resolved:
-    """`best:METRIC`, `min:`, `max:`, `step:N`, each perhaps with `@BRANCH`; `last:BRANCH`."""
-    from mstore.history.entry import entry_of
-    from mstore.history.query.best import best_of
-    from mstore.history.walk import all_tips, walk
-
-    if kind == "last":
-        return Resolved(_tip(place, what), what)
-    what, at, branch = what.rpartition("@") if "@" in what else (what, "", "")
-    if not what or (at and not branch):
-        raise UsageError(f"{kind}: needs a {'number' if kind == 'step' else 'metric'}")
-    here = [_tip(place, branch)] if at else [i for i in [place.head_commit()] if i is not None]
-    tips = here or all_tips(place)
-    entries = [entry_of(place, id, commit, ()) for id, commit in walk(place.store, tips)]
-    if kind != "step":
-        return Resolved(best_of(entries, what, greater={"min": False, "max": True}.get(kind)).id)
-    if not (what.isascii() and what.isdigit()):
-        raise UsageError(f"step: needs a number, not {what!r}", hint="for example step:400")
-    found = [entry for entry in entries if entry.step == int(what)]
-    if not found and not at:
-        everywhere = walk(place.store, all_tips(place))
-        found = [e for e in (entry_of(place, i, c, ()) for i, c in everywhere) if e.step == int(what)]
-    if not found:
-        raise RevisionNotFound(f"step:{what}", hint="`mstore log --columns step,id,message` lists them")
-    if len({entry.id for entry in found}) > 1 and not at:
-        raise ambiguous(place.store, f"step:{what}", [entry.id for entry in found])
-    return Resolved(found[0].id)
-
-
-def _tip(place: Place, branch: str) -> CommitId:
-    id = place.branch_tip(check_ref_name(branch))
+def _head(context: Context) -> Resolved:
+    head = context.head
+    if head is None:
+        raise UsageError("HEAD needs a workspace", hint="name a branch, a tag or an id")
+    id = context.head_commit()
     if id is None:
-        raise _not_found(place, branch)
-    return id
+        raise RevisionNotFound("HEAD", hint=f"branch {head.branch} has no commit yet")
+    return Resolved(id, head.branch)
 
 
-def _plain(place: Place, name: str) -> Resolved:
-    if not name:
-        raise UsageError("an empty revision names nothing")
-    kind, colon, what = name.partition(":")
-    if colon and kind in _SOUGHT:
-        return _sought(place, kind, what)
-    if name in ("HEAD", "@"):
-        head = place.head
-        if head is None:
-            raise UsageError("HEAD needs a workspace", hint="name a branch, a tag or an id")
-        id = place.head_commit()
-        if id is None:
-            raise RevisionNotFound("HEAD", hint=f"branch {head.branch} has no commit yet")
-        return Resolved(id, head.branch)
-    refs = place.store.refs
+def _named(context: Context, name: str) -> Resolved:
+    """Look up a branch, else a tag, else the beginning of an id."""
+    refs = context.store.refs
     try:
         check_ref_name(name)
         branch, tag = refs.read(f"heads/{name}"), refs.read(f"tags/{name}")
-    except Refused:
+    except InvalidInput:
         branch = tag = None
-    named = branch or tag
-    if named is not None:
-        warning = None
-        if _HEX.fullmatch(name) and place.store.commits_beginning_with(name):
-            kind = "branch" if branch is not None else "tag"
+    ids = context.store.commits_beginning_with(name) if _HEX.fullmatch(name) else []
+    ref = branch or tag
+    if ref is not None:
+        kind, warning = "branch" if branch is not None else "tag", None
+        if ids:
             warning = f"{name!r} is both a {kind} and the beginning of a commit id; the {kind} is meant"
         return Resolved(
-            peeled(place.store, named.target), name if branch is not None else None, warning
+            peeled(context.store, ref.target), name if branch is not None else None, warning
         )
-    if _HEX.fullmatch(name):
-        found = place.store.commits_beginning_with(name)
-        if len(found) == 1:
-            return Resolved(found[0])
-        if found:
-            raise ambiguous(place.store, name, found)
-    raise _not_found(place, name)
+    if not ids:
+        raise _not_found(context, name)
+    if len(ids) > 1:
+        raise Ambiguous(name, _candidates(context, ids))
+    return Resolved(ids[0])
 
 
-def _not_found(place: Place, name: str) -> RevisionNotFound:
+def _tip(context: Context, branch: str) -> CommitId:
+    id = context.branch_tip(check_ref_name(branch))
+    if id is None:
+        raise _not_found(context, branch)
+    return id
+
+
+# -- by what is known of a version
+
+
+def _by_metric(context: Context, base: ByMetric) -> CommitId:
+    from mstore.history.query.best import best_of
+
+    greater = {"best": None, "min": False, "max": True}[base.direction]
+    return best_of(_history(context, base.branch), base.metric, greater=greater).id
+
+
+def _by_step(context: Context, base: ByStep) -> CommitId:
+    """Find the version of a step in a branch's history; in HEAD's, else anywhere, the only one."""
+    from mstore.history.walk import all_tips
+
+    found = _at_step(_history(context, base.branch), base.step)
+    if not found and base.branch is None:
+        found = _at_step(_entries(context, all_tips(context)), base.step)
+    if not found:
+        raise RevisionNotFound(str(base), hint="`mstore log --columns step,id,message` lists them")
+    if len(found) > 1 and base.branch is None:
+        raise Ambiguous(
+            str(base),
+            _candidates(context, found),
+            message=f"{len(found)} versions are of step {base.step}",
+        )
+    return found[0]
+
+
+def _at_step(entries: Iterable[LogEntry], step: int) -> list[CommitId]:
+    from mstore.objects.json_values import json_equal
+
+    # As `--where 'step == N'` asks, and as the column `step` of `log` shows.
+    return [entry.id for entry in entries if json_equal(entry.column("step"), step)]
+
+
+def _history(context: Context, branch: str | None) -> list[LogEntry]:
+    """List the versions of a branch's history, or of HEAD's, or all where there is no HEAD."""
+    from mstore.history.walk import all_tips
+
+    at = _tip(context, branch) if branch is not None else context.head_commit()
+    return _entries(context, [at] if at is not None else all_tips(context))
+
+
+def _entries(context: Context, tips: Iterable[CommitId]) -> list[LogEntry]:
+    from mstore.history.entry import entry_of
+    from mstore.history.walk import walk
+
+    return [entry_of(context, id, commit, ()) for id, commit in walk(context.store, tips)]
+
+
+# -- what to say where nothing, or too much, was found
+
+
+def _candidates(context: Context, ids: Iterable[CommitId]) -> tuple[str, ...]:
+    """Make one line a commit, from which a user can choose."""
+    lines = []
+    for id in sorted(set(ids)):
+        commit = context.store.commit(id)
+        first = commit.message.partition("\n")[0]
+        lines.append(f"{id.hex[:12]}  {commit.time.iso()[:10]}  {first!r}")
+    return tuple(lines)
+
+
+def _not_found(context: Context, name: str) -> RevisionNotFound:
     import difflib
 
-    refs = place.store.refs
+    refs = context.store.refs
     names = [*refs.names("heads"), *refs.names("tags")]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     near += [n for n in names if name.casefold() in n.casefold() and n not in near][: 3 - len(near)]
@@ -191,3 +263,6 @@ def _not_found(place: Place, name: str) -> RevisionNotFound:
     if names:
         hint = "there are: " + ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
     return RevisionNotFound(name, hint=hint)
+
+
+__all__ = ["Resolved", "resolve", "resolved"]

@@ -30,26 +30,27 @@ import re
 from typing import Any, Final, NoReturn
 
 from mstore.errors import UsageError
-from mstore.frozen import dataclass
+from mstore.frozen import frozen
+from mstore.history.query.quoting import QUOTED, unquoted
 from mstore.history.query.where_ast import (
     KEYWORDS,
     LITERALS,
     ORDERS,
-    Comparison,
     Condition,
     Joined,
     Name,
     Not,
+    Relation,
 )
 from mstore.text import escaped
 
 _MAX_DEPTH: Final = 50
 _MAX_CHARACTERS: Final = 10_000
 _TOKEN: Final = re.compile(
-    r"""\s*(?:
+    rf"""\s*(?:
         (?P<number> [-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]) | [-+](?:inf|nan)\b )
       | (?P<single> '(?:[^']|'')*' )
-      | (?P<double> "(?:[^"]|"")*" )
+      | (?P<double> {QUOTED} )
       | (?P<word>   [^\W\d][\w.]* )
       | (?P<sign>   <= | >= | == | != | <> | && | \|\| | [<>=!(),] )
       | (?P<end>    \Z )
@@ -63,7 +64,7 @@ _MEANT: Final = {"=": "==", "<>": "!=", "&&": "and", "||": "or", "!": "not"}
 # -- reading
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class _Token:
     """A piece of the text: its kind, its text, and where it begins."""
 
@@ -82,8 +83,7 @@ class _Token:
     @property
     def content(self) -> str:
         """What stands between quotes."""
-        quote = self.text[0]
-        return self.text[1:-1].replace(quote * 2, quote)
+        return unquoted(self.text)
 
 
 def parse(text: str) -> Condition:
@@ -195,7 +195,7 @@ class _Reader:
             return inner
         return self._comparison()
 
-    def _comparison(self) -> Comparison:
+    def _comparison(self) -> Relation:
         left = self._take()
         self._check_operand(left)
         sign = self._next
@@ -212,17 +212,17 @@ class _Reader:
             name = self._operand(left, as_name=True)
             if not isinstance(name, Name):
                 self._fail(sign.at, f"a comparison is due after {escaped(left.text)}")
-            return Comparison("==", name, True)
+            return Relation("==", name, True)
         return self._compared(left, asked, sign)
 
-    def _compared(self, left: _Token, asked: str, sign: _Token) -> Comparison:
+    def _compared(self, left: _Token, asked: str, sign: _Token) -> Relation:
         membership = asked in ("in", "not in")
         if membership and self._took("("):
             values = self._values(sign)
             name = self._operand(left, as_name=True)
             if not isinstance(name, Name):
                 self._fail(left.at, "a name is due here: a number or text is nobody's")
-            return Comparison(asked, name, values)
+            return Relation(asked, name, values)
         right = self._take()
         self._check_operand(right)
         a = self._operand(left, as_name=not membership)
@@ -236,7 +236,7 @@ class _Reader:
             )
         if asked not in ("==", "!=") and (a is None or b is None):
             self._fail(sign.at, "none is compared by == and != only")
-        return Comparison(asked, a, b)
+        return Relation(asked, a, b)
 
     def _values(self, sign: _Token) -> tuple[Any, ...]:
         """What stands in the parentheses after `in`."""

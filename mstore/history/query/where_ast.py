@@ -6,8 +6,9 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from mstore.frozen import dataclass
-from mstore.objects.plain import alike
+from mstore.frozen import frozen
+from mstore.history.query.quoting import quoted
+from mstore.objects.json_values import json_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ KEYWORDS: Final = frozenset({"and", "or", "not", "in", "contains", *LITERALS})
 ORDERS: Final = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Name:
     """What a version may have a value for."""
 
@@ -35,11 +36,11 @@ class Name:
 
     def __str__(self) -> str:
         bare = re.fullmatch(r"[^\W\d][\w.]*", self.name) and self.name.casefold() not in KEYWORDS
-        return self.name if bare else '"' + self.name.replace('"', '""') + '"'
+        return self.name if bare else quoted(self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@frozen(slots=True)
+class Relation:
     """Two operands, of which one at least is a name, and what is asked of them.
 
     Args:
@@ -61,9 +62,9 @@ class Comparison:
             return False
         match self.operator:
             case "==":
-                return alike(left, right)
+                return json_equal(left, right)
             case "!=":
-                return not alike(left, right)
+                return not json_equal(left, right)
             case "in":
                 return _is_in(left, right)
             case "not in":
@@ -80,7 +81,7 @@ class Comparison:
         return f"{_spelled(self.left)} {self.operator} {_spelled(self.right)}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Not:
     """The opposite of a condition."""
 
@@ -98,7 +99,7 @@ class Not:
         return f"not ({self.inner})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Joined:
     """Conditions of which all ('and'), or one ('or'), must hold; two at least."""
 
@@ -118,7 +119,7 @@ class Joined:
         return f" {self.word} ".join(f"({part})" for part in self.parts)
 
 
-Condition = Comparison | Not | Joined
+Condition = Relation | Not | Joined
 
 
 def _ordered(one: Any, other: Any) -> bool:
@@ -133,13 +134,13 @@ def _is_in(part: Any, whole: Any) -> bool:
     if isinstance(whole, str):
         return isinstance(part, str) and part in whole
     if isinstance(whole, (list, tuple)):
-        return any(alike(part, one) for one in whole)
+        return any(json_equal(part, one) for one in whole)
     return isinstance(whole, dict) and isinstance(part, str) and part in whole
 
 
 def _spelled(value: Any) -> str:
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return quoted(value, "'")
     if isinstance(value, tuple):
         return f"({', '.join(map(_spelled, value))})"
     if isinstance(value, bool) or value is None:

@@ -30,7 +30,7 @@ from tests.proofs.crash.blockfile import (
     why_not,
 )
 from tests.proofs.crash.states import State, states
-from tests.proofs.crash.verdict import Found, fingerprint, judge, look
+from tests.proofs.crash.verdict import Scan, fingerprint, judge, look
 from tests.proofs.crash.workload import History, play, without
 
 SIZES: Final = {"ext4": 32 << 20, "xfs": 320 << 20, "btrfs": 128 << 20}
@@ -51,7 +51,7 @@ class Recording:
     fresh: bytes
     log: list[Entry]
     history: History
-    look: Callable[[Path, History], Found] = look
+    look: Callable[[Path, History], Scan] = look
 
 
 @dataclass
@@ -101,7 +101,7 @@ def record(
     options: str = "",
     rounds: int = 1,
     run: Callable[[Path, Callable[[], int], int], History] = play,
-    look: Callable[[Path, History], Found] = look,
+    look: Callable[[Path, History], Scan] = look,
 ) -> Recording:
     """Run a workload on a fresh disk that logs."""
     with scratch() as folder:
@@ -129,7 +129,7 @@ class Bench:
         self._image = os.open(image, os.O_RDWR | os.O_CREAT)
         os.ftruncate(self._image, self._size)
         self._loop = Loop(str(image))
-        self._known: dict[bytes, Found] = {}
+        self._known: dict[bytes, Scan] = {}
 
     def close(self) -> None:
         """Give the loop device back."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from tests.proofs.crash.blockfile import why_not
 from tests.proofs.crash.explore import explore, record
-from tests.proofs.crash.verdict import Found
+from tests.proofs.crash.verdict import Scan
 from tests.proofs.crash.workload import Acknowledged, History
 
 WRITES: Final = 8
@@ -64,10 +64,10 @@ def _writes(position: Callable[[], int], write: Callable[[int], None]) -> Histor
     return history
 
 
-def _last(there: Callable[[int], bool], root: Path) -> Found:
+def _last(there: Callable[[int], bool], root: Path) -> Scan:
     """The last write that a disk holds in whole, with all before it where they are kept."""
     number = next((n for n in reversed(range(WRITES)) if there(n)), None)
-    return Found(root.exists(), None, {"last": str(number)}, frozenset(), {})
+    return Scan(root.exists(), None, {"last": str(number)}, frozenset(), {})
 
 
 # -- fsync, rename, fsync of the folder
@@ -82,7 +82,7 @@ def _careful(root: Path, position: Callable[[], int], rounds: int) -> History:
     return _writes(position, write)
 
 
-def _look_careful(root: Path, history: History) -> Found:
+def _look_careful(root: Path, history: History) -> Scan:
     path = root / "model"
     return _last(lambda n: path.exists() and path.read_bytes() == content(n), root)
 
@@ -106,7 +106,7 @@ def _git(
     return _writes(position, write)
 
 
-def _look_git(root: Path, history: History) -> Found:
+def _look_git(root: Path, history: History) -> Scan:
     def there(number: int) -> bool:
         # Every version that was acknowledged, and not only the last one.
         for n in range(number + 1):
@@ -136,7 +136,7 @@ def _safetensors(root: Path, position: Callable[[], int], rounds: int) -> Histor
     return _writes(position, write)
 
 
-def _look_safetensors(root: Path, history: History) -> Found:
+def _look_safetensors(root: Path, history: History) -> Scan:
     path = root / "model.safetensors"
     return _last(lambda n: path.exists() and path.read_bytes().endswith(content(n)), root)
 
@@ -155,7 +155,7 @@ def _dvc(root: Path, position: Callable[[], int], rounds: int) -> History:
     return _writes(position, write)
 
 
-def _look_dvc(root: Path, history: History) -> Found:
+def _look_dvc(root: Path, history: History) -> Scan:
     def there(number: int) -> bool:
         # The pointer names the last one, and the cache has all.
         digests = [md5(content(n)).hexdigest() for n in range(number + 1)]
@@ -169,9 +169,7 @@ def _look_dvc(root: Path, history: History) -> Found:
     return _last(there, root)
 
 
-Subject = tuple[
-    Callable[[Path, Callable[[], int], int], History], Callable[[Path, History], Found], str
-]
+Subject = tuple[Callable[[Path, Callable[[], int], int], History], Callable[[Path, History], Scan], str]
 SUBJECTS: Final[dict[str, Subject]] = {
     "fsync, rename, fsync of the folder": (_careful, _look_careful, ""),
     "git": (_git, _look_git, "git"),

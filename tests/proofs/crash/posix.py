@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.proofs.crash.explore import Tally, scratch
-from tests.proofs.crash.verdict import Found, fingerprint, judge, look
+from tests.proofs.crash.verdict import Scan, fingerprint, judge, look
 from tests.proofs.crash.workload import History, play, without
 from tests.proofs.faults.shim import stand_around
 
@@ -266,7 +266,7 @@ def explore(
     """
     calls, inode, history = record(control=control, rounds=rounds)
     tally, rng = Tally(), random.Random(seed)
-    known: dict[bytes, Found] = {}
+    known: dict[bytes, Scan] = {}
     with scratch() as folder:
         for number, (cut, model) in enumerate(_cuts(calls, inode, history)):
             for choice in range(1 + subsets):

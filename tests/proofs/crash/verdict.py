@@ -15,7 +15,7 @@ from tests.proofs.faults.commands import files_of, write_tree
 
 
 @dataclass(frozen=True)
-class Found:
+class Scan:
     """What a repository on a disk says.
 
     Attributes:
@@ -52,7 +52,7 @@ def fingerprint(root: Path) -> bytes:
     return xxh3_128_digest(b"\n".join(parts))
 
 
-def look(root: Path, history: History) -> Found:
+def look(root: Path, history: History) -> Scan:
     """Look at a disk as the next process would, and work on it."""
     if not (root / ".mstore/workspace.json").exists():
         # Killed within init: it must be possible to begin anew.
@@ -61,8 +61,8 @@ def look(root: Path, history: History) -> Found:
                 repo.fsck()
         except MStoreError as error:
             where = str(error).replace(str(root), "")
-            return Found(False, f"init cannot be tried again: {where}", {}, frozenset(), {})
-        return Found(False, None, {}, frozenset(), {})
+            return Scan(False, f"init cannot be tried again: {where}", {}, frozenset(), {})
+        return Scan(False, None, {}, frozenset(), {})
     files = files_of(root / "out") if (root / "out").exists() else {}
     names: dict[str, str] = {}
     intact: set[str] = set()
@@ -78,7 +78,7 @@ def look(root: Path, history: History) -> Found:
             wrong = wrong if found.ok else f"fsck: {found.problems}"
         except MStoreError as error:
             wrong = f"{type(error).__name__}: {error}"
-    return Found(True, wrong, names, frozenset(intact), files)
+    return Scan(True, wrong, names, frozenset(intact), files)
 
 
 def _reads(repo: mstore.Repository, id: str, content: dict[str, bytes]) -> bool:
@@ -100,7 +100,7 @@ def _goes_on(root: Path, repo: mstore.Repository) -> str | None:
     return None
 
 
-def judge(found: Found, cut: int, history: History) -> str | None:
+def judge(found: Scan, cut: int, history: History) -> str | None:
     """What is lost or torn at a cut, or None."""
     due, under_way = history.due(cut)
     if due is not None and not found.there:

@@ -55,7 +55,7 @@ def names_of(repo: Repository) -> dict[str, str]:
             assert value is not None
             found[f"{space}/{name}"] = value.target.hex
     assert repo.head is not None
-    found["HEAD"] = str(repo.head.plain())
+    found["HEAD"] = str(repo.head.to_dict())
     return found
 
 

@@ -62,8 +62,8 @@ def test_with_a_backup_all_comes_back(
     pack = _packs(repo)[which]
     _damage(pack, int(place * pack.stat().st_size))
     assert not repo.fsck().ok
-    mended = repo.repair(source=tmp_path / "backup")
-    assert mended.found.ok and mended.done, mended.found.problems
+    repaired = repo.repair(source=tmp_path / "backup")
+    assert repaired.found.ok and repaired.done, repaired.found.problems
     assert (repo.store.path / "quarantine" / pack.name).exists()
     assert _versions(mstore.open(tmp_path)) == before
     # Repairing what is whole changes nothing.
@@ -79,9 +79,9 @@ def test_without_a_backup_the_rest_stays_readable(repo: Repository, tmp_path: Pa
     _, frames = read_footer(repo.store.backend, location.pack)
     pack = repo.store.path / f"packs/{location.pack[:1].hex()}/{location.pack.hex()}.pack"
     _damage(pack, frames[location.frame].block_offsets[0] + 50)
-    mended = repo.repair()
-    assert not mended.found.ok
-    text = "\n".join(u for p in mended.found.problems for u in p.affects)
+    repaired = repo.repair()
+    assert not repaired.found.ok
+    text = "\n".join(u for p in repaired.found.problems for u in p.affects)
     assert "second.safetensors tensor 'w'" in text
     for id, files in before.items():
         for path, content in files.items():
@@ -98,8 +98,8 @@ def test_a_lost_pack_comes_from_a_backup_with_all_its_history(repo: Repository, 
     before = _versions(repo)
     for pack in _packs(repo):
         pack.unlink()
-    mended = repo.repair(source=tmp_path / "backup")
-    assert mended.found.ok, mended.found.problems
+    repaired = repo.repair(source=tmp_path / "backup")
+    assert repaired.found.ok, repaired.found.problems
     assert _versions(mstore.open(tmp_path)) == before
     assert repo.log()[0].metrics["late"] == 1.0
 
@@ -115,8 +115,8 @@ def test_a_cut_pack_is_read_from_its_front(repo: Repository) -> None:
     pack.write_bytes(pack.read_bytes()[: frames[-1].offset + 9])
     assert [f.head for f in scan_frames(repo.store.backend, name)] == [f.head for f in frames[:-1]]
     repo.store.backend.close()  # type: ignore[attr-defined]
-    mended = repo.repair()
-    assert any(f"{len(frames) - 1} of {len(frames) - 1} objects" in line for line in mended.done)
+    repaired = repo.repair()
+    assert any(f"{len(frames) - 1} of {len(frames) - 1} objects" in line for line in repaired.done)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 90, b"mstore-ref-1 torn"])
@@ -124,8 +124,8 @@ def test_a_damaged_ref_takes_what_its_reflog_has(repo: Repository, content: byte
     at = repo.resolve("main")
     (repo.store.path / "refs/heads/main").write_bytes(content)
     assert not repo.fsck().ok
-    mended = repo.repair()
-    assert mended.found.ok and repo.resolve("main") == at
+    repaired = repo.repair()
+    assert repaired.found.ok and repo.resolve("main") == at
     assert repo.reflog("main")[0].move.action == "fsck"
 
 
@@ -142,7 +142,7 @@ def test_a_damaged_reflog_loses_the_damaged_records_alone(repo: Repository) -> N
 
 def test_what_lies_in_the_trash_is_not_lost(repo: Repository) -> None:
     name = repo.store.catalog.find(repo.resolve("main"))[0].pack
-    repo.store.put_away([name])
+    repo.store.soft_delete([name])
     assert repo.fsck().ok
     assert repo.store.trash() == {}
 

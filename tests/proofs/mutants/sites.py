@@ -23,16 +23,16 @@ _CALLS: Final = {
     "fsync_folder": _NOTHING,
     "_fsync_folders": _NOTHING,
     "flock": _NOTHING,
-    "hold": _CONTEXT,
-    "lean_on": _NOTHING,
+    "lock": _CONTEXT,
+    "protect": _NOTHING,
     "check_pack": _NOTHING,
-    "_lean.add": _NOTHING,
+    "_temp_roots.add": _NOTHING,
     "_store.lacks": "()",
 }
 
 EXEMPT: Final = {
     "fs/mounts.py:locks_work:flock": "probes whether locks work; protects nothing",
-    "backend/local.py:activity:hold": "looks who holds a lock, for `status`",
+    "backend/local.py:activity:lock": "looks who holds a lock, for `status`",
     "backend/local.py:rename:_fsync_folders": (
         "a pack whose way into the trash or back is lost in a power cut lies where readers look as"
         " well; the sync only shortens the time in which the kernel has not decided"
@@ -71,7 +71,7 @@ class _Patch:
 PATCHES: Final = (
     _Patch(
         "backend/local.py",
-        "swap:compares the value",
+        "compare_and_swap:compares the value",
         "compare",
         "            if current != expected:\n                return False\n",
         "",
@@ -80,7 +80,7 @@ PATCHES: Final = (
         "store/refs.py",
         "move:compares the target",
         "compare",
-        "if not whatever and (current.target if current else None) != expected:",
+        "if not force and (current.target if current else None) != expected:",
         "if False:",
     ),
     _Patch(
@@ -129,14 +129,14 @@ PATCHES: Final = (
         "store/store.py",
         "_look_again:a pack that moved to a folder seen before",
         "check",
-        "        if gone and self._stamps() != stamps:\n            return False\n",
+        "        if gone and self._change_tokens() != stamps:\n            return False\n",
         "",
     ),
     _Patch(
         "store/store.py",
         "copies:looks into the trash",
         "check",
-        "                self.bring_back(lambda i: i == id)\n",
+        "                self.undelete(lambda i: i == id)\n",
         "                self.refresh()\n",
     ),
     _Patch(
@@ -148,21 +148,21 @@ PATCHES: Final = (
     ),
     _Patch(
         "store/store.py",
-        "bring_back:looks at the packs after the trash",
+        "undelete:looks at the packs after the trash",
         "check",
         "            self._fetch(wanted)\n        self.refresh()\n",
         "            self._fetch(wanted)\n",
     ),
     _Patch(
         "maintain/pack_removal.py",
-        "put_away:asks what is leant on after the packs are away",
+        "soft_delete:asks what is leant on after the packs are away",
         "lean",
-        "    leans = list(leant_on(store.backend))\n",
-        "    leans = []\n",
+        "    temporary_roots = list(temporary_roots_of(store.backend))\n",
+        "    temporary_roots = []\n",
     ),
     _Patch(
         "maintain/pack_removal.py",
-        "put_away:asks what is needed after the packs are away",
+        "soft_delete:asks what is needed after the packs are away",
         "lean",
         "    must_stay = needed()\n",
         "    must_stay = lambda id: False\n",
@@ -184,7 +184,7 @@ def _called(node: ast.Call) -> str | None:
 def _kind(call: str) -> str:
     if "fsync" in call:
         return "sync"
-    if call in ("flock", "hold"):
+    if call in ("flock", "lock"):
         return "lock"
     return "check" if call == "check_pack" else "lean"
 

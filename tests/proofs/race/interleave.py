@@ -32,8 +32,8 @@ from unittest import mock
 
 from mstore.api.repository import Repository
 from mstore.backend import Entry, MemoryBackend, Upload
-from mstore.backend.base import Lean
-from mstore.context import Place
+from mstore.backend.base import TempRoots
+from mstore.context import Context
 from mstore.errors import Conflict, MStoreError
 from mstore.objects import Time
 from mstore.store import Refs, Store
@@ -215,8 +215,8 @@ class SteppingBackend:
     def put_new(self) -> Upload:
         return _SteppingUpload(self.inner.put_new(), self)
 
-    def swap(self, key: str, expected: bytes | None, content: bytes | None) -> bool:
-        return bool(self.step("swap", key, lambda: self.inner.swap(key, expected, content)))
+    def compare_and_swap(self, key: str, expected: bytes | None, content: bytes | None) -> bool:
+        return bool(self.step("swap", key, lambda: self.inner.compare_and_swap(key, expected, content)))
 
     def list(self, prefix: str) -> Iterator[Entry]:
         if prefix.startswith("packs/") and prefix not in self._changes:
@@ -239,13 +239,13 @@ class SteppingBackend:
             self._changed(new)
         return moved
 
-    def stamp(self, prefix: str) -> int | None:
+    def change_token(self, prefix: str) -> int | None:
         if prefix not in self._changes:
             return 0
         return int(self.step("stamp", prefix, lambda: self._changes.get(prefix, 0)))
 
     @contextlib.contextmanager
-    def lean(self) -> Iterator[Lean]:
+    def open_temp_roots(self) -> Iterator[TempRoots]:
         mine: list[bytes] = []
         self._leans.append(mine)
         try:
@@ -253,12 +253,12 @@ class SteppingBackend:
         finally:
             self._leans.remove(mine)
 
-    def leans(self) -> Iterator[bytes]:
+    def temporary_roots(self) -> Iterator[bytes]:
         for told in list(self._leans):
             yield self.step("leans", "", partial(b"".join, told))
 
     @contextlib.contextmanager
-    def hold(self, name: str, *, wait: bool = True) -> Iterator[None]:
+    def lock(self, name: str, *, wait: bool = True) -> Iterator[None]:
         depth: dict[str, int] = self._depth.__dict__
         if not depth.get(name):
             self._scheduler.before("hold" if wait else "try", name)
@@ -341,7 +341,7 @@ class World:
         store = Store(self._path)
         store.backend = backend
         store.refs = Refs(backend)
-        return Repository(Place(store, None, author))
+        return Repository(Context(store, None, author))
 
     def actors(self, backend: SteppingBackend, names: tuple[str, ...]) -> dict[str, Callable[[], None]]:
         """The actors wanted."""

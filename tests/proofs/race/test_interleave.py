@@ -40,14 +40,18 @@ def test_the_search_sees_a_lost_update(tmp_path: Path) -> None:
 
     from tests.proofs.race.interleave import SteppingBackend
 
-    def swap(self: SteppingBackend, key: str, expected: bytes | None, content: bytes | None) -> bool:
+    def compare_and_swap(
+        self: SteppingBackend, key: str, expected: bytes | None, content: bytes | None
+    ) -> bool:
         return bool(
-            self.step("swap", key, lambda: self.inner.swap(key, self.inner.kept.get(key), content))
+            self.step(
+                "swap", key, lambda: self.inner.compare_and_swap(key, self.inner.kept.get(key), content)
+            )
         )
 
     with (
-        mock.patch.object(SteppingBackend, "hold", lambda *_, **__: contextlib.nullcontext()),
-        mock.patch.object(SteppingBackend, "swap", swap),
+        mock.patch.object(SteppingBackend, "lock", lambda *_, **__: contextlib.nullcontext()),
+        mock.patch.object(SteppingBackend, "compare_and_swap", compare_and_swap),
     ):
         tally = search(World(tmp_path, "gc"), ("writer 1", "writer 2"), preemptions=1)
     assert tally.violations

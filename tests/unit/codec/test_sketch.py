@@ -229,7 +229,7 @@ def test_footers_open_to_more(tmp_path: Path) -> None:
     _commit(repo, tmp_path / "a", _model(""), message="one")
     (name,) = repo.store.pack_names()
     frames = repo.store.footer(name)
-    plain = {"frames": [[f.offset, f.head.plain(), f.table] for f in frames]}
+    plain = {"frames": [[f.offset, f.head.to_list(), f.table] for f in frames]}
     bare = parse_footer(encode(plain), None, "bare")
     assert [f.head for f in bare] == [f.head for f in frames]
     assert all(f.sketch is None for f in bare)

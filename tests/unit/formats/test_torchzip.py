@@ -29,7 +29,7 @@ def by_name(content: bytes):
     return {t.name: t for t in parsed(content).layout.tensors}
 
 
-def raw(tensor: torch.Tensor) -> bytes:
+def raw(tensor: torch.PickledTensor) -> bytes:
     return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 

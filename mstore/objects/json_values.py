@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def alike(one: Any, other: Any) -> bool:
+def json_equal(one: Any, other: Any) -> bool:
     """Whether two plain values are equal: NaN is itself, 1 is 1.0, and true is not 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
@@ -18,9 +18,9 @@ def alike(one: Any, other: Any) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, list):
-        return len(one) == len(other) and all(map(alike, one, other))
+        return len(one) == len(other) and all(map(json_equal, one, other))
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(alike(v, other[k]) for k, v in one.items())
+        return one.keys() == other.keys() and all(json_equal(v, other[k]) for k, v in one.items())
     return bool(one == other)
 
 
@@ -44,4 +44,4 @@ def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
             yield path, inner
 
 
-__all__ = ["alike", "flattened"]
+__all__ = ["flattened", "json_equal"]
