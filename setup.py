@@ -6,8 +6,20 @@ Where it cannot be compiled the install goes on without it, and mstore.codec.twi
 from glob import glob
 
 from setuptools import Extension, setup
+from setuptools.command.sdist import sdist
+
+
+class SourceDistribution(sdist):
+    """setuptools adds tests/test*.py, three of ours, which cannot run without the others."""
+
+    def make_distribution(self) -> None:
+        """Pack all but tests."""
+        self.filelist.files = [name for name in self.filelist.files if not name.startswith("tests/")]
+        super().make_distribution()
+
 
 setup(
+    cmdclass={"sdist": SourceDistribution},
     ext_modules=[
         Extension(
             "mstore.codec._kernel",

@@ -83,6 +83,33 @@ With `diff --exit-code`, failures are never 1: what would be is 2.
 
 ## Commands
 """
+ORDER = [
+    "init",
+    "status",
+    "commit",
+    "note",
+    "import",
+    "log",
+    "compare",
+    "show",
+    "ls",
+    "cat",
+    "diff",
+    "du",
+    "checkout",
+    "resume",
+    "branch",
+    "tag",
+    "reflog",
+    "undo",
+    "fsck",
+    "gc",
+    "forget",
+    "repack",
+    "config",
+    "completion",
+]
+"""As one meets them: make a store, fill it, look, go back, name, check, tidy up."""
 
 
 def cli_page() -> str:
@@ -91,7 +118,9 @@ def cli_page() -> str:
 
     parts = [INTRODUCTION]
     context = click.Context(app, info_name="mstore", terminal_width=96, max_content_width=96)
-    for name in app.commands:
+    if sorted(ORDER) != sorted(app.commands):
+        raise SystemExit(f"ORDER and the commands differ: {sorted({*ORDER} ^ {*app.commands})}")
+    for name in ORDER:
         command = app.commands[name]
         inner = click.Context(
             command, info_name=name, parent=context, terminal_width=96, max_content_width=96

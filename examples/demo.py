@@ -178,7 +178,7 @@ def killed_and_resumed(out: Path, base: Path, words: Any, repo: mstore.Repositor
         time.sleep(0.1)  # its worker lives on, and commits what was staged
     must("r2" in repo.branches(), "the save before it is committed")
     shutil.rmtree(out / "r2")
-    step = repo.log("r2")[0].step
+    step = repo.log("r2")[0].step or 0
     run(out, "resume", "r2", "--to", f"r2/checkpoint-{step}")
     fine_tune(base, out / "r2", words, rank=2, repo=repo, resume=str(out / f"r2/checkpoint-{step}"))
     steps = [e.step for e in repo.log("r2")[:2]]

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,7 @@ import mstore
 from mstore.backend import LocalBackend
 from mstore.errors import RefMoved, StorageFailed
 from mstore.objects import Time
+from mstore.store.transaction import Transaction
 from tests.bad_inputs.stand import numbered
 from tests.proofs.faults.commands import COMMANDS, files_of, write_tree
 from tests.proofs.faults.shim import Fault
@@ -79,7 +79,7 @@ def test_n68_gc_beside_commit_beside_checkout(tmp_path: Path) -> None:
     assert result.acknowledged == 32
 
 
-def test_n69_two_commits_to_one_branch(tmp_path: Path) -> None:
+def test_n69_two_commits_to_one_branch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One is told what to type, and typing it keeps both."""
     first = mstore.init(tmp_path / "a", store=tmp_path / "store")
     second = mstore.init(tmp_path / "b", store=tmp_path / "store")
@@ -90,21 +90,16 @@ def test_n69_two_commits_to_one_branch(tmp_path: Path) -> None:
     write_tree(tmp_path / "m2", 2)
     from mstore.commit import execute as module
 
-    real: Any = module.Transaction
-
-    class Slow(real):  # type: ignore[misc]
-        def publish(self) -> Any:
+    class Slow(Transaction):
+        def publish(self) -> tuple[bytes, ...]:
             published = super().publish()
             if begun.pop("other", None):
                 first.commit(tmp_path / "m1", message="one")
             return published
 
-    module.Transaction = Slow  # type: ignore[misc]
-    try:
-        with pytest.raises(RefMoved) as caught:
-            second.commit(tmp_path / "m2", message="two")
-    finally:
-        module.Transaction = real  # type: ignore[misc]
+    with monkeypatch.context() as once, pytest.raises(RefMoved) as caught:
+        once.setattr(module, "Transaction", Slow)
+        second.commit(tmp_path / "m2", message="two")
     assert caught.value.exit_code == 5
     assert caught.value.hint is not None and "--append" in caught.value.hint
     second.commit(tmp_path / "m2", message="two", append=True)

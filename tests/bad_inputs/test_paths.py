@@ -30,6 +30,7 @@ from mstore.objects import (
 )
 from mstore.store import Move, Store
 from mstore.worktree.destination import Destination
+from mstore.worktree.swap import put_in_place
 from tests.bad_inputs.stand import Unchanged, as_nobody, listing, numbered
 from tests.bad_inputs.test_objects import plant_files, planted, write_pack
 from tests.conftest import contents, save_tensors, write_model
@@ -349,7 +350,7 @@ def test_n56_the_destination_itself_is_swapped(
     """An absent destination that comes into being as a link while its files are written."""
     import mstore.checkout.beside as module
 
-    right = module.put_in_place
+    right = put_in_place
 
     def swapped(*arguments: Any, **keywords: Any) -> Any:
         right(*arguments, **keywords)

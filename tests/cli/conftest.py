@@ -15,7 +15,7 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def place(mstore: Run, workshop: Path) -> Path:  # type: ignore[override]
+def place(mstore: Run, workshop: Path) -> Path:
     """`main` with one version of a small model in `out/`."""
     mstore("init")
     write_model(workshop / "out", elements=3000)

@@ -165,7 +165,8 @@ def describe() -> dict[str, Any]:
         for name in sorted(names):
             dotted = f"{module}.{name}"
             value = getattr(importlib.import_module(module), name)
-            described[dotted] = about = {}
+            about: dict[str, Any] = {}
+            described[dotted] = about
             if dotted.startswith(IMPORT_ONLY):
                 continue
             if inspect.isclass(value):

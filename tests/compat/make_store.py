@@ -34,6 +34,7 @@ def make(version: str) -> None:
     """Write the store and what it must give back."""
     root = Path(tempfile.mkdtemp())
     repo = mstore.init(root, model_dir=root / "out")
+    assert repo.workspace is not None
     repo.workspace.set_config("author", "Ada <ada@example.org>")
     expected: dict[str, dict[str, str]] = {}
 

@@ -100,7 +100,7 @@ def test_without_hard_links_training_waits(
     def refuse(*arguments: Any, **named: Any) -> None:
         raise OSError(1, "Operation not permitted")
 
-    monkeypatch.setattr(staging.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     trainer_of(MStoreCallback(repo)).train()
     assert steps(repo, "out") == [2, 4]
     assert "training waits for each commit" in said(caplog)
@@ -418,7 +418,7 @@ def test_it_is_not_interested_in_links_and_pipes(repo: Any, home: Path) -> None:
 
 def test_no_links_leaves_nothing_staged(repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "LINKED_FROM_BYTES", 0)
-    monkeypatch.setattr(staging.os, "link", lambda *a, **k: (_ for _ in ()).throw(OSError(95, "no")))
+    monkeypatch.setattr(os, "link", lambda *a, **k: (_ for _ in ()).throw(OSError(95, "no")))
     queue = Queue.create(_plan(repo, home))
     with pytest.raises(CannotStage):
         queue.stage(_save(home, 2), "", with_state=True)

@@ -329,7 +329,8 @@ def test_a_name_taken_at_the_same_moment_is_left_to_the_other(
     repo: Any, home: Path, trainer_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer_of(MStoreCallback(repo)).train()
-    branches, looks = type(repo).branches, iter([{}])
+    nothing: dict[str, Any] = {}
+    branches, looks = type(repo).branches, iter([nothing])
     # The first look comes before the other run made its branch, the commit after.
     monkeypatch.setattr(type(repo), "branches", lambda self: next(looks, None) or branches(self))
     trainer_of(MStoreCallback(repo)).train()

@@ -289,7 +289,8 @@ def test_a_base_from_another_store_hinders_nothing(
     assert other.log("typo")[0].step == 2
     assert any("no base" in r.getMessage() and "mian" in r.getMessage() for r in caplog.records)
     trainer_of(MStoreCallback(other, "named", base="out"), num_train_epochs=1).train()
-    assert other.log("named")[0].commit.base.commit == other.resolve("out")
+    base = other.log("named")[0].commit.base
+    assert base is not None and base.commit == other.resolve("out")
 
 
 def test_an_adapter_to_train_further(repo: Any, home: Path, base_folder: Path) -> None:

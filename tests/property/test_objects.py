@@ -193,7 +193,8 @@ def test_metrics_have_one_nan() -> None:
 
 def test_ids_are_typed_and_strict() -> None:
     assert blob_id(b"abc").hex == "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
-    assert BlobId(bytes(32)) != CommitId(bytes(32))
+    blob: object = BlobId(bytes(32))
+    assert blob != CommitId(bytes(32))
     for bad in ("", "00", "G" * 64, "A" * 64, "../" + "0" * 61, "0" * 63 + "\n", "0" * 65):
         with pytest.raises(InvalidInput):
             BlobId.parse(bad)

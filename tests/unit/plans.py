@@ -23,7 +23,5 @@ def assert_is_a_value(plan: Any) -> dict[str, Any]:
 def everything(folder: Path) -> dict[str, tuple[str, bytes]]:
     """What lies below a folder, caches aside: what a plan must leave as it is."""
     return {
-        path: found
-        for path, found in listing(folder).items()
-        if not path.startswith(".mstore/cache")
+        path: found for path, found in listing(folder).items() if not path.startswith(".mstore/cache")
     }

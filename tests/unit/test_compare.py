@@ -51,7 +51,7 @@ def test_what_differs(repo: Repository) -> None:
 
 
 def test_it_prints_and_shows_itself(repo: Repository) -> None:
-    found = repo.compare("HEAD~1", "HEAD")
+    found: Any = repo.compare("HEAD~1", "HEAD")
     assert "eval_loss" in str(found) and "0.666667" in str(found)
     assert "<b>" not in found._repr_html_() and "&lt;b&gt;" in found._repr_html_()
 

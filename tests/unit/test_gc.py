@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ import pytest
 import mstore
 from mstore.api.repository import Repository
 from mstore.backend import Entry
+from mstore.backend.local import LocalBackend
 from mstore.errors import Conflict, Corrupt, NotFound, ObjectRemoved, StorageFailed, UsageError
 from mstore.maintain import gc as module
 from mstore.maintain.gc import GcPlan
-from mstore.objects import CommitId, ManifestId, ObjectId
+from mstore.maintain.gc_run import GcResult
+from mstore.objects import CommitId, ManifestFile, ManifestId, ObjectId
 from mstore.store import Store
 from mstore.store.blob_source import BlobSource
 from mstore.store.pack_keys import pack_key
@@ -47,7 +51,7 @@ def _bytes_on_disk(repo: Repository) -> int:
 
 
 def _later(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
-    real = module.time.time_ns()
+    real = time.time_ns()
 
     class Clock:
         @staticmethod
@@ -141,6 +145,7 @@ def test_a_reader_whose_pack_went_under_its_eyes_finds_it_in_the_trash(
 ) -> None:
     """It had read the pack before: a copy that went is asked for again once it is back."""
     _, reader, tip = away
+    assert isinstance(reader.backend, LocalBackend)
     reader.backend.close()  # An open pack can be read wherever it lies.
     assert reader.manifest(reader.commit(tip).manifest).files
 
@@ -191,6 +196,7 @@ def test_a_look_during_which_an_object_moved_to_a_folder_seen_before_is_not_the_
     assert store.has(tip)
     if was == "listed":
         store.catalog.reset()
+        assert isinstance(store.backend, LocalBackend)
         store.backend.close()  # An open pack can be read even when it is gone.
     listed = store.backend.list
 
@@ -311,7 +317,7 @@ def test_a_base_that_one_delta_needs_is_let_go(repo: Repository, tmp_path: Path)
 def test_a_base_that_many_deltas_need_stays(repo: Repository, tmp_path: Path) -> None:
     _drift(repo, tmp_path / "drift", 1, branch="drift")
     base = repo.resolve("drift")
-    weight = np.frombuffer(repo.read_tensor("drift", "w").buffer, np.float32)
+    weight = np.frombuffer(memoryview(repo.read_tensor("drift", "w").buffer), np.float32)
     for number in range(3):
         rng = np.random.default_rng(number)
         near = weight * (1 + rng.standard_normal(weight.size).astype(np.float32) * 1e-4)
@@ -320,7 +326,7 @@ def test_a_base_that_many_deltas_need_stays(repo: Repository, tmp_path: Path) ->
     repo.delete_branch("drift")
     repo.gc(now=True)
     for number in range(3):
-        assert len(repo.read_tensor(f"near{number}", "w").buffer) == weight.nbytes
+        assert memoryview(repo.read_tensor(f"near{number}", "w").buffer).nbytes == weight.nbytes
     assert repo.fsck().ok
 
 
@@ -437,7 +443,8 @@ def test_a_commit_begins_again_where_gc_was_faster(
     repo.checkout("try", to=tmp_path / "copy")
     files = contents(tmp_path / "copy")
     repo.delete_branch("try")
-    real, calls = Transaction.publish, []
+    real = Transaction.publish
+    calls: list[GcResult] = []
 
     def publish(self: Transaction) -> tuple[bytes, ...]:
         if not calls:
@@ -456,7 +463,8 @@ def test_a_note_on_a_version_that_gc_took_meanwhile_is_refused(
 ) -> None:
     tip = repo.resolve("try")
     repo.delete_branch("try")
-    real, calls = Transaction.publish, []
+    real = Transaction.publish
+    calls: list[GcResult] = []
 
     def publish(self: Transaction) -> tuple[bytes, ...]:
         if not calls:
@@ -470,7 +478,7 @@ def test_a_note_on_a_version_that_gc_took_meanwhile_is_refused(
     assert not list(repo.store.refs.names("notes")) and repo.fsck().ok
 
 
-def made_files(repo: Repository, id: CommitId):  # type: ignore[no-untyped-def]
+def made_files(repo: Repository, id: CommitId) -> tuple[ManifestFile, ...]:
     return repo.manifest(id).files
 
 
@@ -542,7 +550,7 @@ def test_an_older_writer_is_kept_out_from_the_first_removal_on(repo: Repository)
     assert json.loads(path.read_text())["features"]["write"] == ["leans-1", "refs-1"]
 
 
-def test_on_the_command_line(mstore, workshop: Path) -> None:  # type: ignore[no-untyped-def]
+def test_on_the_command_line(mstore: Callable[..., Any], workshop: Path) -> None:
     mstore("init")
     for seed in range(2):
         write_model(workshop / "out", seed=seed)
@@ -577,7 +585,8 @@ def test_what_a_commit_takes_for_there_is_missed_where_gc_was_faster(
     start = "main"
     if what == "parent":
         folder, start = write_model(tmp_path / "fresh", seed=99), tip.hex
-    publish, collected = Transaction.publish, []
+    publish = Transaction.publish
+    collected: list[int] = []
 
     def after_gc(self: Transaction) -> tuple[bytes, ...]:
         if not collected:

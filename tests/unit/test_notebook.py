@@ -99,7 +99,7 @@ def test_a_long_log_is_cut_and_says_so(repo: Repository) -> None:
 def test_a_diff_is_its_lines_with_colours(repo: Repository) -> None:
     found = repo.diff("HEAD~1", "HEAD")
     _check(found, {"pre", "span"}, "r 4 → 8", "<b>", "4<i> → 8<i>", "eval_loss")
-    same = repo.diff("HEAD", "HEAD")
+    same: Any = repo.diff("HEAD", "HEAD")
     assert _Reader(same._repr_html_()).texts == ["no differences"] and _pretty(same) == "no differences"
 
 

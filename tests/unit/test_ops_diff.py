@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,10 @@ from torch import nn
 from mstore.commit.execute import commit
 from mstore.commit.options import CommitOptions
 from mstore.compare import stats as tensorstat
-from mstore.compare.diff import MISSING, diff, side_of, side_of_commit, side_of_folder
+from mstore.compare.adapters import AdapterDiff, AdapterSide
+from mstore.compare.diff import MISSING, DiffResult, diff, side_of, side_of_commit, side_of_folder
+from mstore.compare.stats import TensorStat
+from mstore.compare.tensors import TensorPair
 from mstore.errors import Corrupt, NotFound, RevisionNotFound, UsageError
 from mstore.modeldir.stored_tree import StoredFile, StoredFolder, facts_of_manifest, layouts_of
 from mstore.objects import Manifest, ManifestFile, Segment, blob_id
@@ -55,6 +59,19 @@ def adapter(folder, **config):
     config = {"target_modules": ["c_attn"], "lora_alpha": 16, **config}
     get_peft_model(Net(), LoraConfig(**config)).save_pretrained(folder)
     return folder
+
+
+def lora_of(result: DiffResult) -> tuple[AdapterDiff, AdapterSide, AdapterSide]:
+    """How the only adapters differ, and both of them."""
+    lora = result.lora
+    assert lora is not None and lora.a is not None and lora.b is not None
+    return lora, lora.a, lora.b
+
+
+def figures_of(pair: TensorPair) -> TensorStat:
+    """The figures of a tensor that was measured."""
+    assert pair.stat is not None
+    return pair.stat
 
 
 def write_adapter(folder, *, rank=4, seed=0):
@@ -149,8 +166,9 @@ def test_ranges_of_any_segments(cuts, reads):
     segments = tuple(Segment(id, offset, length) for offset, length in cuts)
     content = b"".join(blob[s.offset : s.offset + s.length] for s in segments)
     entry = ManifestFile("f", "other", len(content), segments)
-    file = StoredFile(Store(), entry)
-    assert StoredFolder(Store(), Manifest((entry,))).read("f") == content
+    store: Any = Store()
+    file = StoredFile(store, entry)
+    assert StoredFolder(store, Manifest((entry,))).read("f") == content
     for offset, size in reads:
         if offset + size <= len(content):
             assert file.read(offset, size) == content[offset : offset + size]
@@ -214,7 +232,7 @@ def test_the_ranks_of_two_adapters_without_a_store(tmp_path, monkeypatch):
         "adapter_config.json",
         "adapter_model.safetensors",
     ]
-    assert result.lora.changed == ("rank", "ranks", "scaling", "scalings", "modules")
+    assert lora_of(result)[0].changed == ("rank", "ranks", "scaling", "scalings", "modules")
     assert result.warnings == ()
     assert not result.same
     assert str(result).startswith("v1 → ./v2: LoRA r 4 → 8, 1 configuration key")
@@ -239,11 +257,11 @@ def test_dora_and_patterns(tmp_path):
     pattern = {"rank_pattern": {"h.1.c_attn": 8}, "alpha_pattern": {"h.1.c_attn": 64}}
     b = adapter(tmp_path / "b", r=4, use_dora=True, use_rslora=True, **pattern)
     result = diff(of(a), of(b))
-    lora = result.lora
-    assert (lora.a.ranks, lora.b.ranks) == ((4,), (4, 8))
-    assert lora.a.scaling == 4
-    assert lora.b.scalings == (16 / math.sqrt(4), 64 / math.sqrt(8))
-    assert lora.b.modules["h.0.c_attn"] == {"A": (4, 64), "B": (192, 4), "magnitude": (192,)}
+    lora, before, after = lora_of(result)
+    assert (before.ranks, after.ranks) == ((4,), (4, 8))
+    assert before.scaling == 4
+    assert after.scalings == (16 / math.sqrt(4), 64 / math.sqrt(8))
+    assert after.modules["h.0.c_attn"] == {"A": (4, 64), "B": (192, 4), "magnitude": (192,)}
     assert {"use_dora", "use_rslora", "rank_pattern", "alpha_pattern"} <= set(lora.changed)
     assert "rank" not in lora.changed
     assert result.warnings == ()  # patterns explain every shape
@@ -262,7 +280,8 @@ def test_a_configuration_that_shapes_belie(tmp_path):
     (b / "adapter_config.json").write_text(json.dumps({**config, "r": 16}))
     result = diff(of(a), of(b))
     assert result.warnings == ("b: adapter_config.json: says rank 16, but 2 modules have rank 4",)
-    assert (result.lora.b.rank, result.lora.b.ranks) == (16, (4,))
+    _, _, after = lora_of(result)
+    assert (after.rank, after.ranks) == (16, (4,))
     (b / "adapter_model.safetensors").unlink()
     [warning] = diff(of(a), of(b)).warnings
     assert warning.startswith("b: adapter_config.json: says rank 16, and no shapes are there")
@@ -294,10 +313,11 @@ def test_ranks_of_experts(tmp_path):
         get_peft_model(Mixture(), config).save_pretrained(tmp_path / f"r{rank}")
     result = diff(of(tmp_path / "r2"), of(tmp_path / "r3"))
     assert result.warnings == ()
-    assert result.lora.a.ranks == (2,)
-    assert result.lora.b.ranks == (3,)
-    assert result.lora.b.modules["experts"]["A"][0] == 15
-    assert result.lora.b.scalings == (2,)
+    _, before, after = lora_of(result)
+    assert before.ranks == (2,)
+    assert after.ranks == (3,)
+    assert after.modules["experts"]["A"][0] == 15
+    assert after.scalings == (2,)
 
 
 def test_several_adapters(tmp_path):
@@ -317,7 +337,7 @@ def test_several_adapters(tmp_path):
     (tmp_path / "b" / "first" / "adapter_config.json").unlink()
     (tmp_path / "b" / "first" / "adapter_model.safetensors").unlink()
     result = diff(of(tmp_path / "a"), of(tmp_path / "b"))
-    assert (result.lora.a.rank, result.lora.b.rank) == (4, 8)
+    assert [side.rank for side in lora_of(result)[1:]] == [4, 8]
     assert result.adapters["first"].b is None
     assert "LoRA  first/  only in a" in text(result)
     assert "LoRA  second/" in text(result)
@@ -327,7 +347,7 @@ def test_the_only_adapters_of_two_folders_go_together_wherever_they_lie(tmp_path
     adapter(tmp_path / "a", r=4)
     adapter(tmp_path / "b" / "default", r=8)
     result = diff(of(tmp_path / "a"), of(tmp_path / "b"))
-    assert (result.lora.a.rank, result.lora.b.rank) == (4, 8)
+    assert [side.rank for side in lora_of(result)[1:]] == [4, 8]
     assert len(result.adapters) == 1
 
 
@@ -455,7 +475,7 @@ def test_a_folder_and_a_commit(place, tmp_path):
     write_adapter(folder, seed=1)
     result = diff(side_of(place, id), side_of(place, folder), stat=True)
     assert len(result.tensors.changed) == 4
-    assert result.tensors.total.share == 1
+    assert result.tensors.total is not None and result.tensors.total.share == 1
     assert [c.path for c in result.files.changed] == ["adapter_model.safetensors"]
 
 
@@ -593,7 +613,7 @@ def test_figures_are_those_of_a_dense_computation(tmp_path, monkeypatch, dtype):
         b = a + torch.randn_like(a) * (torch.rand_like(a) < 0.5)
     found = diff(of(saved(tmp_path / "a", w=a)), of(saved(tmp_path / "b", w=b)), stat=True).tensors
     [pair] = found.changed
-    stat, width = pair.stat, a.element_size()
+    stat, width = figures_of(pair), a.element_size()
     x, y = (t.to(torch.float64).numpy().ravel() for t in (a, b))
     bits = [t.contiguous().view(torch.uint8).numpy().reshape(-1, width) for t in (a, b)]
     assert stat.elements == a.numel()
@@ -604,7 +624,7 @@ def test_figures_are_those_of_a_dense_computation(tmp_path, monkeypatch, dtype):
     assert stat.relative == pytest.approx(np.linalg.norm(y - x) / np.linalg.norm(x), rel=1e-12)
     expected = np.dot(x / np.linalg.norm(x), y / np.linalg.norm(y))
     assert stat.cosine == pytest.approx(expected, rel=1e-9, abs=1e-12)
-    assert found.total.relative == pytest.approx(stat.relative)
+    assert found.total is not None and found.total.relative == pytest.approx(stat.relative)
     assert found.unmeasured == 0
 
 
@@ -619,9 +639,10 @@ def test_figures_of_recast_tensors_go_by_value(tmp_path):
     w = torch.tensor([1.0, 2.0, math.nan, 1.0009765625, math.inf])
     a, b = saved(tmp_path / "a", w=w), saved(tmp_path / "b", w=w.bfloat16())
     [pair] = diff(of(a), of(b), stat=True).tensors.recast
-    assert pair.stat.differing == 1  # the one that bfloat16 has no room for
-    assert pair.stat.not_finite == 2
-    assert pair.stat.norm_change == 0.0009765625
+    stat = figures_of(pair)
+    assert stat.differing == 1  # the one that bfloat16 has no room for
+    assert stat.not_finite == 2
+    assert stat.norm_change == 0.0009765625
 
 
 def test_figures_at_the_edges(tmp_path):
@@ -635,12 +656,13 @@ def test_figures_at_the_edges(tmp_path):
     )
     b = saved(tmp_path / "b", zero=torch.ones(4), sign=-zero, back=zero, gone=torch.ones(4))
     result = diff(of(a), of(b), stat=True)
-    stats = {str(p): p.stat for p in result.tensors.changed}
+    stats = {str(p): figures_of(p) for p in result.tensors.changed}
     assert (stats["zero"].relative, stats["zero"].cosine) == (math.inf, None)
     assert (stats["sign"].share, stats["sign"].relative) == (1.0, 0.0)  # bits differ, values do not
     assert (stats["back"].relative, stats["back"].cosine) == (1.0, None)
     assert (stats["gone"].not_finite, stats["gone"].relative) == (4, 0.0)
     total = result.tensors.total
+    assert total is not None
     assert (total.elements, total.norm_a, total.norm_b) == (16, 2.0, 2.0)
     assert total.relative == pytest.approx(math.sqrt(2))
     plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))

@@ -199,7 +199,7 @@ def test_no_reflog(store: Store) -> None:
         store.refs.log("heads/main")
 
 
-def _race(path: Path, number: int, start: multiprocessing.synchronize.Event) -> None:  # type: ignore[name-defined]
+def _race(path: Path, number: int, start: multiprocessing.synchronize.Event) -> None:
     refs: Refs = Store(path).refs
     start.wait()
     for i in range(15):

@@ -12,6 +12,7 @@ import mstore
 from mstore.api.repository import Repository
 from mstore.codec import BLOCK_LOG2, Codec, encode_block
 from mstore.maintain import pack_removal as removal
+from mstore.maintain.pack_removal import check_pack
 from mstore.maintain.repack import repack
 from mstore.objects import blob_id
 from mstore.store import Store, temporary_roots_of
@@ -122,10 +123,10 @@ def test_a_pack_that_somebody_leans_on_stays(
 
     from mstore.maintain import repack as module
 
-    original = module.check_pack
+    original = check_pack
     running = ExitStack()
 
-    def meanwhile(opened, name):  # type: ignore[no-untyped-def]
+    def meanwhile(opened, name):
         original(opened, name)
         if other == "is at work":
             running.enter_context(store.backend.open_temp_roots()).add(temp_root_record(tip, depth))

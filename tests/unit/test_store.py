@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -340,7 +340,8 @@ def test_a_catalog_that_cannot_be_written_is_made_anew_in_memory(
 def test_a_catalog_that_fails_when_a_pack_is_taken_in_is_made_anew(
     store: Store, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    real, failed = getattr(Catalog, call), []
+    real: Callable[..., Any] = getattr(Catalog, call)
+    failed: list[str] = []
 
     def failing(self: Catalog, *arguments: Any) -> Any:
         if not failed:

@@ -177,13 +177,13 @@ def test_an_interrupt_after_the_deed_leaves_its_record(repo: Repository) -> None
     "line",
     ["[]", "1", "null", '{"action": 1, "number": 1}', "[" * 5000, "\xff", '{"number": 3}']
     + [
-        json.dumps({"action": "x", "number": 9, **odd})
+        '{"action": "x", "number": 9, ' + odd + "}"
         for odd in (
-            {"head": [{}]},
-            {"head": [{}, {}]},
-            {"backup": 5},
-            {"backup": "../x"},
-            {"moves": [{"ref": 1, "kind": "commit", "old": None, "new": None}]},
+            '"head": [{}]',
+            '"head": [{}, {}]',
+            '"backup": 5',
+            '"backup": "../x"',
+            '"moves": [{"ref": 1, "kind": "commit", "old": null, "new": null}]',
         )
     ],
 )
@@ -228,7 +228,7 @@ def test_a_file_where_the_version_has_a_folder_comes_back(repo: Repository, comm
     def failing(*args: Any) -> None:
         raise StorageFailed("no room")
 
-    Context._set_head = failing  # type: ignore[method-assign]
+    Context._set_head = failing  # type: ignore[method-assign, assignment]
     try:
         with pytest.raises(StorageFailed, match="no room"):
             repo.checkout("main~1" if committed else "main", force=True)

@@ -8,6 +8,7 @@ import functools
 import pickle
 from dataclasses import field
 from functools import cached_property
+from typing import Any
 
 import pytest
 
@@ -126,9 +127,10 @@ def test_without_options_no_call_is_needed() -> None:
     class Bare:
         a: int
 
-    assert Bare(1) == Bare(1) != Bare(2)
+    bare: Any = Bare
+    assert bare(1) == bare(1) != bare(2)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Bare(1).a = 2
+        bare(1).a = 2
 
 
 def test_ids_are_pickled() -> None:
@@ -136,13 +138,14 @@ def test_ids_are_pickled() -> None:
 
     blob = BlobId(bytes(32))
     assert pickle.loads(pickle.dumps(blob)) == blob
-    assert blob != CommitId(bytes(32))
+    other: object = CommitId(bytes(32))
+    assert blob != other
 
 
 def test_defining_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[str] = []
 
-    def compiling(text: str, *given: object) -> None:
+    def compiling(text: str, *given: Any) -> None:
         compiled.append(text)
         exec(text, *given)
 

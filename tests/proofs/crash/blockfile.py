@@ -118,8 +118,8 @@ class _Server:
 
     def serve(self) -> None:
         while True:
-            ready, _, _ = select.select([self.fuse, self.control], [], [])
-            if self.control in ready and not self._obey():
+            ready, _, _ = select.select([self.fuse, self.control.fileno()], [], [])
+            if self.control.fileno() in ready and not self._obey():
                 return
             if self.fuse in ready:
                 try:

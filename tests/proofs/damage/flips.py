@@ -177,8 +177,8 @@ def main() -> int:
         tally = random_flips(root, contents, arguments.flips, seed=arguments.seed, reads_every=500)
     finally:
         shutil.rmtree(root)
-    for missed in [*tally.missed, *tally.silent][:20]:
-        print(missed)
+    for flip in [*tally.missed, *tally.silent][:20]:
+        print(flip)
     print(
         f"random flips in a store of {size:,} bytes: {tally.flips:,}; found: {tally.found:,};"
         f" served silently: {len(tally.silent)} ({time.monotonic() - begun:.0f} s)"

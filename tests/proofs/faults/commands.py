@@ -202,7 +202,7 @@ def _beside(root: Path) -> None:
         repo.checkout("other", to=root / "beside")
 
 
-COMMANDS = (
+COMMANDS: tuple[Command, ...] = (
     Command("init", ("init",), _empty),
     Command("init elsewhere", ("init", "--store", "shared", "--shared"), _empty),
     Command("commit", ("commit", "-m", "fourth"), _after(_changed)),

@@ -104,7 +104,7 @@ def stand_around(root: Path, around: Around) -> Callable[[], None]:
             setattr(os, name, call)
         io.open = builtins.open = plain_open
 
-    io.open = builtins.open = opened  # type: ignore[assignment]
+    io.open = builtins.open = opened
     return step_aside
 
 

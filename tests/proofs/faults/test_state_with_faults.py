@@ -93,7 +93,7 @@ class FaultyMachine(Machine):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="tells paths of descriptors by /proc")
-class TestWithFaults(FaultyMachine.TestCase):  # type: ignore[name-defined,misc]
+class TestWithFaults(FaultyMachine.TestCase):  # type: ignore[valid-type,misc]  # made by hypothesis
     settings = settings(
         max_examples=int(os.environ.get("STATEFUL_EXAMPLES", "12")),
         stateful_step_count=int(os.environ.get("STATEFUL_STEPS", "30")),

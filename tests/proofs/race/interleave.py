@@ -25,6 +25,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -229,12 +230,12 @@ class SteppingBackend:
 
     def delete(self, *keys: str) -> None:
         for key in keys:
-            self.step("delete", key, lambda key=key: self.inner.delete(key))
+            self.step("delete", key, partial(self.inner.delete, key))
 
     def rename(self, moves: Mapping[str, str]) -> set[str]:
         moved: set[str] = set()
         for old, new in moves.items():
-            moved |= self.step("rename", old, lambda old=old, new=new: self.inner.rename({old: new}))
+            moved |= self.step("rename", old, partial(self.inner.rename, {old: new}))
             self._changed(new)
         return moved
 
@@ -254,7 +255,7 @@ class SteppingBackend:
 
     def temporary_roots(self) -> Iterator[bytes]:
         for told in list(self._leans):
-            yield self.step("leans", "", lambda told=told: b"".join(told))
+            yield self.step("leans", "", partial(b"".join, told))
 
     @contextlib.contextmanager
     def lock(self, name: str, *, wait: bool = True) -> Iterator[None]:

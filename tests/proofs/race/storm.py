@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import mstore
@@ -165,11 +166,11 @@ def storm(root: Path, *, processes: int, commits: int, kill_every_s: float, seed
     with mstore.init(root / "first", store=root / "store"):
         pass
     work: dict[str, Callable[[], None]] = {
-        f"job-{n}": lambda n=n: _write(root, n, commits) for n in range(processes)
+        f"job-{n}": partial(_write, root, n, commits) for n in range(processes)
     }
     for verb in ("repack", "gc"):
         if hasattr(Repository, verb):
-            work[verb] = lambda verb=verb: _tend(root, verb)
+            work[verb] = partial(_tend, root, verb)
     running = {_start(do, root / f"error-{name}"): name for name, do in work.items()}
     kills, failures = 0, []
     next_kill = time.monotonic() + kill_every_s

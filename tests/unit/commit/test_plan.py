@@ -59,7 +59,7 @@ def test_a_file_that_changes_after_the_plan_refuses_it(repo: Repository, tmp_pat
     write_model(tmp_path / "out", seed=2, elements=3000)
     plan = repo.plan_commit(message="two")
     write_model(tmp_path / "out", seed=3, elements=3000)
-    with pytest.raises(InvalidInput, match="no longer|changed"):
+    with pytest.raises(InvalidInput, match=r"no longer|changed"):
         repo.run_commit(plan)
     assert repo.resolve("HEAD") == plan.parent_id
 

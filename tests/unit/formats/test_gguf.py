@@ -17,7 +17,7 @@ from mstore.formats import BytesSource, cut, parse
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, np.ndarray]]:
     path = tmp_path_factory.mktemp("gguf") / "model.gguf"
     rng = np.random.default_rng(0)
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "token_embd.weight": rng.standard_normal((100, 64)).astype(np.float32),
         "blk.0.attn_q.weight": rng.standard_normal((64, 64)).astype(np.float16),
         "blk.0.norm": np.ones(64, np.float32),

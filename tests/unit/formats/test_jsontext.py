@@ -70,7 +70,7 @@ def test_values_of_the_wrong_type_count_as_absent():
     assert [count_of(v) for v in (1, 0, True, 1.0, 2**53)] == [1, None, None, None, None]
     assert count_of(0, least=0) == 0
     assert [number_of(v) for v in (2, 1.5, math.nan, "2", 10**400)] == [2.0, 1.5, None, None, None]
-    assert [mapping_of(v) for v in ({"a": 1}, [], None)] == [{"a": 1}, {}, {}]
+    assert [mapping_of({"a": 1}), mapping_of([]), mapping_of(None)] == [{"a": 1}, {}, {}]
     assert is_text("ü", "漢")
     assert not is_text("a", "\udfff")
     assert as_text("a\udfff") == "a?"

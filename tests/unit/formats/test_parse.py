@@ -11,6 +11,7 @@ from safetensors.torch import save
 
 from mstore.errors import BadFile
 from mstore.formats import BytesSource, parse
+from mstore.objects import Layout
 
 
 def _torch(value) -> bytes:
@@ -19,11 +20,18 @@ def _torch(value) -> bytes:
     return buffer.getvalue()
 
 
+def layout_of(file: BytesSource) -> Layout:
+    """The layout of a file that has one."""
+    layout = parse(file).layout
+    assert layout is not None
+    return layout
+
+
 def test_each_format_by_its_ending():
     tensors = {"w": torch.arange(4.0)}
-    assert parse(BytesSource("a/M.SafeTensors", save(tensors))).layout.format == "safetensors"
+    assert layout_of(BytesSource("a/M.SafeTensors", save(tensors))).format == "safetensors"
     for ending in (".pt", ".pth", ".bin", ".ckpt"):
-        layout = parse(BytesSource(f"x{ending}", _torch(tensors))).layout
+        layout = layout_of(BytesSource(f"x{ending}", _torch(tensors)))
         assert [(t.name, t.dtype, t.shape) for t in layout.tensors] == [("w", "F32", (4,))]
     assert parse(BytesSource("x.onnx", _torch(tensors))).layout is None
     assert parse(BytesSource("x.txt", save(tensors))).layout is None

@@ -6,9 +6,9 @@ import itertools
 
 from blake3 import blake3
 
-from mstore.objects import blob_id, encode, weights_id_of
+from mstore.objects import BlobId, blob_id, encode, weights_id_of
 
-ROWS = [
+ROWS: list[tuple[str, str, tuple[int, ...], BlobId]] = [
     ("b", "F32", (2,), blob_id(b"1")),
     ("a", "F32", (2,), blob_id(b"2")),
     ("é", "BF16", (), blob_id(b"3")),
@@ -16,7 +16,7 @@ ROWS = [
 
 
 def test_it_is_the_hash_of_the_sorted_rows() -> None:
-    rows = sorted(([n, d, list(s), b.raw] for n, d, s, b in ROWS), key=lambda row: row[0].encode())
+    rows = [[n, d, list(s), b.raw] for n, d, s, b in sorted(ROWS, key=lambda row: row[0].encode())]
     expected = blake3(encode(rows), derive_key_context="mstore 2026-11 weights").hexdigest()
     assert {weights_id_of(list(p)).hex for p in itertools.permutations(ROWS)} == {expected}
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mstore.formats import BytesSource, describe, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
 class Folder:
     """A FolderSource of a dict, or of a folder on disk."""
 
-    def __init__(self, files: dict[str, bytes | str | dict]):
+    def __init__(self, files: Mapping[str, bytes | str | dict[str, Any]]):
         self.files = {
             k: v if isinstance(v, bytes) else (v if isinstance(v, str) else json.dumps(v)).encode()
             for k, v in files.items()

@@ -20,12 +20,13 @@ def test_a_model_of_transformers(tmp_path):
     )
     model = LlamaForCausalLM(config).bfloat16()
     model.save_pretrained(tmp_path)
-    model = describe(folder := Folder.at(tmp_path), folder.layouts()).model
-    assert model.architectures == ("LlamaForCausalLM",)
-    assert model.model_type == "llama"
-    assert model.dtype == "bfloat16"
-    assert model.parameter_count == LlamaForCausalLM(config).num_parameters()
-    assert (model.base_name, model.quantization, model.auto_map) == (None, None, False)
+    found = describe(folder := Folder.at(tmp_path), folder.layouts()).model
+    assert found is not None
+    assert found.architectures == ("LlamaForCausalLM",)
+    assert found.model_type == "llama"
+    assert found.dtype == "bfloat16"
+    assert found.parameter_count == LlamaForCausalLM(config).num_parameters()
+    assert (found.base_name, found.quantization, found.auto_map) == (None, None, False)
 
 
 def test_config_fields():
@@ -59,6 +60,8 @@ def test_weights_without_config_and_tied_in_a_zip():
     )
     layouts = {"pytorch_model.bin": Layout("torch-zip", entries), "sub/x.bin": Layout("x", entries)}
     model = describe(Folder({}), layouts).model
+    assert model is not None
     assert (model.parameter_count, model.dtype) == (6, "float32")
     layouts["model.safetensors"] = Layout("safetensors", entries[2:])
-    assert describe(Folder({}), layouts).model.parameter_count == 2
+    model = describe(Folder({}), layouts).model
+    assert model is not None and model.parameter_count == 2

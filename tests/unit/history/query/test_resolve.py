@@ -307,9 +307,14 @@ def test_what_best_step_and_where_see_is_the_same(repo: Repository) -> None:
 def test_how_often_the_history_is_walked(
     repo: Repository, text: str, walks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
+    seen: list[object] = []
     plain: Callable[..., Any] = walking.walk
-    monkeypatch.setattr(walking, "walk", lambda *given: seen.append(given) or plain(*given))
+
+    def counted(*given: Any) -> Any:
+        seen.append(given)
+        return plain(*given)
+
+    monkeypatch.setattr(walking, "walk", counted)
     resolved(repo.context, text)
     assert len(seen) == walks
 
