@@ -113,7 +113,7 @@ class Run:
         mine = self.plan.origin.attempt
         return max(before, key=lambda c: (c.attempt == mine, c.step, c.time), default=None)
 
-    def _context(self, trial: str) -> tuple[str, str | None]:
+    def _destination(self, trial: str) -> tuple[str, str | None]:
         """The branch for the first commit, and where to begin it (None: it exists, and goes on)."""
         branches = self.repository.branches()
         wanted = f"{self.plan.name}/{branch_name(trial)}" if trial else self.plan.name
@@ -164,7 +164,7 @@ class Run:
         else:
             for last_try in (False, False, False, True):
                 name, start = (
-                    self._aside(self._branch, save.step) if self._branch else self._context(trial)
+                    self._aside(self._branch, save.step) if self._branch else self._destination(trial)
                 )
                 try:
                     result = self._append(save, name, start)

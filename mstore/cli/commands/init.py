@@ -24,14 +24,14 @@ mstore init --store /team/models.mstore --shared
 @click.option("--force", is_flag=True, help="Even in a folder that looks like a model directory.")
 def init(store: str | None, shared: bool, model_dir: str | None, force: bool) -> None:
     """Make a workspace here, and a store in it."""
-    from mstore.api import repository
+    from mstore.api import discovery
     from mstore.fs.mounts import network_type
 
     if settings().store or settings().workspace:
         raise click.UsageError(
             "init makes things in the current folder; `init --store DIR` comes after the word"
         )
-    made = repository.init(store=store, shared=shared, model_dir=model_dir, force=force)
+    made = discovery.init(store=store, shared=shared, model_dir=model_dir, force=force)
     workspace = made.workspace
     assert workspace is not None
     click.echo(f"Made {workspace.path}")
