@@ -73,7 +73,7 @@ else:
 
 
 def _init(made: Any) -> Callable[..., None]:
-    """An `__init__` that takes what the compiled one would, and complains of the same."""
+    """Make an `__init__` that takes what the compiled one would, and complains of the same."""
     given = [f for f in dataclasses.fields(made) if not f.kw_only]
     fields = [*given, *(f for f in dataclasses.fields(made) if f.kw_only)]
     names = tuple(f.name for f in given)

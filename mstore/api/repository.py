@@ -234,7 +234,7 @@ class Repository:
         return resume(self._context, rev, Path(to), force=force, progress=progress)
 
     def path(self, rev: AnyRevision, *, limit_bytes: int | None = None) -> Path:
-        """A version as a folder of read-only files, for whatever takes a path.
+        """Write a version into a cache of read-only folders, for whatever takes a path.
 
         It lies in a cache that all processes of a user share, and stays at least until
         this repository is closed.
@@ -312,7 +312,7 @@ class Repository:
     # -- looking
 
     def config(self) -> dict[str, str]:
-        """What this workspace is configured to, by key. Raises UsageError without a workspace."""
+        """Give what this workspace is configured to, by key. Raises UsageError without a workspace."""
         return self._context.need_workspace("config").config()
 
     def set_config(self, key: str, value: str | None) -> None:
@@ -359,7 +359,7 @@ class Repository:
         return resolved(self._context, rev)
 
     def resolve(self, rev: AnyRevision) -> CommitId:
-        """The commit that a revision names. Raises RevisionNotFound, Ambiguous, UsageError."""
+        """Give the commit that a revision names. Raises RevisionNotFound, Ambiguous, UsageError."""
         return self.look_up(rev).id
 
     def log(
@@ -411,14 +411,14 @@ class Repository:
         return elsewhere(self._context, tips)
 
     def compare(self, *revs: AnyRevision, everything: bool = False) -> Comparison:
-        """What differs between versions; see `mstore.compare.versions.compare`."""
+        """Compare versions; see `mstore.compare.versions.compare`."""
         from mstore.api.results import Compared, rendered
         from mstore.compare.versions import compare
 
         return rendered(Compared, compare(self._context, revs, everything=everything))
 
     def show(self, rev: AnyRevision = "HEAD") -> CommitDetails:
-        """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        """Describe a version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.history.show import show
 
         return show(self._context, self.resolve(rev))
@@ -446,13 +446,13 @@ class Repository:
         return rendered(Difference, diff(one, other, stat=stat, progress=progress))
 
     def manifest(self, rev: AnyRevision) -> Manifest:
-        """The files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        """Give the files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.history.show import manifest_of
 
         return manifest_of(self._context, self.resolve(rev))
 
     def facts(self, rev: AnyRevision) -> Facts:
-        """What a version says of itself. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        """Give what a version says of itself. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.modeldir.stored_tree import facts_of_manifest
 
         return facts_of_manifest(self.store, self.manifest(rev))
@@ -481,7 +481,7 @@ class Repository:
         path: str | None = None,
         rows: tuple[int, int] | None = None,
     ) -> Tensor:
-        """A tensor's dtype, shape and bytes, or some of its rows.
+        """Read a tensor: its dtype, shape and bytes, or some of its rows.
 
         Raises:
             NotFound, UsageError, Corrupt.
@@ -497,7 +497,7 @@ class Repository:
         fill_tensors(self._context, self.resolve(rev), wanted)
 
     def du(self, *revs: AnyRevision) -> Usage:
-        """What versions, and the store, cost. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        """Measure what versions, and the store, cost. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.maintain.du import du
 
         return du(self._context, [self.resolve(rev) for rev in revs])
@@ -665,7 +665,7 @@ class Repository:
         rename_tag(self._context, old, new)
 
     def reflog(self, name: str | None = None) -> tuple[Record, ...]:
-        """Moves of a ref, the latest first. Raises RevisionNotFound, NotFound."""
+        """Give moves of a ref, the latest first. Raises RevisionNotFound, NotFound."""
         from mstore.history.reflog import reflog
 
         return reflog(self._context, name)[1]

@@ -52,7 +52,7 @@ def _ordered(value: Any) -> Any:
 
 
 def metadata_of(side: DiffSide) -> dict[str, Any]:
-    """What the user gave, and of what was recorded the run and its surroundings.
+    """Give what the user gave, and of what was recorded the run and its surroundings.
 
     Model and adapter are in the configuration, the run's metrics in the metrics.
     """

@@ -177,7 +177,7 @@ def diff(
 
 
 def _with_equal_roles(side: DiffSide, other: DiffSide) -> DiffSide:
-    """A folder without the roles that were left out of the version it is compared with."""
+    """Leave out of a folder the roles that the version it is compared with left out."""
     if not side.is_folder or not other.without:
         return side
     kept = [f for f in side.manifest.files if f.role not in other.without]
@@ -191,7 +191,7 @@ def _effects(
     in_a: Iterable[TensorPlace],
     in_b: Iterable[TensorPlace],
 ) -> tuple[ModuleDelta, ...]:
-    """What two LoRA adapters do to the modules that both have."""
+    """Compare what two LoRA adapters do to the modules that both have."""
     if pair.a is None or pair.b is None or {pair.a.kind, pair.b.kind} - {None, "LORA"}:
         return ()
     from mstore.compare.lora_delta import compare_modules

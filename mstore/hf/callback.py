@@ -134,7 +134,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         self._run: Run | None = None
 
     def _arguments(self) -> dict[str, Any]:
-        """What the constructor was called with, as JSON.
+        """Give what the constructor was called with, as JSON.
 
         `restore_callback_states_from_checkpoint` makes transformers build the
         callback anew, from these alone.
@@ -174,7 +174,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return _Identity(run_id, attributes["attempt"], origin)
 
     def _metadata(self, args: Any, state: Any, parts: dict[str, Any]) -> dict[str, Any]:
-        """What is known of the run when it begins."""
+        """Give what is known of the run when it begins."""
         found: dict[str, Any] = {}
         with _contained("record the training arguments"):
             found["training_arguments"] = json_values(args.to_dict())
@@ -195,7 +195,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        """Searches that spread over processes pickle the Trainer: a store travels as its folder."""
+        """Pickle a store as its folder: searches that spread over processes pickle the Trainer."""
         held = dict(self.__dict__)
         if isinstance(self._store, Repository):
             held["_store"] = store_folder(self._store)
@@ -216,7 +216,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
                 self._run = self._begun(args, state, parts, self._identity)
 
     def _begun(self, args: Any, state: Any, parts: dict[str, Any], identity: _Identity) -> Run:
-        """The run, with its store open."""
+        """Open the store and begin the run."""
         repository = find_repository(self._store, args.output_dir)
         for queue in queues(args.output_dir):
             with _contained(f"commit what was staged in {queue.path}"):
@@ -267,7 +267,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return None if configured == "all" else int(configured)
 
     def _base_in(self, repository: Repository, model: Any) -> str | None:
-        """The commit of the model that was started from, as it is now: its branch may move."""
+        """Give the commit of the model that was started from, as it is now: its branch may move."""
         loaded = commit_of(model)
         named = self._base or (loaded.hex if loaded is not None else None)
         if named is None:
@@ -312,7 +312,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
                     run.forget_states()
 
     def _located(self, args: Any, state: Any, run: Run) -> tuple[Save, str]:
-        """The save just written, and the name of the trial that it belongs to ("" outside a search).
+        """Give the save just written and its trial's name ("" outside a search).
 
         Raises:
             NotFound: there is no such folder.

@@ -16,7 +16,7 @@ _log: Final = logging.getLogger("mstore.hf")
 
 
 def find_repository(store: str | os.PathLike[str] | Repository | None, output_dir: str) -> Repository:
-    """The repository to commit to: the one given, else found, else made in the current folder."""
+    """Give the repository to commit to: the one given, else found, else made in the current folder."""
     if isinstance(store, Repository):
         return store
     if store is not None:
@@ -34,7 +34,7 @@ def find_repository(store: str | os.PathLike[str] | Repository | None, output_di
 
 
 def _made_store(path: str) -> Repository:
-    """A new repository in a folder, or the one that another job made there a moment ago."""
+    """Make a repository in a folder, or open the one that another job just made."""
     os.makedirs(path, exist_ok=True)
     try:
         mstore.init(path).close()

@@ -50,7 +50,7 @@ def dataset_facts(loader: Any) -> dict[str, Any] | None:
 
 
 def hardware_facts(args: Any) -> dict[str, Any]:
-    """What is trained on: the kind of device, how many processes, the name of the GPU."""
+    """Describe what is trained on: the kind of device, how many processes, the name of the GPU."""
     import torch
 
     device = args.device

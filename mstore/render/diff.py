@@ -45,7 +45,7 @@ def _plain(text: str, colour: str) -> str:
 def diff_lines(
     result: DiffResult, *, width: int, style: Callable[[str, str], str] | None = None
 ) -> Iterator[str]:
-    """The lines of a diff, without line ends.
+    """Give the lines of a diff, without line ends.
 
     Args:
         result: the diff; its warnings are not among the lines.

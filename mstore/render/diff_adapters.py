@@ -129,7 +129,7 @@ def _rank(side: AdapterSide) -> str:
 
 
 def _details(side: AdapterSide) -> list[tuple[str, str]]:
-    """What is shown only where it differs."""
+    """Format what is shown only where it differs."""
     return [
         ("kind", escaped(side.kind or "–")),
         ("rsLoRA", _yes(side.use_rslora)),

@@ -69,7 +69,7 @@ def _folded_tensors(page: Page, kind: str, tensors: Sequence[TensorPair | Tensor
 
 
 def effect_lines(page: Page, result: DiffResult) -> list[str]:
-    """A line a module, those that differ most in direction first; and what is meant."""
+    """Format a line a module, those that differ most in direction first; and what is meant."""
 
     def unlike(effect: ModuleDelta) -> tuple[float, list[tuple[str, int]]]:
         return (2.0 if effect.cosine is None else effect.cosine, natural_key(effect.module))

@@ -59,14 +59,14 @@ class Page:
         return [self.cut(name, room) for name in names]
 
     def few(self, lines: list[str], noun: str) -> list[str]:
-        """The first lines of a long list; `noun` is in the plural, as two are left at least."""
+        """Give the first lines of a long list; `noun` is in the plural, as two are left at least."""
         if len(lines) <= MOST_LINES + 1:
             return lines
         rest = f"  … and {len(lines) - MOST_LINES} more {noun}"
         return [*lines[:MOST_LINES], self.style(rest, QUIET)]
 
     def arrow(self, a: str, b: str) -> str:
-        """`a → b`, or the one text where both are equal."""
+        """Give `a → b`, or the one text where both are equal."""
         return a if a == b else f"{self.style(a, OLD)} → {self.style(b, NEW)}"
 
 
@@ -76,7 +76,7 @@ def shape_text(shape: Sequence[int]) -> str:
 
 
 def value_line(value: Any) -> str:
-    """A value of JSON as text: strings bare where nothing else could be meant."""
+    """Format a value of JSON: strings bare where nothing else could be meant."""
     if isinstance(value, str) and value and value == value.strip() and not _reads_as_json(value):
         return escaped(value)
     if isinstance(value, float):
@@ -106,7 +106,7 @@ def folded_lines(names: Sequence[str]) -> str:
 
 
 def natural_key(name: str) -> list[tuple[str, int]]:
-    """A key that puts layer 2 before layer 10."""
+    """Give a key that puts layer 2 before layer 10."""
     texts, numbers = _NUMBER.split(name), [int(n[:18]) for n in _NUMBER.findall(name)]
     return list(zip(texts, [*numbers, -1], strict=True))
 
