@@ -46,6 +46,20 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     tuple(TopologicalSorter(graph).static_order())
 
 
+def test_all_file_locks_go_through_one_module() -> None:
+    """`fs/durable.py` has fcntl for F_FULLFSYNC alone, which is no lock."""
+    importing, locking = set(), set()
+    for path in CODE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import) and any(a.name == "fcntl" for a in node.names):
+                importing.add(str(path.relative_to(CODE)))
+            assert not (isinstance(node, ast.ImportFrom) and node.module == "fcntl"), path
+            if isinstance(node, ast.Attribute) and node.attr in ("flock", "lockf"):
+                locking.add(str(path.relative_to(CODE)))
+    assert importing == {"fs/locks.py", "fs/durable.py"}
+    assert locking == {"fs/locks.py"}
+
+
 @pytest.mark.parametrize(
     "importing",
     [

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.context import Context
 from mstore.errors import Conflict, InvalidInput, NoStore, StorageFailed, UsageError
-from mstore.fs.mounts import locks_work
+from mstore.fs.locks import locks_work
 from mstore.store import STORE_FILE, Store
 from mstore.workspace import FOLDER, USER_CACHE, Workspace
 

@@ -18,7 +18,8 @@ from mstore.fs.durable import (
     start_writing,
     write_all,
 )
-from mstore.fs.mounts import locks_work, network_type
+from mstore.fs.locks import locks_work
+from mstore.fs.mounts import network_type
 from mstore.fs.temp import sweep_folder
 
 __all__ = [

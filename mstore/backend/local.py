@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 import threading
@@ -34,7 +33,8 @@ from mstore.fs.durable import (
     write_all,
 )
 from mstore.fs.failures import storage_failed
-from mstore.fs.temp import LEAN, NEW, TMP, is_abandoned, open_locked, sweep_folder
+from mstore.fs.locks import NEW, create_locked, is_abandoned, open_lock, take_lock
+from mstore.fs.temp import LEAN, TMP, sweep_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -393,8 +393,8 @@ class LocalBackend:
             return True
 
     def open_own(self, suffix: str) -> tuple[Path, int]:
-        """A new file in `tmp`, locked; see `open_locked`. Raises OSError."""
-        return open_locked(
+        """A new file in `tmp`, locked; see `create_locked`. Raises OSError."""
+        return create_locked(
             self.path("tmp/x").parent,
             f"{os.urandom(12).hex()}{suffix}",
             self.file_mode,
@@ -508,27 +508,19 @@ class LocalBackend:
                 depth[name] -= 1
             return
         try:
-            descriptor = os.open(
-                self.path(f"locks/{name}"),
-                os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
-                self.file_mode,
+            descriptor = open_lock(
+                self.path(f"locks/{name}"), mode=self.file_mode, exact_mode=self.shared
             )
-            if self.shared:
-                # Whoever made the file opens it to the group; the others may not, and need not.
-                with contextlib.suppress(OSError):
-                    os.fchmod(descriptor, self.file_mode)
         except OSError as error:
             raise storage_failed(error, f"cannot lock {self.root}") from error
         try:
             self.observe("lock", name)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError as error:
-                raise Conflict(
-                    f"another process holds the lock {self.path(f'locks/{name}')}"
-                ) from error
+                taken = take_lock(descriptor, wait=wait)
             except OSError as error:
                 raise storage_failed(error, f"cannot lock {self.root}") from error
+            if not taken:
+                raise Conflict(f"another process holds the lock {self.path(f'locks/{name}')}")
             depth[name] = 1
             yield
         finally:

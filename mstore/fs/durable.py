@@ -11,7 +11,8 @@ import os
 from typing import TYPE_CHECKING
 
 from mstore.errors import DurabilityUnknown
-from mstore.fs.temp import TMP, open_locked
+from mstore.fs.locks import create_locked
+from mstore.fs.temp import TMP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,7 +167,7 @@ def replacement(
         OSError: the system failed; the target is as it was.
     """
     name = f".{target.name}-{os.urandom(6).hex()}{TMP}"
-    temporary, descriptor = open_locked(folder or target.parent, name, mode, exact_mode=exact_mode)
+    temporary, descriptor = create_locked(folder or target.parent, name, mode, exact_mode=exact_mode)
     in_place = False
 
     def put() -> None:

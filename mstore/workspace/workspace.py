@@ -8,7 +8,6 @@ disturb each other.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from dataclasses import asdict, field, replace
@@ -26,6 +25,7 @@ from mstore.errors import (
 )
 from mstore.frozen import frozen
 from mstore.fs.durable import UnconfirmedChange, make_folder, replace_file, replacement
+from mstore.fs.locks import open_lock, take_lock
 from mstore.fs.mounts import network_type
 from mstore.fs.temp import sweep_folder
 from mstore.store import STORE_FILE
@@ -376,9 +376,9 @@ class Workspace:
     def _rewriting(self) -> Iterator[list[Operation]]:
         """The operations, to be changed by nobody else meanwhile; written as the block leaves them."""
         try:
-            lock = os.open(self.path / "operations.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            lock = open_lock(self.path / "operations.lock")
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                take_lock(lock)
                 operations = list(self.operations())
                 yield operations
                 text = "".join(json.dumps(asdict(o)) + "\n" for o in operations[-_OPERATIONS_KEPT:])

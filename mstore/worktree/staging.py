@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mstore.errors import InvalidInput, StorageFailed
+from mstore.fs.locks import take_lock
 from mstore.worktree.destination import FOLDER_FLAGS, TEMPORARY_PREFIX, Destination
 
 _SPARED_FOR_S: Final = 600
@@ -45,7 +45,7 @@ def make_staging(name: str, folder: int) -> int:
     os.mkdir(name, dir_fd=folder)
     descriptor = os.open(name, FOLDER_FLAGS, dir_fd=folder)
     with contextlib.suppress(OSError):  # Without locks (some network disks) nothing is swept.
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        take_lock(descriptor, wait=False)
     return descriptor
 
 
@@ -68,9 +68,8 @@ def sweep_staging(folder: int) -> None:
                 continue
             descriptor = os.open(name, FOLDER_FLAGS, dir_fd=folder)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # An empty one may be about to be locked by who made it.
-                if is_old or os.listdir(descriptor):
+                # An empty one may be about to be locked by the process that made it.
+                if take_lock(descriptor, wait=False) and (is_old or os.listdir(descriptor)):
                     shutil.rmtree(name, dir_fd=folder)
             finally:
                 os.close(descriptor)

@@ -14,7 +14,8 @@ import pytest
 import mstore
 from mstore.backend import LocalBackend
 from mstore.errors import StorageFailed
-from mstore.fs.mounts import locks_work, network_type
+from mstore.fs.locks import locks_work
+from mstore.fs.mounts import network_type
 from mstore.objects import blob_id
 from tests.conftest import write_model
 
