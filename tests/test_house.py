@@ -60,6 +60,25 @@ def test_all_file_locks_go_through_one_module() -> None:
     assert locking == {"fs/locks.py"}
 
 
+def test_what_the_system_says_is_translated_in_one_module() -> None:
+    """What else names `strerror` makes a warning, a refusal of its own, or the command line's line."""
+    elsewhere = {
+        str(path.relative_to(CODE))
+        for path in CODE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "strerror"
+    }
+    assert elsewhere - {"fs/failures.py"} <= {
+        "checkout/execute.py",
+        "checkout/undo.py",
+        "cli/__init__.py",
+        "cli/params.py",
+        "commit/importing.py",
+        "fs/durable.py",
+        "staging/queue.py",
+    }
+
+
 @pytest.mark.parametrize(
     "importing",
     [

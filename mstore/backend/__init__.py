@@ -8,7 +8,6 @@ from mstore.backend.local import Activity, LocalBackend, Observer
 from mstore.backend.memory import MemoryBackend
 from mstore.compat import moved_names
 from mstore.fs.durable import (
-    UnconfirmedChange,
     confirm_folder,
     fsync_file,
     fsync_folder,
@@ -18,6 +17,7 @@ from mstore.fs.durable import (
     start_writing,
     write_all,
 )
+from mstore.fs.failures import UnconfirmedChange
 from mstore.fs.locks import locks_work
 from mstore.fs.mounts import network_type
 from mstore.fs.temp import sweep_folder

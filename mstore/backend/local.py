@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Final
 from mstore.backend.base import Entry, TempRoots, Upload
 from mstore.errors import Conflict, Corrupt, StorageFailed
 from mstore.fs.durable import (
-    UnconfirmedChange,
     confirm_folder,
     fsync_file,
     fsync_folder,
@@ -32,7 +31,7 @@ from mstore.fs.durable import (
     start_writing,
     write_all,
 )
-from mstore.fs.failures import storage_failed
+from mstore.fs.failures import storage_failed, translated
 from mstore.fs.locks import NEW, create_locked, is_abandoned, open_lock, take_lock
 from mstore.fs.temp import LEAN, TMP, sweep_folder
 
@@ -86,10 +85,8 @@ class _LocalUpload:
         self._parts: list[Buffer] = []
         self._pending_bytes = 0
         self._position = self._begun = 0
-        try:
+        with translated(f"cannot write in {backend.root}"):
             self._path, self._descriptor = backend.open_own(TMP)
-        except OSError as error:
-            raise storage_failed(error, f"cannot write in {backend.root}") from error
 
     def __enter__(self) -> Upload:
         return self
@@ -184,11 +181,9 @@ class _LocalLean:
         self._descriptor = descriptor
 
     def add(self, record: bytes) -> None:
-        try:
+        with translated(f"cannot write in {self._backend.root}"):
             self._backend.observe("write", "lean")
             write_all(self._descriptor, record)
-        except OSError as error:
-            raise storage_failed(error, f"cannot write in {self._backend.root}") from error
 
 
 class LocalBackend:
@@ -376,7 +371,8 @@ class LocalBackend:
                 current = None
             if current != expected:
                 return False
-            try:
+            done = "replaced" if content is not None else "removed"
+            with translated(f"cannot replace {self.path(key)}", done=f"{key} was {done}"):
                 if content is None:
                     self.observe("unlink", key)
                     os.unlink(self.path(key))
@@ -385,11 +381,6 @@ class LocalBackend:
                     self._prune(key)
                 else:
                     self._replace(key, content)
-            except OSError as error:
-                if isinstance(error, UnconfirmedChange):
-                    done = "replaced" if content is not None else "removed"
-                    raise error.explained(f"{key} was {done}") from error
-                raise storage_failed(error, f"cannot replace {self.path(key)}") from error
             return True
 
     def open_own(self, suffix: str) -> tuple[Path, int]:
@@ -403,10 +394,8 @@ class LocalBackend:
 
     @contextlib.contextmanager
     def open_temp_roots(self) -> Iterator[TempRoots]:
-        try:
+        with translated(f"cannot write in {self.root}"):
             path, descriptor = self.open_own(LEAN)
-        except OSError as error:
-            raise storage_failed(error, f"cannot write in {self.root}") from error
         try:
             yield _LocalLean(self, descriptor)
         finally:
@@ -475,10 +464,8 @@ class LocalBackend:
     def _fsync_folders(self, folders: set[Path]) -> None:
         for folder in sorted(folders):
             self.observe("fsync-folder", str(folder))
-            try:
+            with translated(f"cannot write in {folder}"):
                 fsync_folder(folder)
-            except OSError as error:
-                raise storage_failed(error, f"cannot write in {folder}") from error
 
     def rename(self, moves: Mapping[str, str]) -> set[str]:
         moved, folders = set(), set()
@@ -507,18 +494,14 @@ class LocalBackend:
             finally:
                 depth[name] -= 1
             return
-        try:
+        with translated(f"cannot lock {self.root}"):
             descriptor = open_lock(
                 self.path(f"locks/{name}"), mode=self.file_mode, exact_mode=self.shared
             )
-        except OSError as error:
-            raise storage_failed(error, f"cannot lock {self.root}") from error
         try:
             self.observe("lock", name)
-            try:
+            with translated(f"cannot lock {self.root}"):
                 taken = take_lock(descriptor, wait=wait)
-            except OSError as error:
-                raise storage_failed(error, f"cannot lock {self.root}") from error
             if not taken:
                 raise Conflict(f"another process holds the lock {self.path(f'locks/{name}')}")
             depth[name] = 1

@@ -14,7 +14,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from mstore.checkout.execute import checkout
-from mstore.errors import StorageFailed
+from mstore.fs.failures import storage_failed
 from mstore.fs.locks import open_lock, take_lock
 from mstore.modeldir.visible import visible_manifest
 
@@ -62,7 +62,7 @@ def cached_folder(context: Context, id: CommitId, cache: Path, limit_bytes: int)
             finally:
                 os.close(descriptor)
     except OSError as error:
-        raise StorageFailed(f"cannot write in {cache}: {error.strerror}", errno=error.errno) from error
+        raise storage_failed(error, f"cannot write in {cache}") from error
 
 
 def _locked(path: Path, *, shared: bool) -> int:

@@ -10,7 +10,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from mstore.errors import DurabilityUnknown
+from mstore.fs.failures import UnconfirmedChange
 from mstore.fs.locks import create_locked
 from mstore.fs.temp import TMP
 
@@ -66,15 +66,6 @@ def make_folder(
                 os.chmod(new, 0o2775)
         observe()
         fsync_folder(new.parent)
-
-
-class UnconfirmedChange(OSError):
-    """A name was changed, and the disk did not confirm that this will last."""
-
-    def explained(self, done: str) -> DurabilityUnknown:
-        """The error for whoever asked for the change; `done` says what it was."""
-        what = f"{done}, but the disk did not confirm that this would last"
-        return DurabilityUnknown(f"{what}: {self.strerror}", errno=self.errno)
 
 
 def confirm_folder(path: Path) -> None:
@@ -191,3 +182,16 @@ def replacement(
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         os.close(descriptor)
+
+
+__all__ = [
+    "UnconfirmedChange",
+    "confirm_folder",
+    "fsync_file",
+    "fsync_folder",
+    "make_folder",
+    "replace_file",
+    "replacement",
+    "start_writing",
+    "write_all",
+]

@@ -26,11 +26,11 @@ from mstore.errors import (
     InvalidInput,
     NoStore,
     NotFound,
-    StorageFailed,
     Unsupported,
 )
 from mstore.frozen import frozen
 from mstore.fs.durable import fsync_folder, make_folder
+from mstore.fs.failures import storage_failed
 from mstore.objects import (
     BlobId,
     Commit,
@@ -128,7 +128,7 @@ class Store:
         try:
             content = (path / STORE_FILE).read_bytes()
         except OSError as error:
-            raise StorageFailed(f"cannot read {path / STORE_FILE}: {error.strerror}") from error
+            raise storage_failed(error, f"cannot read {path / STORE_FILE}") from error
         self.identity = parse_identity(content, str(path / STORE_FILE))
         unknown = sorted(set(self.identity.read) - READ_FEATURES)
         if unknown:
@@ -178,7 +178,7 @@ class Store:
             for folder in ("packs", "refs", "locks"):
                 fsync_folder(path / folder)
         except OSError as error:
-            raise StorageFailed(f"cannot make a store at {path}: {error.strerror}") from error
+            raise storage_failed(error, f"cannot make a store at {path}") from error
         # store.json last: a folder without it is no store.
         plain = {
             "id": os.urandom(16).hex(),

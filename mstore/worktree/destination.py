@@ -7,11 +7,11 @@ swapped for a link meanwhile is met as an error and never written through.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from typing import TYPE_CHECKING, Final
 
-from mstore.errors import BadPath, InvalidInput, StorageFailed
+from mstore.errors import BadPath
+from mstore.fs.failures import write_failed
 from mstore.objects import ManifestFile, check_path, folded
 
 if TYPE_CHECKING:
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 
 TEMPORARY_PREFIX: Final = ".~mstore-"
 FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def write_failed(error: OSError, path: str) -> InvalidInput | StorageFailed:
-    """Translate an OSError met while a path is written: a link on the way is bad input."""
-    if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return BadPath(path, "is a symbolic link or not a folder; nothing is written through it")
-    return StorageFailed(f"cannot write {path}: {error.strerror}", errno=error.errno)
 
 
 class Destination:
