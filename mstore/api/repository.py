@@ -130,7 +130,7 @@ def open(
             if not (folder / STORE_FILE).exists() and (inside / STORE_FILE).exists():
                 folder = inside
         keep = Path(cache) if cache is not None else USER_CACHE.expanduser()
-        context = Context(Store(folder, catalog_path=lambda id: keep / f"{id}.sqlite"), None, author)
+        context = Context(Store.at(folder, catalog_path=lambda id: keep / f"{id}.sqlite"), None, author)
         return Repository(context, cache=keep)
     if workspace is not None:
         found = Path(workspace).absolute()
@@ -149,7 +149,7 @@ def open(
         found = above
     opened = Workspace(found)
     catalog = opened.cache_path / "catalog.sqlite"
-    context = Context(Store(opened.store_path, catalog_path=lambda id: catalog), opened, author)
+    context = Context(Store.at(opened.store_path, catalog_path=lambda id: catalog), opened, author)
     return Repository(context, cache=Path(cache) if cache is not None else None)
 
 
@@ -167,8 +167,8 @@ class Repository:
         self._in_use: list[int] = []
 
     def __repr__(self) -> str:
-        where = self.workspace.path if self.workspace is not None else self.store.path
-        return f"Repository({str(where)!r})"
+        where = str(self.workspace.path) if self.workspace is not None else self.store.location
+        return f"Repository({where!r})"
 
     def __enter__(self) -> Repository:
         return self

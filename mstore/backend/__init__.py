@@ -3,8 +3,8 @@
 What lies in `mstore.fs` stays importable from here until 1.0, as it was in 0.2.
 """
 
-from mstore.backend.base import Backend, Entry, TempRoots, Upload
-from mstore.backend.local import Activity, LocalBackend, Observer
+from mstore.backend.base import Activity, Backend, Entry, Observer, TempRoots, Upload
+from mstore.backend.local import LocalBackend
 from mstore.backend.memory import MemoryBackend
 from mstore.compat import moved_names
 from mstore.fs.durable import (

@@ -16,11 +16,10 @@ import os
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.backend.base import Entry, TempRoots, Upload
+from mstore.backend.base import Activity, Entry, Observer, TempRoots, Upload
 from mstore.errors import Conflict, Corrupt, StorageFailed
 from mstore.fs.durable import (
     confirm_folder,
@@ -36,6 +35,7 @@ from mstore.fs.locks import NEW, create_locked, is_abandoned, open_lock, take_lo
 from mstore.fs.temp import LEAN, TMP, sweep_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from typing_extensions import Buffer
@@ -44,26 +44,6 @@ _OPEN_FILES: Final = 32
 _WRITE_BUFFER_BYTES: Final = 1 << 20
 _BEGIN_BYTES: Final = 8 << 20
 _GONE: Final = (errno.ENOENT, errno.ENOTDIR)
-
-Observer = Callable[[str, str], None]
-"""Told of each system call that matters for durability or cost: (call, key or path)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """What happens in a store at this moment.
-
-    Args:
-        held: locks that somebody holds.
-        running: commands that lean on something.
-        writing_bytes: bytes that they have written and not yet published.
-        left: files of commands that are dead; the next writer sweeps them.
-    """
-
-    held: tuple[str, ...]
-    running: int
-    writing_bytes: int
-    left: tuple[Entry, ...]
 
 
 @dataclass(slots=True)
@@ -200,7 +180,8 @@ class LocalBackend:
 
     def __init__(self, root: Path, *, shared: bool = False, observe: Observer | None = None) -> None:
         self.root = root
-        self._root = str(root)
+        self.location = self._root = str(root)
+        self.folders: tuple[Path, ...] = (root,)
         self.shared = shared
         self.file_mode = 0o664 if shared else 0o666
         self.read_only = not os.access(root, os.W_OK)
@@ -532,3 +513,11 @@ class LocalBackend:
     def sweep(self) -> int:
         """Remove temporary files whose owner is dead; how many went."""
         return sweep_folder(self.path("tmp/x").parent)
+
+    def free_bytes(self) -> int | None:
+        """Bytes that a user may still write on this disk, or None if it does not say."""
+        try:
+            found = os.statvfs(self.root)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize

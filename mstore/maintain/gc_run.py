@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mstore.backend import LocalBackend
 from mstore.compat import renamed_field
 from mstore.errors import Conflict, MStoreError
 from mstore.history.reachability import Reachability, roots
@@ -73,8 +72,7 @@ def run_gc(context: Context, plan: GcPlan, *, progress: Progress | None = None) 
             what = "another gc or repack was at work since this plan was made"
             raise Conflict(what, hint="the same command again makes a new one")
         before = disk_bytes(store)
-        if isinstance(store.backend, LocalBackend):
-            store.backend.sweep()
+        store.sweep()
         dead = {n: layout.frames[n] for n in plan.dead_packs if n not in layout.postponed}
         candidates, undeleted = _remove(store, dead, needed, plan)
         later = dict.fromkeys(

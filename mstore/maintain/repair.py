@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mstore.backend import LocalBackend
 from mstore.errors import Corrupt, MStoreError, NotFound
 from mstore.maintain.fsck import Findings, FsckResult, check, check_pack_file, result_of
 from mstore.maintain.pack_removal import gc_lock
@@ -61,8 +60,7 @@ def repair(
     store = context.store
     done: list[str] = []
     with gc_lock(store):
-        if isinstance(store.backend, LocalBackend):
-            store.backend.sweep()
+        store.sweep()
         findings = check(context, quick=False, progress=progress)
         before = len(done)
         for ref in sorted(findings.logs):
@@ -80,7 +78,7 @@ def repair(
             fetched = _fetch(store, source, findings.lost)
             if not fetched:
                 break
-            done.append(f"{fetched} objects were taken from {source.path}")
+            done.append(f"{fetched} objects were taken from {source.location}")
             store.rebuild()
             findings = check(context, quick=False, progress=progress)
     return RepairResult(done=tuple(done), found=result_of(findings))

@@ -83,7 +83,7 @@ _WRITER = """
 import os, sys, time
 from mstore.store import Store
 from mstore.store.transaction import Transaction
-transaction = Transaction(Store(__import__("pathlib").Path(sys.argv[1])))
+transaction = Transaction(Store.at(__import__("pathlib").Path(sys.argv[1])))
 for _ in range(3):
     transaction.put_bytes(os.urandom(2 << 20))
 print("writing", flush=True)
