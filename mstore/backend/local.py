@@ -31,8 +31,8 @@ from mstore.fs.durable import (
     write_all,
 )
 from mstore.fs.failures import storage_failed, translated
-from mstore.fs.locks import NEW, create_locked, is_abandoned, open_lock, take_lock
-from mstore.fs.temp import LEAN, TMP, sweep_folder
+from mstore.fs.locks import NEW, is_abandoned, open_lock, take_lock
+from mstore.fs.temp import LEAN, TMP, TemporaryFile, sweep_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -66,16 +66,13 @@ class _LocalUpload:
         self._pending_bytes = 0
         self._position = self._begun = 0
         with translated(f"cannot write in {backend.root}"):
-            self._path, self._descriptor = backend.open_own(TMP)
+            self._file = backend.open_own(TMP)
 
     def __enter__(self) -> Upload:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
-        with contextlib.suppress(OSError):
-            os.close(self._descriptor)
+        self._file.remove()
 
     def write(self, content: Buffer) -> None:
         self._synced = False
@@ -89,22 +86,22 @@ class _LocalUpload:
         self._guarded(lambda: self._write_parts(parts))
 
     def _write_parts(self, parts: list[Buffer]) -> None:
-        self._backend.observe("write", str(self._path))
+        self._backend.observe("write", str(self._file.path))
         small: list[Buffer] = []
         for part in parts:
             if memoryview(part).nbytes < 1 << 16:
                 small.append(part)
                 continue
             if small:
-                write_all(self._descriptor, b"".join(small))
+                write_all(self._file.descriptor, b"".join(small))
                 small = []
-            write_all(self._descriptor, part)
+            write_all(self._file.descriptor, part)
         if small:
-            write_all(self._descriptor, b"".join(small))
+            write_all(self._file.descriptor, b"".join(small))
         written = sum(memoryview(part).nbytes for part in parts)
         self._position += written
         if self._position - self._begun >= _BEGIN_BYTES:
-            start_writing(self._descriptor, self._begun, self._position - self._begun)
+            start_writing(self._file.descriptor, self._begun, self._position - self._begun)
             self._begun = self._position
 
     def _guarded(self, action: Callable[[], None]) -> None:
@@ -121,8 +118,8 @@ class _LocalUpload:
         self._flush()
 
         def force() -> None:
-            self._backend.observe("fsync", str(self._path))
-            fsync_file(self._descriptor)
+            self._backend.observe("fsync", str(self._file.path))
+            fsync_file(self._file.descriptor)
             self._synced = True
 
         self._guarded(force)
@@ -137,7 +134,7 @@ class _LocalUpload:
             target = self._backend.path(key)
             try:
                 self._backend.observe("link", key)
-                os.link(self._path, target)
+                os.link(self._file.path, target)
             except FileExistsError:
                 published = False
             except OSError as error:
@@ -145,7 +142,7 @@ class _LocalUpload:
                     raise
                 # A file system without hard links: names are content hashes, so
                 # renaming over an equal file could at worst replace it by itself.
-                os.rename(self._path, target)
+                os.rename(self._file.path, target)
             self._backend.observe("fsync-folder", key)
             fsync_folder(target.parent)
 
@@ -153,7 +150,7 @@ class _LocalUpload:
         return published
 
 
-class _LocalLean:
+class _LocalTempRoots:
     """A locked file of records; whoever can lock it knows that its owner is gone."""
 
     def __init__(self, backend: LocalBackend, descriptor: int) -> None:
@@ -364,9 +361,9 @@ class LocalBackend:
                     self._replace(key, content)
             return True
 
-    def open_own(self, suffix: str) -> tuple[Path, int]:
-        """A new file in `tmp`, locked; see `create_locked`. Raises OSError."""
-        return create_locked(
+    def open_own(self, suffix: str) -> TemporaryFile:
+        """Make a locked file in `tmp`. Raises OSError."""
+        return TemporaryFile(
             self.path("tmp/x").parent,
             f"{os.urandom(12).hex()}{suffix}",
             self.file_mode,
@@ -376,13 +373,11 @@ class LocalBackend:
     @contextlib.contextmanager
     def open_temp_roots(self) -> Iterator[TempRoots]:
         with translated(f"cannot write in {self.root}"):
-            path, descriptor = self.open_own(LEAN)
+            file = self.open_own(LEAN)
         try:
-            yield _LocalLean(self, descriptor)
+            yield _LocalTempRoots(self, file.descriptor)
         finally:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-            os.close(descriptor)
+            file.remove()
 
     def temporary_roots(self) -> Iterator[bytes]:
         for entry in list(self.list("tmp")):

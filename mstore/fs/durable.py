@@ -11,8 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mstore.fs.failures import UnconfirmedChange
-from mstore.fs.locks import create_locked
-from mstore.fs.temp import TMP
+from mstore.fs.temp import TMP, TemporaryFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,13 +157,13 @@ def replacement(
         OSError: the system failed; the target is as it was.
     """
     name = f".{target.name}-{os.urandom(6).hex()}{TMP}"
-    temporary, descriptor = create_locked(folder or target.parent, name, mode, exact_mode=exact_mode)
+    temporary = TemporaryFile(folder or target.parent, name, mode, exact_mode=exact_mode)
     in_place = False
 
     def put() -> None:
         nonlocal in_place
         observe("rename")
-        os.rename(temporary, target)
+        os.rename(temporary.path, target)
         in_place = True
         if durable:
             observe("fsync-folder")
@@ -172,16 +171,16 @@ def replacement(
 
     try:
         observe("write")
-        write_all(descriptor, content)
+        write_all(temporary.descriptor, content)
         if durable:
             observe("fsync")
-            fsync_file(descriptor)
+            fsync_file(temporary.descriptor)
         yield put
     finally:
-        if not in_place:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        os.close(descriptor)
+        if in_place:
+            temporary.release()
+        else:
+            temporary.remove()
 
 
 __all__ = [

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from mstore.errors import BadPath
 from mstore.fs.failures import write_failed
+from mstore.fs.temp import FOLDER_FLAGS, TEMPORARY_PREFIX
 from mstore.objects import ManifestFile, check_path, folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-
-TEMPORARY_PREFIX: Final = ".~mstore-"
-FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Destination:
@@ -117,3 +114,6 @@ def check_paths(files: Sequence[ManifestFile], destination: Destination | None =
                 f"path {name!r}",
                 f"collides with {other!r} on this disk, which ignores case; nothing was written",
             )
+
+
+__all__ = ["FOLDER_FLAGS", "TEMPORARY_PREFIX", "Destination", "check_paths"]
