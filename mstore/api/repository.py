@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from mstore.maintain.du import Usage
     from mstore.maintain.forget import ForgetPlan, ForgetResult
     from mstore.maintain.fsck import FsckResult
-    from mstore.maintain.gc import GcPlan
+    from mstore.maintain.gc_plan import GcPlan
     from mstore.maintain.gc_run import GcResult
-    from mstore.maintain.repack import RepackResult
-    from mstore.maintain.repair import RepairResult
+    from mstore.maintain.repack import RepackPlan, RepackResult
+    from mstore.maintain.repair import RepairPlan, RepairResult
     from mstore.objects import CommitId, Manifest, NoteId
     from mstore.progress import Progress
     from mstore.staging.resume import ResumeResult
@@ -510,6 +510,34 @@ class Repository:
         with open(store=source) as other:
             return repair(self._context, source=other.store, progress=progress)
 
+    def plan_repair(
+        self, *, source: str | Path | None = None, progress: Progress | None = None
+    ) -> RepairPlan:
+        """Check every byte and find what `repair` would do, changing nothing.
+
+        Args:
+            source: another store's folder, which may have what is lost.
+            progress: told (what, bytes done, bytes in all).
+
+        Raises:
+            NoStore, StorageFailed.
+        """
+        from mstore.maintain.repair import plan_repair
+
+        if source is None:
+            return plan_repair(self._context, progress=progress)
+        with open(store=source) as other:
+            return plan_repair(self._context, source=other.store, progress=progress)
+
+    def run_repair(self, plan: RepairPlan, *, progress: Progress | None = None) -> RepairResult:
+        """Do what `plan_repair` found. Raises NoStore, Conflict, StorageFailed."""
+        from mstore.maintain.repair import run_repair
+
+        if plan.source is None:
+            return run_repair(self._context, plan, progress=progress)
+        with open(store=plan.source) as other:
+            return run_repair(self._context, plan, source=other.store, progress=progress)
+
     def plan_gc(self, *, now: bool = False) -> GcPlan:
         """Find what no name needs, changing nothing. Raises Corrupt, NotFound."""
         from mstore.maintain.gc import plan_gc
@@ -537,6 +565,12 @@ class Repository:
         with contextlib.suppress(Conflict):  # Packs came or went since the plan was made.
             return run_gc(self._context, plan_gc(self._context, now=now), progress=progress)
         return run_gc(self._context, plan_gc(self._context, now=now), progress=progress)
+
+    def run_gc(self, plan: GcPlan, *, progress: Progress | None = None) -> GcResult:
+        """Do what `plan_gc` found. Raises Conflict, Corrupt, StorageFailed."""
+        from mstore.maintain.gc_run import run_gc
+
+        return run_gc(self._context, plan, progress=progress)
 
     def plan_forget(
         self,
@@ -575,10 +609,26 @@ class Repository:
         return run_forget(self._context, plan, progress=progress)
 
     def repack(self, *, progress: Progress | None = None) -> RepackResult:
-        """Code again what was stored in haste. Raises Corrupt, StorageFailed."""
+        """Re-encode objects with better delta bases, and merge small packs.
+
+        Raises:
+            Conflict, Corrupt, StorageFailed.
+        """
         from mstore.maintain.repack import repack
 
         return repack(self._context, progress=progress)
+
+    def plan_repack(self) -> RepackPlan:
+        """Find what `repack` would re-encode, changing nothing. Raises Corrupt."""
+        from mstore.maintain.repack import plan_repack
+
+        return plan_repack(self._context)
+
+    def run_repack(self, plan: RepackPlan, *, progress: Progress | None = None) -> RepackResult:
+        """Do what `plan_repack` found. Raises Conflict, Corrupt, StorageFailed."""
+        from mstore.maintain.repack import run_repack
+
+        return run_repack(self._context, plan, progress=progress)
 
     # -- names
 
