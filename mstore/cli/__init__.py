@@ -29,6 +29,7 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: C901 - one clau
     from mstore.cli.app import app
     from mstore.cli.output import complain
     from mstore.errors import MStoreError
+    from mstore.fs.temp import remove_own
 
     try:
         result = app.main(
@@ -47,6 +48,7 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: C901 - one clau
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
+        remove_own()
         complain("interrupted; nothing half-done is left behind")
         return INTERRUPTED
     except click.ClickException as error:

@@ -49,20 +49,6 @@ def forget(
     asks = must_confirm("forget", yes, dry_run, as_json)
     repository = repo()
     plan = repository.plan_forget(*roles, keep_last=keep_last, keep_best=keep_best, branch=branch)
-    document = {
-        "commits": [
-            {
-                "id": c.id.hex,
-                "message": c.message,
-                "roles": list(c.roles),
-                "files": c.files,
-                "size_bytes": c.size_bytes,
-            }
-            for c in plan.commits
-        ],
-        "kept": plan.kept,
-        "freed_bytes": plan.freed_bytes,
-    }
     if not as_json:
         for commit in plan.commits:
             click.echo(
@@ -78,11 +64,11 @@ def forget(
             )
     if dry_run or not plan.commits or (asks and not click.confirm("go on?")):
         if as_json:
-            show_json({"plan": document, "done": None})
+            show_json({"plan": plan.to_dict(), "done": None})
         return
     with progress() as told:
         done = repository.run_forget(plan, progress=told)
     if as_json:
-        show_json({"plan": document, "done": asdict(done)})
+        show_json({"plan": plan.to_dict(), "done": asdict(done)})
     else:
         click.echo(f"freed {size(done.freed_bytes)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,7 +15,7 @@ from mstore.cli.output import progress, show_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mstore.maintain.gc import GcPlan
+    from mstore.maintain.gc_plan import GcPlan
 
 _SHOWN: Final = 20
 
@@ -47,20 +47,20 @@ def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
         return
     if dry_run or not plan:
         if as_json:
-            show_json({"plan": _plan_document(plan), "done": None})
+            show_json({"plan": plan.to_dict(), "done": None})
         return
     with progress() as told:
         done = repo().gc(plan, progress=told)
     if as_json:
-        show_json({"plan": _plan_document(plan), "done": asdict(done)})
+        show_json({"plan": plan.to_dict(), "done": asdict(done)})
         return
     click.echo(
-        f"freed {size(done.freed_bytes)}: {done.removed} packs went, {done.written} were written"
+        f"freed {size(done.freed_bytes)}: {done.removed} packs were removed, {done.written} written"
     )
     if done.trash_bytes:
         click.echo(f"{size(done.trash_bytes)} lie in the trash for a day; `mstore gc --now` empties it")
     if done.undeleted:
-        click.echo(f"{done.undeleted} packs stay: a running command leans on them")
+        click.echo(f"{done.undeleted} packs stay: a running command needs them")
 
 
 def _planned(plan: GcPlan) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _planned(plan: GcPlan) -> Iterator[str]:
     for count, what in (
         (
             len(plan.rewritten_packs),
-            "packs hold more that is dead than they should, and are written anew",
+            "packs are written anew without what nothing needs",
         ),
         (len(plan.merged_packs), "small packs become one"),
     ):
@@ -99,26 +99,3 @@ def _in_trash(plan: GcPlan) -> str:
     from mstore.text import size
 
     return f"; {size(plan.kept_trash_bytes)} in the trash for a day" if plan.kept_trash_bytes else ""
-
-
-def _plan_document(plan: GcPlan) -> dict[str, Any]:
-    return {
-        "commits": [
-            {
-                "id": c.id.hex,
-                "message": c.message,
-                "branch": c.branch,
-                "time_ns": c.time_ns,
-                "freed_bytes": c.freed_bytes,
-            }
-            for c in plan.commits
-        ],
-        "branches": dict(plan.branches()),
-        "dead_packs": len(plan.dead_packs),
-        "rewritten_packs": len(plan.rewritten_packs),
-        "merged_packs": len(plan.merged_packs),
-        "freed_bytes": plan.freed_bytes,
-        "trash_bytes": plan.trash_bytes,
-        "kept_trash_bytes": plan.kept_trash_bytes,
-        "store_bytes": plan.store_bytes,
-    }

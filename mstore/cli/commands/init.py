@@ -36,11 +36,11 @@ def init(store: str | None, shared: bool, model_dir: str | None, force: bool) ->
     assert workspace is not None
     click.echo(f"Made {workspace.path}")
     if store is not None:
-        click.echo(f"with its store at {made.store.path}")
-    kind = network_type(made.store.path)
+        click.echo(f"with its store at {made.store.location}")
+    kind = next(filter(None, map(network_type, made.store.folders)), None)
     if kind is not None:
         warn(
-            f"{made.store.path} lies on a network file system ({kind}): a commit survives what the"
+            f"{made.store.location} lies on a network file system ({kind}): a commit survives what the"
             " server keeps, and gc and repack must run when nothing else uses the store"
         )
     click.echo("Next: mstore commit DIR -m MESSAGE   (DIR: what save_model or save_pretrained wrote)")
