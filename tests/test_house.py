@@ -69,8 +69,7 @@ def test_what_the_system_says_is_translated_in_one_module() -> None:
         if isinstance(node, ast.Attribute) and node.attr == "strerror"
     }
     assert elsewhere - {"fs/failures.py"} <= {
-        "checkout/execute.py",
-        "checkout/undo.py",
+        "checkout/beside.py",
         "cli/__init__.py",
         "cli/params.py",
         "commit/importing.py",

@@ -15,7 +15,7 @@ FILE_LINES, BODY_LINES, C_LINES = 400, 50, 300
 
 LONG = {
     "api/repository.py": "one door: a thin method a verb; two files would be two doors",
-    "formats/pickled.py:step": "one flat match, a few lines an opcode, reads better than forty functions",
+    "formats/pickled.py:step": "a flat match, a few lines an opcode, is plainer than forty functions",
 }
 """What is better long."""
 

@@ -76,9 +76,6 @@ class ForgetPlan:
     freed_bytes: int = 0
     gc: GcPlan | None = field(default=None, repr=False)
 
-    def __bool__(self) -> bool:
-        return bool(self.commits)
-
     def __str__(self) -> str:
         if not self.commits:
             return f"nothing to forget: {self.kept} versions keep theirs"
