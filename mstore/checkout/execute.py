@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mstore.checkout.beside import write_beside
 from mstore.checkout.in_place import move_head
 from mstore.checkout.load_snippet import base_source, line_that_loads
-from mstore.checkout.plan import CheckoutPlan, plan_checkout
+from mstore.checkout.plan import CheckoutPlan, plan_files
 from mstore.checkout.replace import files_replaced
 from mstore.context import Context, display_path
 from mstore.errors import Conflict, DurabilityUnknown, MStoreError
@@ -97,7 +97,7 @@ def checkout(
     version = resolved(context, revision)
     # No name may keep the version, and gc run beside.
     with context.store.protecting(version.id):
-        plan = plan_checkout(context, version, to=to, force=force, new_branch=new_branch)
+        plan = plan_files(context, version, to=to, force=force, new_branch=new_branch)
         return _run(context, plan, progress)
 
 

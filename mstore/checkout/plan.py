@@ -126,7 +126,7 @@ class CheckoutPlan:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the plan as JSON values (docs/json.md)."""
+        """Give the plan as JSON values."""
         folder = self.folder
         return {
             "id": self.id.hex,
@@ -174,6 +174,18 @@ def plan_checkout(
         UsageError, NotFound, Corrupt, StorageFailed.
     """
     version = resolved(context, revision)
+    plan = plan_files(context, version, to=to, force=force, new_branch=new_branch)
+    write = plan.folder.write if plan.folder is not None else ()
+    return replace(plan, packs=packs_needed(context.store, write))
+
+
+def plan_files(
+    context: Context, version: Resolved, *, to: Path | None, force: bool, new_branch: str | None
+) -> CheckoutPlan:
+    """Plan a checkout without its packs, which only who runs it later, or elsewhere, needs to know.
+
+    Arguments and errors are those of `plan_checkout`; the version is looked up already.
+    """
     store = context.store
     commit = store.commit(version.id)
     manifest = visible_manifest(store, version.id, commit)
@@ -195,11 +207,7 @@ def plan_checkout(
         return _plan_in_place(context, plan, version, new_branch, force)
     if new_branch is not None:
         raise UsageError("a new branch moves HEAD, and --to leaves it alone", hint="use one of them")
-    return _with_folder(store, plan, _plan_into(context, manifest, to, force))
-
-
-def _with_folder(store: Store, plan: CheckoutPlan, folder: FolderPlan) -> CheckoutPlan:
-    return replace(plan, folder=folder, packs=packs_needed(store, folder.write))
+    return replace(plan, folder=_plan_into(context, manifest, to, force))
 
 
 def packs_needed(store: Store, files: Iterable[ManifestFile]) -> tuple[PackUse, ...]:
@@ -343,7 +351,7 @@ def _plan_in_place(
     if plan.id == at and not force:
         return plan
     check_paths(plan.manifest.files)
-    return _with_folder(context.store, plan, _plan_model_dir(context, folder, plan, force))
+    return replace(plan, folder=_plan_model_dir(context, folder, plan, force))
 
 
 def _plan_model_dir(context: Context, folder: Path, plan: CheckoutPlan, force: bool) -> FolderPlan:

@@ -113,6 +113,7 @@ class _Undoing:
         """Take it back. Raises what `undo` raises."""
         operation = self._operation
         check_refs(self._context, operation)
+        self._check_complete()
         restored: tuple[str, ...] = ()
         if operation.head is not None or operation.folder is not None:
             restored = self._restore_files()
@@ -126,6 +127,13 @@ class _Undoing:
         if self._unconfirmed:
             raise self._unconfirmed[0]
         return Undone(action=operation.action, refs=moved, restored=restored)
+
+    def _check_complete(self) -> None:
+        """See that what refs go back to is all there, before a file is touched. Raises NotFound."""
+        for move in self._operation.moves:
+            _, old = targets_of(move)
+            if old is not None and not move.ref.startswith("notes/"):
+                check_complete(self._context, peeled(self._context.store, old))
 
     def _begin(self) -> None:
         """Mark the operation: killed half-way, the next try goes on with it."""

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mstore.context import Context, peeled, ref_move
+from mstore.context import Context, ref_move
 from mstore.errors import Corrupt, NotFound, RefMoved, UsageError
-from mstore.history.reachability import check_complete
 from mstore.history.reflog import reflog
 from mstore.history.status import compare_folder
 from mstore.objects import ID_TYPES, CommitId, Kind, ObjectId
@@ -53,7 +52,7 @@ class UndoPlan:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the plan as JSON values (docs/json.md)."""
+        """Give the plan as JSON values."""
         operation = self.operation
         head = operation.head[0] if operation is not None and operation.head is not None else None
         return {
@@ -107,16 +106,13 @@ def targets_of(move: RefMove) -> tuple[ObjectId | None, ObjectId | None]:
 
 
 def check_refs(context: Context, operation: Operation) -> None:
-    """Compare all refs before any is moved. Raises RefMoved, NotFound."""
+    """Compare all refs, before any is moved, with what the operation made of them. Raises RefMoved."""
     for move in operation.moves:
         value = context.store.refs.read(move.ref)
         if (value.target.hex if value is not None else None) not in (move.new, move.old):
             raise RefMoved(
                 move.ref.partition("/")[2], hint="somebody moved it on; `mstore reflog` shows who"
             )
-        _, old = targets_of(move)
-        if old is not None and not move.ref.startswith("notes/"):
-            check_complete(context, peeled(context.store, old))
 
 
 def _never_happened(context: Context, workspace: Workspace, operation: Operation) -> bool:

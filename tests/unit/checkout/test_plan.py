@@ -120,3 +120,17 @@ def test_undo_of_one_ref_is_planned(repo: Repository) -> None:
 def test_nothing_to_undo(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing to undo"):
         mstore.init(tmp_path).plan_undo()
+
+
+def test_a_checkout_at_once_does_not_look_its_packs_up_first(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look reads a frame's head, and writing the files reads them anyway."""
+
+    def asked(*_: object) -> None:
+        raise AssertionError("a checkout asked for its packs")
+
+    monkeypatch.setattr("mstore.checkout.plan.packs_needed", asked)
+    repo.checkout("HEAD~1", to=tmp_path / "new")
+    with pytest.raises(AssertionError, match="asked for its packs"):
+        repo.plan_checkout("HEAD~1", to=tmp_path / "other")
