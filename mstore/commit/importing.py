@@ -79,7 +79,7 @@ class ImportPlan:
         return "\n".join([f"would commit {len(lines)} folders, {size(self.size_bytes)}:", *lines])
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the plan as JSON values (docs/json.md)."""
+        """Give the plan as JSON values."""
         return {
             "size_bytes": self.size_bytes,
             "folders": [

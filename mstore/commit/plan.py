@@ -96,7 +96,7 @@ class CommitPlan:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the plan as JSON values (docs/json.md)."""
+        """Give the plan as JSON values."""
         return {
             "path": str(self.scan.root),
             "branch": self.branch,

@@ -71,7 +71,7 @@ def open_lock(path: Path, *, mode: int = 0o666, exact_mode: bool = False) -> int
     return descriptor
 
 
-def create_locked(folder: Path, name: str, mode: int, *, exact_mode: bool = False) -> tuple[Path, int]:
+def create_locked(folder: Path, name: str, mode: int, *, exact_mode: bool = False) -> int:
     """Make a file that is locked from the instant it has its name.
 
     Args:
@@ -81,12 +81,12 @@ def create_locked(folder: Path, name: str, mode: int, *, exact_mode: bool = Fals
         exact_mode: give it exactly these permissions.
 
     Returns:
-        Its path, and a descriptor that appends.
+        A descriptor that appends.
 
     Raises:
         OSError: the system failed; nothing is left.
     """
-    early, path = folder / f"{name}{NEW}", folder / name
+    early = folder / f"{name}{NEW}"
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
     descriptor = os.open(early, flags, mode)
     try:
@@ -94,13 +94,13 @@ def create_locked(folder: Path, name: str, mode: int, *, exact_mode: bool = Fals
             raise BlockingIOError(errno.EWOULDBLOCK, "somebody else locked a new file", str(early))
         if exact_mode:
             os.fchmod(descriptor, mode)
-        os.rename(early, path)
+        os.rename(early, folder / name)
     except BaseException:
         os.close(descriptor)
         with contextlib.suppress(OSError):
             os.unlink(early)
         raise
-    return path, descriptor
+    return descriptor
 
 
 def is_abandoned(path: Path, *, and_remove: bool = False) -> bool:

@@ -57,7 +57,7 @@ class TemporaryFile:
         self._process = os.getpid()
         _own.add(self)  # Before it is there: an interruption from here on finds it.
         try:
-            _, self.descriptor = create_locked(folder, name, mode, exact_mode=exact_mode)
+            self.descriptor = create_locked(folder, name, mode, exact_mode=exact_mode)
         except BaseException:
             self.remove()
             raise

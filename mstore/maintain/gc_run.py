@@ -11,7 +11,7 @@ from mstore.errors import MStoreError
 from mstore.history.reachability import Reachability, roots
 from mstore.maintain.gc import DAY_S, TRASH_DAYS, disk_bytes, logged_since
 from mstore.maintain.gc_plan import GcPlan, PackLayout, no_longer_holds
-from mstore.maintain.pack_removal import Frames, check_pack, footers, gc_lock, soft_delete
+from mstore.maintain.pack_removal import Frames, check_pack, footers, gc_lock, purge, soft_delete
 from mstore.objects import BlobId, ObjectId
 from mstore.store.blob_source import recode_source
 from mstore.store.transaction import Transaction
@@ -119,8 +119,7 @@ def _remove(
         missed = {f.head.id for name in removed.trashed for f in candidates[name]} - plan.purged
         missed -= {f.head.id for frames in footers(store).values() for f in frames}
     gone = [n for n in removed.trashed if missed.isdisjoint(f.head.id for f in candidates[n])]
-    trash = store.trash()
-    store.backend.delete(*(trash[name].key for name in gone if name in trash))
+    purge(store, gone)
     return len(removed.trashed), len(removed.restored)
 
 
@@ -181,9 +180,7 @@ def _empty_trash(store: Store, needed: Callable[[], Callable[[ObjectId], bool]],
                 continue
     if not to_purge:
         return
-    gone = soft_delete(store, to_purge, needed).trashed
-    trash = store.trash()
-    store.backend.delete(*(trash[name].key for name in gone if name in trash))
+    purge(store, soft_delete(store, to_purge, needed).trashed)
 
 
 def _drop_notes(context: Context, plan: GcPlan) -> None:

@@ -17,7 +17,7 @@ from mstore.store import temporary_roots_of
 from mstore.store.frame import MAX_DEPTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mstore.objects import ObjectId
     from mstore.store import Store
@@ -104,6 +104,12 @@ def soft_delete(
     if restored:
         store.undelete_packs(restored)
     return Removed(frozenset(trashed), frozenset(restored | (candidates.keys() & remaining.keys())))
+
+
+def purge(store: Store, names: Iterable[bytes]) -> None:
+    """Delete packs from the trash for good; those that are not there are passed over."""
+    trash = store.trash()
+    store.backend.delete(*(trash[name].key for name in names if name in trash))
 
 
 def _wanted(

@@ -15,7 +15,7 @@ from mstore.errors import MStoreError
 from mstore.formats.dtypes import codec_element
 from mstore.history.walk import all_tips, walk
 from mstore.maintain.gc_plan import no_longer_holds
-from mstore.maintain.pack_removal import check_pack, gc_lock, soft_delete
+from mstore.maintain.pack_removal import check_pack, gc_lock, purge, soft_delete
 from mstore.modeldir.delta_bases import DeltaBases
 from mstore.modeldir.digests import tensor_blobs
 from mstore.objects import BlobId, Manifest, ObjectId
@@ -192,8 +192,7 @@ def _repack(context: Context, plan: RepackPlan, progress: Progress | None) -> Re
                 progress("checking", index + 1, len(new))
         candidates = {name: store.footer(name) for name in plan.packs if name not in new}
         removed = soft_delete(store, candidates, lambda: lambda id: True)
-        trash = store.trash()
-        store.backend.delete(*(trash[name].key for name in removed.trashed if name in trash))
+        purge(store, removed.trashed)
     return RepackResult(
         before_bytes=before,
         after_bytes=store.stored_bytes(),

@@ -23,11 +23,13 @@ from mstore.store.pack_keys import pack_key
 from mstore.store.transaction import Transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from mstore.context import Context
     from mstore.objects import ObjectId
     from mstore.progress import Progress
     from mstore.store import Store
-    from mstore.store.frame import Frame
+    from mstore.store.frame import Frame, FrameHead
 
 _ROUNDS = 64  # A fetched commit may need a parent that is lost too.
 
@@ -201,11 +203,9 @@ def plan_repair(
             packs.append(repair)
             kept |= ids
     lost = findings.lost - kept
-    fetched = _to_fetch(store, source, lost) if source is not None else []
+    fetched = [id for id, _ in _in_source(store, source, lost)] if source is not None else []
     return RepairPlan(
-        reflogs=tuple(
-            ReflogRepair(ref, *store.refs.count_readable(ref)) for ref in sorted(findings.logs)
-        ),
+        reflogs=tuple(_reflog_repair(store, ref) for ref in sorted(findings.logs)),
         refs=tuple(ref for ref in refs if ref is not None),
         packs=tuple(packs),
         source=source.location if source is not None else None,
@@ -247,9 +247,11 @@ def run_repair(
         done += [_repair_reflog(store, log) for log in plan.reflogs]
         done += [_repair_ref(context, ref) for ref in plan.refs]
         done += [_repair_pack(store, pack) for pack in plan.packs]
+        if source is not None and (fetched := _fetch(store, source, (*plan.fetched, *plan.lost))):
+            done.append(f"{fetched} objects were taken from {source.location}")
         store.rebuild()
         findings = check(context, quick=False, progress=progress)
-        for _ in range(_ROUNDS if source is not None else 0):
+        for _ in range(_ROUNDS if source is not None and findings.lost else 0):
             assert source is not None
             fetched = _fetch(store, source, findings.lost)
             if not fetched:
@@ -267,7 +269,7 @@ def _order(id: ObjectId) -> tuple[int, bytes]:
 def _check_it_holds(store: Store, plan: RepairPlan) -> None:
     """Refuse a plan of which something is no longer so, before anything is done. Raises Conflict."""
     for log in plan.reflogs:
-        if store.refs.count_readable(log.ref) != (log.kept, log.cut):
+        if _reflog_repair(store, log.ref) != log:
             raise no_longer_holds(f"logs/{log.ref} changed")
     for ref in plan.refs:
         if _ref_repair(store, ref.ref) != ref:
@@ -275,6 +277,12 @@ def _check_it_holds(store: Store, plan: RepairPlan) -> None:
     for pack in plan.packs:
         if store.backend.size(pack_key(pack.pack)) != pack.size_bytes:
             raise no_longer_holds(f"pack {pack.pack.hex()[:12]} went or changed")
+
+
+def _reflog_repair(store: Store, ref: str) -> ReflogRepair:
+    """Count the records of a reflog that stay, and those that go."""
+    records, cut = store.refs.log_readable(ref)
+    return ReflogRepair(ref, len(records), cut)
 
 
 def _repair_reflog(store: Store, log: ReflogRepair) -> str:
@@ -290,7 +298,7 @@ def _ref_repair(store: Store, ref: str) -> RefRepair | None:
     except (Corrupt, StorageFailed):
         pass
     try:
-        last = store.refs.log_readable(ref)[0].new
+        last = store.refs.log_readable(ref)[0][0].new
     except (Corrupt, NotFound, IndexError):
         return None
     return RefRepair(ref, last) if last is not None else None
@@ -367,29 +375,45 @@ def _is_whole(reader: FrameReader) -> bool:
     return True
 
 
-def _fetch(store: Store, source: Store, lost: set[ObjectId]) -> int:
-    """Store what another store has of some objects, and of what they need in turn."""
+def _in_source(
+    store: Store, source: Store, lost: Iterable[ObjectId]
+) -> Iterator[tuple[ObjectId, FrameHead | bytes]]:
+    """Walk what another store has of some objects, and of what they need in turn and is not here.
+
+    Yields:
+        Each object, with the head of a blob's frame or the bytes of another object.
+    """
     source.refresh()
-    wanted, seen = list(lost), set(lost)
-    blobs: list[BlobSource] = []
-    fetched = 0
-    with Transaction(store, rewrite=True) as transaction:
-        while wanted:
-            id = wanted.pop()
+    wanted = list(lost)
+    seen = set(wanted)
+    while wanted:
+        id = wanted.pop()
+        try:
             if isinstance(id, BlobId):
                 copy = next(source.copies(id), None)
                 if copy is not None:
-                    blobs.append(recode_source(source, copy.frame.head))
+                    yield id, copy.frame.head
                 continue
-            try:
-                encoded = source.get(id)
-            except (MStoreError, KeyError):
-                continue
-            transaction.put_encoded(id, encoded)
-            fetched += 1
-            more = [n for n in _needs(id, encoded) if n not in seen and not store.has(n)]
-            seen.update(more)
-            wanted += more
+            encoded = source.get(id)
+        except (MStoreError, KeyError):
+            continue
+        yield id, encoded
+        more = [n for n in _needs(id, encoded) if n not in seen and not store.has(n)]
+        seen.update(more)
+        wanted += more
+
+
+def _fetch(store: Store, source: Store, lost: Iterable[ObjectId]) -> int:
+    """Store what another store has of some objects, and of what they need in turn."""
+    blobs: list[BlobSource] = []
+    fetched = 0
+    with Transaction(store, rewrite=True) as transaction:
+        for id, found in _in_source(store, source, lost):
+            if isinstance(found, bytes):
+                transaction.put_encoded(id, found)
+                fetched += 1
+            else:
+                blobs.append(recode_source(source, found))
         for blob in blobs:
             try:
                 transaction.store_blobs([blob])
@@ -398,28 +422,6 @@ def _fetch(store: Store, source: Store, lost: set[ObjectId]) -> int:
             fetched += 1
         transaction.publish()
     return fetched
-
-
-def _to_fetch(store: Store, source: Store, lost: set[ObjectId]) -> list[ObjectId]:
-    """Find what another store has of some objects, and of what they need in turn."""
-    source.refresh()
-    wanted, seen, found = list(lost), set(lost), []
-    while wanted:
-        id = wanted.pop()
-        try:
-            if isinstance(id, BlobId):
-                needs: list[ObjectId] = []
-                if next(source.copies(id), None) is None:
-                    continue
-            else:
-                needs = _needs(id, source.get(id))
-        except (MStoreError, KeyError):
-            continue
-        found.append(id)
-        more = [n for n in needs if n not in seen and not store.has(n)]
-        seen.update(more)
-        wanted += more
-    return found
 
 
 def _needs(id: ObjectId, encoded: bytes) -> list[ObjectId]:

@@ -12,6 +12,7 @@ from mstore.errors import InvalidInput
 from mstore.fs.durable import fsync_folder, make_folder
 from mstore.fs.failures import translated
 from mstore.store.identity import STORE_FILE, create_identity, read_identity
+from mstore.store.pack_keys import PACK_FOLDERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _FOLDERS: Final = ("tmp", "locks", "refs", "logs", "packs", "trash", "quarantine")
 _REF_FOLDERS: Final = ("refs/heads", "refs/tags", "refs/notes")
-_PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
 
 
 def open_local(path: Path, *, observe: Observer | None = None) -> tuple[LocalBackend, StoreIdentity]:
@@ -63,7 +63,7 @@ def _make_folders(path: Path, shared: bool) -> None:
         raise InvalidInput(str(path), "is not empty")
     if shared:
         path.chmod(0o2775)
-    for folder in (*_FOLDERS, *_REF_FOLDERS, *_PACK_FOLDERS):
+    for folder in (*_FOLDERS, *_REF_FOLDERS, *PACK_FOLDERS):
         target = path / folder
         target.mkdir(parents=True, exist_ok=True)
         if shared:

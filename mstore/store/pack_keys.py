@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
+"""The folders of packs; a pack lies in that of its first byte."""
 _TRASH_KEY: Final = re.compile(r"trash/([0-9]{1,12})-([0-9a-f]{64})\.pack")
 
 

@@ -7,7 +7,6 @@ namespace here: `heads/main`, `tags/v1`, `notes/<64 hex>`.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from itertools import accumulate
@@ -347,26 +346,23 @@ class Refs:
 
     def log_even_unfinished(self, name: str) -> tuple[Record, ...]:
         """All records in a reflog, the latest first. Raises Corrupt."""
-        records = []
-        for key in self._segments(name):
-            for line in self._backend.get(key).splitlines():
+        return tuple(reversed([Record.parse(line, key) for key, line in self._lines(name)]))
+
+    def log_readable(self, name: str) -> tuple[tuple[Record, ...], int]:
+        """Give the records of a reflog that can be read, the latest first, and count the others."""
+        records, unreadable = [], 0
+        for key, line in self._lines(name):
+            try:
                 records.append(Record.parse(line, key))
-        return tuple(reversed(records))
+            except Corrupt:
+                unreadable += 1
+        return tuple(reversed(records)), unreadable
 
-    def log_readable(self, name: str) -> tuple[Record, ...]:
-        """Give the records of a reflog that can be read, the latest first."""
-        records = []
+    def _lines(self, name: str) -> Iterator[tuple[str, bytes]]:
+        """Give the lines of a reflog, the oldest first, each with the key of its segment."""
         for key in self._segments(name):
             for line in self._backend.get(key).splitlines():
-                with contextlib.suppress(Corrupt):
-                    records.append(Record.parse(line, key))
-        return tuple(reversed(records))
-
-    def count_readable(self, name: str) -> tuple[int, int]:
-        """Count the records of a reflog that can be read, and those that cannot."""
-        lines = sum(len(self._backend.get(key).splitlines()) for key in self._segments(name))
-        readable = len(self.log_readable(name))
-        return readable, lines - readable
+                yield key, line
 
     def repair_reflog(self, name: str) -> tuple[int, int]:
         """Cut records that cannot be read out of a reflog; how many stay, how many go.

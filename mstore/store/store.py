@@ -46,6 +46,7 @@ from mstore.objects import (
 from mstore.store.catalog import Catalog, DatabaseFailed, IndexedPack, Location
 from mstore.store.identity import WRITE_FEATURES, StoreIdentity, read_identity, with_feature
 from mstore.store.local import create_local, open_local
+from mstore.store.pack_keys import PACK_FOLDERS
 from mstore.store.refs import Refs
 from mstore.store.temp_roots import temp_root_record
 
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 
-_PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
 _FOOTERS_KEPT: Final = 64
 _INDEXED_AT_ONCE: Final = 64
 _ALONE_BYTES: Final = 4 << 20  # Frames of objects up to this size are read without the footer.
@@ -258,7 +258,7 @@ class Store:
         return True
 
     def _change_tokens(self) -> list[tuple[str, int | None]]:
-        return [(folder, self.backend.change_token(folder)) for folder in _PACK_FOLDERS]
+        return [(folder, self.backend.change_token(folder)) for folder in PACK_FOLDERS]
 
     def _indexed(self, name: bytes) -> IndexedPack | None:
         from mstore.store.pack import read_footer

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bad_inputs.stand import listing
 from tests.cli.conftest import Run
 from tests.conftest import write_model
+from tests.unit.plans import everything
 
 COMMANDS = {
     "commit": ("commit", "out", "-m", "three"),
@@ -32,14 +32,11 @@ def test_nothing_is_done(mstore: Run, bound: Path, command: tuple[str, ...]) -> 
     if command[0] in ("commit", "import"):
         write_model(bound / "out", seed=9, elements=3000)
 
-    def everything() -> dict[str, tuple[str, bytes]]:
-        return {p: c for p, c in listing(bound).items() if not p.startswith(".mstore/cache")}
-
-    before = everything()
+    before = everything(bound)
     _, out, _ = mstore(*command, "--dry-run")
     assert out.startswith("would "), out
     document = json.loads(mstore(*command, "--dry-run", "--json")[1])
     assert isinstance(document, dict) and document
-    assert everything() == before
+    assert everything(bound) == before
     mstore(*command)
-    assert everything() != before
+    assert everything(bound) != before

@@ -10,7 +10,6 @@ from mstore.cli.commit_text import commit_document, show_commit
 from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import hint, ignored_text, progress, show_json, show_plan, warn
 from mstore.cli.params import META, METRIC, REVISION, read_meta_file, read_metrics, read_pairs
-from mstore.cli.staged import staged_lines
 
 if TYPE_CHECKING:
     from mstore.api.repository import Repository
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 def _adopt_staged(repository: Repository) -> None:
     """Commit first what a killed training run had staged."""
     workspace = repository.workspace
-    if workspace is None or not any(True for _ in staged_lines(workspace)):
+    if workspace is None or not repository.staged():
         return
     from mstore.errors import MStoreError
     from mstore.staging.queue import registered

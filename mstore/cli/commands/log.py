@@ -54,16 +54,13 @@ def log(
     contains, and joins with and, or, not. A name without a value makes its comparison false.
     """
     from mstore.cli import log_text as logtext
-    from mstore.history.log import elsewhere, filter_and_sort
-    from mstore.history.log import log as read_log
     from mstore.render.log_columns import DEFAULT_COLUMNS
 
-    place = repo().context
-    tip = look_up(rev).id if rev is not None else None
-    found = read_log(place, tip, everything=everything)
+    tip = look_up(rev) if rev is not None else None
     if graph and (where is not None or sort is not None):
         raise click.UsageError("--graph draws all versions in order; it goes with no --where or --sort")
-    entries: Iterator[LogEntry] = islice(filter_and_sort(found.entries, where, sort), count)
+    found = repo().versions(tip, all=everything, where=where, sort=sort)
+    entries: Iterator[LogEntry] = islice(found.entries, count)
     if as_json:
         show_json_list(entry.to_dict() for entry in entries)
         return
@@ -90,7 +87,7 @@ def log(
                 f"(branch {found.unborn} has no commit yet; these are all branches)", dim=True
             )
         elif rev is None and not everything:
-            more = elsewhere(place, found.tips)
+            more = repo().count_elsewhere(found.tips)
             if more:
                 noun = "commit" if more == 1 else "commits"
                 yield click.style(f"({more} {noun} on other branches: --all)", dim=True)

@@ -8,7 +8,6 @@ import click
 
 from mstore.cli.context import examples, repo
 from mstore.cli.output import ignored_text, show_json
-from mstore.cli.staged import staged_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,9 +96,7 @@ def _activity_document(now: Activity | None) -> dict[str, Any] | None:
 
 
 def _staged_saves() -> list[dict[str, Any]]:
-    workspace = repo().workspace
-    assert workspace is not None
-    return [{"queue": queue, "saves": count} for queue, count in staged_lines(workspace)]
+    return [{"queue": str(queue), "saves": count} for queue, count in repo().staged()]
 
 
 def _activity(found: Status) -> Iterator[str]:
@@ -116,9 +113,7 @@ def _activity(found: Status) -> Iterator[str]:
         yield f"{count} files ({size(left)}) of commands that were killed: the next commit sweeps them"
     for folder in found.copies:
         yield f"files that a killed checkout had replaced lie in {folder}"
-    workspace = repo().workspace
-    assert workspace is not None
-    for queue, count in staged_lines(workspace):
+    for queue, count in repo().staged():
         yield f"{count} saves of a training run wait to be committed in {queue}"
     if found.trash_bytes:
         yield f"{size(found.trash_bytes)} in the trash; `mstore gc --now` frees them"
