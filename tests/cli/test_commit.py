@@ -203,13 +203,13 @@ def test_roles_that_are_left_out(mstore: Run, place: Path, entries: Entries) -> 
     (place / "out/optimizer.pt").write_bytes(b"x" * 5000)
     (place / "out/rng_state.pth").write_bytes(b"x")
     mstore("commit", "out", "--without", "training-state", "-m", "lean", "--allow-empty")
-    names = {f["path"] for f in json.loads(mstore("ls", "--json")[1])}
+    names = {f["path"] for f in json.loads(mstore("ls", "--json")[1])["files"]}
     assert names == {"config.json", "model.safetensors", "tokenizer.json"}
     assert "nothing changed" in mstore("status")[1]
     _, _, err = mstore("commit", "out", "--without", "optimizer", code=2)
     assert "training-state" in err
     mstore("commit", "out", "--without", "training-state", "--without", "tokenizer", "-m", "leaner")
-    assert len(json.loads(mstore("ls", "--json")[1])) == 2
+    assert len(json.loads(mstore("ls", "--json")[1])["files"]) == 2
 
 
 def test_what_is_left_out_is_said(mstore: Run, place: Path) -> None:
@@ -223,7 +223,7 @@ def test_what_is_left_out_is_said(mstore: Run, place: Path) -> None:
     line = next(line for line in out.splitlines() if "left out" in line)
     for name in ("checkpoint-5/", "runs/", ".git/", "x.tmp", "__pycache__/"):
         assert name in line
-    assert len(json.loads(mstore("ls", "--json")[1])) == 3
+    assert len(json.loads(mstore("ls", "--json")[1])["files"]) == 3
 
 
 def test_the_ignore_file(mstore: Run, place: Path) -> None:
@@ -240,7 +240,7 @@ def test_the_ignore_file(mstore: Run, place: Path) -> None:
         (place / "out" / name).parent.mkdir(exist_ok=True)
         (place / "out" / name).write_text("x")
     mstore("commit", "out", "-m", "x")
-    names = {f["path"] for f in json.loads(mstore("ls", "--json")[1])}
+    names = {f["path"] for f in json.loads(mstore("ls", "--json")[1])["files"]}
     assert names == {
         ".mstoreignore",
         "keep.log",
@@ -339,6 +339,6 @@ def test_odd_tensors_come_back(mstore: Run, workshop: Path) -> None:
     mstore("commit", "out", "-m", "x")
     mstore("checkout", "HEAD", "--to", "back")
     assert contents(workshop / "back") == contents(workshop / "out")
-    names = {t["name"]: t for t in json.loads(mstore("ls", "--tensors", "--json")[1])}
+    names = {t["name"]: t for t in json.loads(mstore("ls", "--tensors", "--json")[1])["tensors"]}
     assert names["scalar"]["shape"] == [] and names["empty"]["shape"] == [0, 5]
     assert names["doubles"]["dtype"] == "F64" and names["bits"]["dtype"] == "BOOL"

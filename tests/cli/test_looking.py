@@ -147,7 +147,7 @@ def test_an_unborn_head_shows_all_branches(mstore: Run, workshop: Path) -> None:
     mstore("init")
     _, out, err = mstore("log")
     assert out == "" and "mstore commit" in err
-    assert json.loads(mstore("log", "--json")[1]) == []
+    assert json.loads(mstore("log", "--json")[1])["versions"] == []
     write_model(workshop / "out", elements=3000)
     mstore("commit", "out", "--branch", "a", "-m", "on a")
     mstore("commit", "out", "--branch", "b", "-m", "on b")
@@ -187,12 +187,12 @@ def test_show(mstore: Run, history: Path, entries: Entries) -> None:
 def test_ls(mstore: Run, history: Path) -> None:
     _, out, _ = mstore("ls", "main")
     assert "model.safetensors" in out and "weights" in out and "tokenizer" in out
-    rows = json.loads(mstore("ls", "main", "--json")[1])
+    rows = json.loads(mstore("ls", "main", "--json")[1])["files"]
     size = (history / "out/model.safetensors").stat().st_size
     assert next(r for r in rows if r["path"] == "model.safetensors")["size_bytes"] == size
     _, out, _ = mstore("ls", "main", "--tensors")
     assert "embed.weight" in out and "F32" in out and "[3000]" in out
-    tensors = json.loads(mstore("ls", "--tensors", "--json")[1])
+    tensors = json.loads(mstore("ls", "--tensors", "--json")[1])["tensors"]
     assert {t["name"]: t["shape"] for t in tensors} == {
         "embed.weight": [3000],
         "head.weight": [10, 30],

@@ -135,7 +135,7 @@ def test_a_store_alone(mstore: Run, workshop: Path, monkeypatch: pytest.MonkeyPa
         assert code in (2, 3), err
     mstore("commit", "out", "--branch", "main", "-m", "two", "--allow-empty")
     mstore("commit", "out", "--branch", "side", "-m", "root")
-    entries = json.loads(mstore("log", "--json")[1])
+    entries = json.loads(mstore("log", "--json")[1])["versions"]
     assert {e["message"] for e in entries} == {"one", "two", "root"}, "log shows all"
     assert next(e for e in entries if e["message"] == "root")["parents"] == []
     mstore("checkout", "main", "--to", "back")
@@ -191,7 +191,7 @@ def test_authors(mstore: Run, workshop: Path, monkeypatch: pytest.MonkeyPatch) -
 
     def author() -> str:
         mstore("commit", "out", "--allow-empty", "-m", "x")
-        return str(json.loads(mstore("log", "-n", "1", "--json")[1])[0]["author"])
+        return str(json.loads(mstore("log", "-n", "1", "--json")[1])["versions"][0]["author"])
 
     assert author() == "Ada <ada@example.org>"
     mstore("config", "author", "Bob <bob@example.org>")

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress, show_json
-
-if TYPE_CHECKING:
-    from mstore.maintain.fsck import Problem
-
+from mstore.cli.output import progress
+from mstore.cli.params import json_options
 
 CORRUPT = 4
 
@@ -32,7 +27,7 @@ mstore fsck --from /backup/store
     metavar="STORE",
     help="Repair, taking what is lost from another store.",
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
     """Check that everything stored is what was stored. Exits 4 if anything is damaged.
 
@@ -54,19 +49,10 @@ def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
         else:
             found = repo().fsck(quick=quick, progress=told)
     if as_json:
-        show_json(
-            {
-                "ok": found.ok,
-                "repaired": list(repaired),
-                "quick": found.quick,
-                "problems": [_problem_document(p) for p in found.problems],
-                "warnings": [_problem_document(p) for p in found.warnings],
-                "packs": found.packs,
-                "objects": found.objects,
-                "commits": found.commits,
-                "bytes_read": found.bytes_read,
-            }
-        )
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.maintenance import fsck_document
+
+        show_json(fsck_document(found, repaired))
         return 0 if found.ok else CORRUPT
     for line in repaired:
         click.echo(f"{click.style('repaired', fg='green')}: {escaped(line)}")
@@ -88,12 +74,3 @@ def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
         f" {size(found.bytes_read)}: checked {checked}; " + ("all well" if found.ok else "DAMAGED")
     )
     return 0 if found.ok else CORRUPT
-
-
-def _problem_document(problem: Problem) -> dict[str, Any]:
-    return {
-        "where": problem.where,
-        "what": problem.what,
-        "affects": list(problem.affects),
-        "hint": problem.hint,
-    }

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress, show_json
+from mstore.cli.output import progress
+from mstore.cli.params import json_options
 
 
 @examples("""
 mstore repack
 """)
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def repack(as_json: bool) -> None:
     """Code again what was stored in haste, and merge small packs.
 
@@ -25,7 +24,10 @@ def repack(as_json: bool) -> None:
     with progress() as told:
         done = repo().repack(progress=told)
     if as_json:
-        show_json(asdict(done))
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.maintenance import repack_document
+
+        show_json(repack_document(done))
     elif not done.worth:
         click.echo(f"{size(done.before_bytes)}: nothing to gain, nothing changed")
     else:
