@@ -204,7 +204,8 @@ def test_n44_bare_nan_and_infinity_are_read(mstore: Callable[..., Any], stand: P
     (stand / "meta.json").write_text('{"best": NaN, "inner": {"worst": [Infinity]}}')
     mstore("commit", "m", "-m", "nan", "--branch", "b", "--meta-file", "meta.json")
     text = mstore("log", "b", "--json")[1]
-    entry = json.loads(text, parse_constant=lambda c: pytest.fail(f"bare {c} in --json"))[0]
+    found = json.loads(text, parse_constant=lambda c: pytest.fail(f"bare {c} in --json"))
+    entry = found["versions"][0]
     assert entry["metrics"]["loss"] == "NaN"
     assert entry["metrics"]["grad_norm"] == "Infinity"
     assert entry["metrics"]["x"] == "-Infinity"

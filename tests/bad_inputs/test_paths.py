@@ -413,7 +413,7 @@ def test_n57_ignored_files_are_not_counted(mstore: Callable[..., Any], two: Path
     (two / "to/debug.tmp").write_text("ignored")
     mstore("checkout", "main", "--to", "to")
     assert (two / "to/debug.tmp").read_text() == "ignored"
-    assert json.loads(mstore("checkout", "main~1", "--to", "to", "--json")[1])["removed"] == 1
+    assert json.loads(mstore("checkout", "main~1", "--to", "to", "--json")[1])["removed_count"] == 1
     assert (two / "to/debug.tmp").read_text() == "ignored"
     assert mstore("status")[1].count("nothing changed") == 1
 

@@ -48,7 +48,15 @@ def test_json(mstore: Run, place: Path) -> None:
     found = json.loads(out)
     assert len(found["id"]) == 64 and found["branch"] == "main" and found["created"] is True
     assert found["metrics"] == {"loss": "NaN"} and found["message"] == "two"
-    for key in ("note", "tensors", "size_bytes", "new_bytes", "stored_bytes", "left_out", "warnings"):
+    for key in (
+        "note",
+        "tensor_count",
+        "size_bytes",
+        "new_bytes",
+        "stored_bytes",
+        "ignored",
+        "warnings",
+    ):
         assert key in found
 
 
@@ -187,7 +195,7 @@ def test_what_is_recorded_unasked(mstore: Run, place: Path, entries: Entries) ->
 
 def test_the_base(mstore: Run, history: Path, entries: Entries) -> None:
     base = entries("r8", "-n", "1")[0]["base"]
-    assert base["commit"] == entries("main")[0]["id"]
+    assert base["id"] == entries("main")[0]["id"]
     assert base["weights"] == entries("main")[0]["weights"][""]
     mstore("commit", "r8", "--allow-empty", "--base", "nowhere", "-m", "x", code=3)
     # The base's folder lies on this machine: its weights id is known, and so is its commit.
@@ -196,7 +204,7 @@ def test_the_base(mstore: Run, history: Path, entries: Entries) -> None:
     (history / "r8/adapter_config.json").write_text(json.dumps(config))
     mstore("commit", "r8", "--branch", "local", "-m", "x")
     base = entries("local", "-n", "1")[0]["base"]
-    assert base["commit"] == entries("main")[0]["id"] and base["name"] == str(history / "out")
+    assert base["id"] == entries("main")[0]["id"] and base["name"] == str(history / "out")
 
 
 def test_roles_that_are_left_out(mstore: Run, place: Path, entries: Entries) -> None:
@@ -315,7 +323,7 @@ def test_notes(mstore: Run, history: Path, entries: Entries) -> None:
     assert after["metrics"]["mmlu"] == 0.5 and after["metrics"]["loss"] == 9, "the latest counts"
     assert after["metadata"]["verdict"] == "best"
     shown = json.loads(mstore("show", "r8", "--json")[1])
-    assert [set(n["metrics"]) for n in shown["notes"]] == [{"mmlu", "loss"}, {"mmlu"}]
+    assert [set(n["payload"]["metrics"]) for n in shown["notes"]] == [{"mmlu", "loss"}, {"mmlu"}]
     assert "noted later" in mstore("show", "r8")[1]
     assert "mmlu" in mstore("diff", "r4", "r8")[1]
     mstore("note", "r8", code=2)

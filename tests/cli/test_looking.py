@@ -47,7 +47,7 @@ def test_json_has_what_is_promised(mstore: Run, history: Path, entries: Entries)
             "metadata",
             "metrics",
             "refs",
-            "tensors",
+            "tensor_count",
             "size_bytes",
             "added_bytes",
         ):
@@ -58,8 +58,9 @@ def test_json_has_what_is_promised(mstore: Run, history: Path, entries: Entries)
     assert two["parents"] == [one["id"]] and one["parents"] == []
     assert two["metrics"] == {"loss": 1.5, "eval_loss": 1.75} and two["metadata"]["lr"] == 0.0002
     assert one["size_bytes"] == one["added_bytes"] > two["added_bytes"] > 0
-    assert one["tensors"] == 3
-    assert "HEAD" in two["refs"] and "main" in two["refs"]
+    assert one["tensor_count"] == 3
+    assert two["refs"] == [{"kind": "head", "name": "HEAD"}, {"kind": "branch", "name": "main"}]
+    assert one["refs"] == [{"kind": "tag", "name": "v1"}]
     assert entries("-n", "0") == []
 
 

@@ -45,7 +45,7 @@ def test_in_place(mstore: Run, bound: Path, entries: Entries) -> None:
     mstore("checkout", "v1")
     assert head(bound) == {"commit": one}
     found = json.loads(mstore("checkout", two[:8], "--json")[1])
-    assert found["id"] == two and found["branch"] is None and found["written"] > 0
+    assert found["id"] == two and found["branch"] is None and found["written_count"] > 0
     for key in ("path", "removed", "unchanged", "backup", "load"):
         assert key in found
 
@@ -115,7 +115,7 @@ def test_to(mstore: Run, bound: Path) -> None:
     (bound / "empty/mine.txt").write_text("x")
     mstore("checkout", "main", "--to", "empty", code=5)
     found = json.loads(mstore("checkout", "main", "--to", "new", "--json")[1])
-    assert found["path"] == "new" and found["written"] == 3 and found["load"]
+    assert found["path"] == "new" and found["written_count"] == 3 and found["load"]
 
 
 def test_new_branches(mstore: Run, bound: Path, entries: Entries) -> None:
@@ -231,7 +231,11 @@ def test_contradictory_options(mstore: Run, history: Path) -> None:
         mstore(kind, "--rename", "x", code=2)
         mstore(kind, "-f", code=2)
         mstore(kind, "r8", "-d", "--rename", "x", code=2)
-    assert {r["name"] for r in json.loads(mstore("branch", "--json")[1])["branches"]} == {"main", "r4", "r8"}
+    assert {r["name"] for r in json.loads(mstore("branch", "--json")[1])["branches"]} == {
+        "main",
+        "r4",
+        "r8",
+    }
 
 
 def test_tags(mstore: Run, history: Path) -> None:
@@ -240,7 +244,7 @@ def test_tags(mstore: Run, history: Path) -> None:
     _, out, _ = mstore("tag")
     assert "v1" in out and "shipped" in out
     rows = {r["name"]: r for r in json.loads(mstore("tag", "--json")[1])["tags"]}
-    assert rows["v2"]["message"] == "shipped" and rows["v3"]["message"] is None
+    assert rows["v2"]["annotation"]["message"] == "shipped" and rows["v3"]["annotation"] is None
     assert "rank 8" in mstore("show", "v2")[1]
     mstore("checkout", "v2", "--to", "x")
     mstore("tag", "v2", code=5)
