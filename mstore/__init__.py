@@ -15,17 +15,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mstore.api.repository import Repository, diff, init, open, weights_id
+    from mstore.api.discovery import init, open
+    from mstore.api.folders import diff, weights_id
+    from mstore.api.repository import Repository
 
 __version__ = "0.2.0"
 __all__ = ["Repository", "__version__", "diff", "init", "open", "weights_id"]
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("Repository", "diff", "init", "open", "weights_id"):
-        from mstore.api import repository
+_ROOMS = {
+    "Repository": "repository",
+    "diff": "folders",
+    "init": "discovery",
+    "open": "discovery",
+    "weights_id": "folders",
+}
 
-        return getattr(repository, name)
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        from importlib import import_module
+
+        return getattr(import_module(f"mstore.api.{_ROOMS[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -61,19 +61,19 @@ class Context:
         return self.workspace.head if self.workspace is not None else None
 
     def head_commit(self) -> CommitId | None:
-        """The commit that HEAD stands on, or None on an unborn branch or without a workspace."""
+        """Give the commit that HEAD stands on, or None on an unborn branch or without a workspace."""
         head = self.head
         if head is None:
             return None
         return head.commit if head.branch is None else self.branch_tip(head.branch)
 
     def branch_tip(self, branch: str) -> CommitId | None:
-        """The commit of a branch, or None."""
+        """Give the commit of a branch, or None."""
         value = self.store.refs.read(f"heads/{branch}")
         return peeled(self.store, value.target) if value is not None else None
 
     def move(self, action: str, message: str) -> Move:
-        """A move of a ref by this place, now."""
+        """Make a record of a ref's move, by this author and now."""
         workspace = self.workspace.id if self.workspace is not None else None
         return Move(action, message, self.author, Time.now(), workspace)
 
@@ -112,7 +112,7 @@ class Context:
             raise unconfirmed[0]
 
     def need_workspace(self, what: str) -> Workspace:
-        """The workspace.
+        """Give the workspace.
 
         Raises:
             UsageError: the store alone was named.
@@ -149,7 +149,7 @@ def defer_unconfirmed(unconfirmed: list[DurabilityUnknown]) -> Iterator[None]:
 
 
 def ref_move(ref: str, old: ObjectId | None, new: ObjectId | None) -> RefMove:
-    """A ref's move as an operation remembers it."""
+    """Describe a ref's move as an operation remembers it."""
     target = new or old
     return RefMove(
         ref,
@@ -160,7 +160,7 @@ def ref_move(ref: str, old: ObjectId | None, new: ObjectId | None) -> RefMove:
 
 
 def peeled(store: Store, target: ObjectId) -> CommitId:
-    """The commit that a ref's target stands for.
+    """Give the commit that a ref's target stands for.
 
     Raises:
         UsageError: it stands for something else.
@@ -200,7 +200,7 @@ def _login() -> str:
 
 
 def display_path(path: Path) -> str:
-    """A path as a user would type it from here."""
+    """Format a path as a user would type it from here."""
     try:
         relative = os.path.relpath(path)
     except (OSError, ValueError):

@@ -73,7 +73,7 @@ else:
 
 
 def _init(made: Any) -> Callable[..., None]:
-    """An `__init__` that takes what the compiled one would, and complains of the same."""
+    """Make an `__init__` that takes what the compiled one would, and complains of the same."""
     given = [f for f in dataclasses.fields(made) if not f.kw_only]
     fields = [*given, *(f for f in dataclasses.fields(made) if f.kw_only)]
     names = tuple(f.name for f in given)
@@ -87,14 +87,7 @@ def _init(made: Any) -> Callable[..., None]:
             put(self, name, value)
         if len(args) < len(fields):
             for field in fields[len(args) :]:
-                if field.name in named:
-                    value = named.pop(field.name)
-                elif field.default is not dataclasses.MISSING:
-                    value = field.default
-                elif field.default_factory is not dataclasses.MISSING:
-                    value = field.default_factory()
-                else:
-                    raise TypeError(f"{made.__name__} lacks {field.name!r}")
+                value = named.pop(field.name) if field.name in named else _default(made, field)
                 put(self, field.name, value)
         if named:
             raise TypeError(f"{made.__name__} has no {next(iter(named))!r}, or was given it twice")
@@ -102,6 +95,14 @@ def _init(made: Any) -> Callable[..., None]:
             finished(self)
 
     return init
+
+
+def _default(made: Any, field: dataclasses.Field[Any]) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    raise TypeError(f"{made.__name__} lacks {field.name!r}")
 
 
 def _guard(self: object, name: str, *_value: object) -> None:

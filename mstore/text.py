@@ -59,7 +59,7 @@ def _digits(value: float) -> int:
 
 
 def number(value: Any) -> str:
-    """A metric for people."""
+    """Format a metric for people."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return escaped(str(value))
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
@@ -97,7 +97,7 @@ def storable(value: Any) -> Any:
 
 
 def jsonable(value: Any) -> Any:
-    """A value that strict JSON can hold: NaN and infinities, and bytes, become text."""
+    """Make a value one that strict JSON can hold: NaN, infinities and bytes become text."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, bytes):

@@ -13,11 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mstore.context import Context
-from mstore.errors import Conflict, InvalidInput, NoStore, StorageFailed, UsageError
-from mstore.fs.mounts import locks_work
-from mstore.store import STORE_FILE, Store
-from mstore.workspace import FOLDER, USER_CACHE, Workspace
+from mstore.api.stores import open_store
+from mstore.errors import Conflict, UsageError
+from mstore.workspace import USER_CACHE, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,8 +31,10 @@ if TYPE_CHECKING:
     from mstore.commit.plan import CommitPlan
     from mstore.compare.diff import DiffResult
     from mstore.compare.versions import Comparison
+    from mstore.context import Context
     from mstore.formats import Facts
     from mstore.history.branches import Branch
+    from mstore.history.log import Log
     from mstore.history.query.resolve import AnyRevision, Resolved
     from mstore.history.show import CommitDetails
     from mstore.history.status import Status
@@ -50,111 +50,8 @@ if TYPE_CHECKING:
     from mstore.objects import CommitId, Manifest, NoteId
     from mstore.progress import Progress
     from mstore.staging.resume import ResumeResult
-    from mstore.store import Record
+    from mstore.store import Record, Store
     from mstore.workspace import Head
-
-
-def init(
-    path: str | Path = ".",
-    *,
-    store: str | Path | None = None,
-    shared: bool = False,
-    model_dir: str | Path | None = None,
-    force: bool = False,
-) -> Repository:
-    """Make a workspace, and a store where there is none yet.
-
-    Args:
-        path: the folder that gets a `.mstore`.
-        store: a store elsewhere, made if absent; None: inside `.mstore`.
-        shared: a new store's files are group-writable.
-        model_dir: the model directory; None: the first folder committed.
-        force: make it even in a folder that looks like a model directory.
-
-    Raises:
-        InvalidInput: there is a workspace, or `path` looks like a model directory.
-        StorageFailed: the system failed.
-    """
-    root = Path(path).absolute()
-    folder = root / FOLDER
-    if not force and root.is_dir() and _looks_like_model(root):
-        raise InvalidInput(
-            str(root),
-            "looks like a model directory, which training scripts delete and write anew",
-            hint="make the store in the folder above it, or use --force",
-        )
-    if (folder / "workspace.json").exists():
-        raise InvalidInput(str(folder), "is a workspace already")
-    where = Path(store).absolute() if store is not None else folder / "store"
-    if not (where / STORE_FILE).exists():
-        Store.create(where, shared=shared)
-    if not locks_work(where / "tmp"):
-        raise StorageFailed(
-            f"{where} lies where kernel locks do not work: two commands would not see each other",
-            hint="put the store on another disk: `mstore init --store DIR`",
-        )
-    Workspace.create(folder, store=where, model_dir=Path(model_dir) if model_dir is not None else None)
-    return open(workspace=folder)
-
-
-def _looks_like_model(folder: Path) -> bool:
-    names = {p.name for p in folder.iterdir()}
-    return bool(
-        names
-        & {"adapter_config.json", "config.json", "trainer_state.json", "model.safetensors.index.json"}
-    ) or any(n.endswith(".safetensors") for n in names)
-
-
-def open(
-    path: str | Path | None = None,
-    *,
-    store: str | Path | None = None,
-    workspace: str | Path | None = None,
-    cache: str | Path | None = None,
-    author: str | None = None,
-) -> Repository:
-    """Open a repository.
-
-    Args:
-        path: where to look for a workspace, upward; default: the current folder.
-        store: a store's folder: it alone is opened, without a workspace.
-        workspace: a `.mstore` folder, or the folder that has one.
-        cache: where `path` keeps folders, and where the catalog of a store without workspace lies.
-        author: who acts; default: configuration, git's, the login.
-
-    Raises:
-        NoStore: nothing is there; says where it looked.
-        Corrupt, Unsupported: it cannot be read.
-    """
-    if store is not None and workspace is not None:
-        raise UsageError("name a store or a workspace, not both")
-    if store is not None:
-        folder = Path(store).absolute()
-        for inside in (folder / FOLDER / "store", folder / "store"):
-            if not (folder / STORE_FILE).exists() and (inside / STORE_FILE).exists():
-                folder = inside
-        keep = Path(cache) if cache is not None else USER_CACHE.expanduser()
-        context = Context(Store(folder, catalog_path=lambda id: keep / f"{id}.sqlite"), None, author)
-        return Repository(context, cache=keep)
-    if workspace is not None:
-        found = Path(workspace).absolute()
-        if not (found / "workspace.json").is_file() and (found / FOLDER / "workspace.json").is_file():
-            found /= FOLDER
-        if not (found / "workspace.json").is_file():
-            raise NoStore(f"no workspace at {workspace}", hint="`mstore init` makes one")
-    else:
-        start = Path(path) if path is not None else Path.cwd()
-        above = Workspace.find(start)
-        if above is None:
-            raise NoStore(
-                f"no {FOLDER} in {start.absolute()} or any folder above it",
-                hint="`mstore init` makes one here; --workspace DIR or --store DIR name one elsewhere",
-            )
-        found = above
-    opened = Workspace(found)
-    catalog = opened.cache_path / "catalog.sqlite"
-    context = Context(Store(opened.store_path, catalog_path=lambda id: catalog), opened, author)
-    return Repository(context, cache=Path(cache) if cache is not None else None)
 
 
 class Repository:
@@ -337,7 +234,7 @@ class Repository:
         return resume(self._context, rev, Path(to), force=force, progress=progress)
 
     def path(self, rev: AnyRevision, *, limit_bytes: int | None = None) -> Path:
-        """A version as a folder of read-only files, for whatever takes a path.
+        """Write a version into a cache of read-only folders, for whatever takes a path.
 
         It lies in a cache that all processes of a user share, and stays at least until
         this repository is closed.
@@ -414,6 +311,32 @@ class Repository:
 
     # -- looking
 
+    def config(self) -> dict[str, str]:
+        """Give what this workspace is configured to, by key. Raises UsageError without a workspace."""
+        return self._context.need_workspace("config").config()
+
+    def set_config(self, key: str, value: str | None) -> None:
+        """Set a value of this workspace's configuration, or remove it.
+
+        Args:
+            key: see `mstore config`.
+            value: the value; None removes it.
+
+        Raises:
+            UsageError: there is no workspace, no such key, or the value makes no sense.
+            StorageFailed: the system failed.
+        """
+        self._context.need_workspace("config").set_config(key, value)
+
+    def staged(self) -> tuple[tuple[Path, int], ...]:
+        """Queues of training runs, and how many saves in each no commit holds yet."""
+        if self.workspace is None or not (self.workspace.path / "staged").is_dir():
+            return ()
+        from mstore.staging.queue import registered
+
+        counts = ((queue.path, queue.unfinished()) for queue in registered(self.workspace.path))
+        return tuple((path, count) for path, count in counts if count)
+
     def status(self) -> Status:
         """Where the workspace stands. Raises UsageError, InvalidInput."""
         from mstore.history.status import status
@@ -436,7 +359,7 @@ class Repository:
         return resolved(self._context, rev)
 
     def resolve(self, rev: AnyRevision) -> CommitId:
-        """The commit that a revision names. Raises RevisionNotFound, Ambiguous, UsageError."""
+        """Give the commit that a revision names. Raises RevisionNotFound, Ambiguous, UsageError."""
         return self.look_up(rev).id
 
     def log(
@@ -454,20 +377,48 @@ class Repository:
             RevisionNotFound, Ambiguous, Corrupt, UsageError.
         """
         from mstore.api.results import Versions
+
+        return Versions(islice(self.versions(rev, all=all, where=where, sort=sort).entries, limit))
+
+    def versions(
+        self,
+        rev: AnyRevision | None = None,
+        *,
+        all: bool = False,  # noqa: A002 - the option's name on the command line
+        where: str | None = None,
+        sort: str | None = None,
+    ) -> Log:
+        """Walk versions as `log` gives them, one at a time, for a history of any length.
+
+        Args:
+            rev: where to begin; None: HEAD, or all branches where HEAD has no commit.
+            all: from all branches and tags.
+            where: a condition; see docs/cli.md.
+            sort: a column, with `-` before it for the largest first.
+
+        Raises:
+            RevisionNotFound, Ambiguous, Corrupt, UsageError.
+        """
         from mstore.history.log import filter_and_sort, log
 
         found = log(self._context, self.resolve(rev) if rev is not None else None, everything=all)
-        return Versions(islice(filter_and_sort(found.entries, where, sort), limit))
+        return replace(found, entries=filter_and_sort(found.entries, where, sort))
+
+    def count_elsewhere(self, tips: tuple[CommitId, ...]) -> int:
+        """Count the commits that branches and tags reach and some tips do not."""
+        from mstore.history.log import elsewhere
+
+        return elsewhere(self._context, tips)
 
     def compare(self, *revs: AnyRevision, everything: bool = False) -> Comparison:
-        """What differs between versions; see `mstore.compare.versions.compare`."""
+        """Compare versions; see `mstore.compare.versions.compare`."""
         from mstore.api.results import Compared, rendered
         from mstore.compare.versions import compare
 
         return rendered(Compared, compare(self._context, revs, everything=everything))
 
     def show(self, rev: AnyRevision = "HEAD") -> CommitDetails:
-        """A version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        """Describe a version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.history.show import show
 
         return show(self._context, self.resolve(rev))
@@ -478,6 +429,7 @@ class Repository:
         b: AnyRevision | Path | None = None,
         *,
         stat: bool = False,
+        progress: Progress | None = None,
     ) -> DiffResult:
         """Compare two sides; see `mstore.compare.diff.diff`.
 
@@ -485,22 +437,22 @@ class Repository:
             a: a revision, or a folder: a `Path`, or text that `docs/cli.md` says is one.
             b: likewise; None: the model directory.
             stat: how much each tensor changed, too.
+            progress: called with (what, bytes done, bytes in all).
         """
         from mstore.api.results import Difference, rendered
         from mstore.compare.diff import diff, side_of
 
-        return rendered(
-            Difference, diff(side_of(self._context, a), side_of(self._context, b), stat=stat)
-        )
+        one, other = side_of(self._context, a), side_of(self._context, b)
+        return rendered(Difference, diff(one, other, stat=stat, progress=progress))
 
     def manifest(self, rev: AnyRevision) -> Manifest:
-        """The files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        """Give the files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.history.show import manifest_of
 
         return manifest_of(self._context, self.resolve(rev))
 
     def facts(self, rev: AnyRevision) -> Facts:
-        """What a version says of itself. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        """Give what a version says of itself. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.modeldir.stored_tree import facts_of_manifest
 
         return facts_of_manifest(self.store, self.manifest(rev))
@@ -529,7 +481,7 @@ class Repository:
         path: str | None = None,
         rows: tuple[int, int] | None = None,
     ) -> Tensor:
-        """A tensor's dtype, shape and bytes, or some of its rows.
+        """Read a tensor: its dtype, shape and bytes, or some of its rows.
 
         Raises:
             NotFound, UsageError, Corrupt.
@@ -545,7 +497,7 @@ class Repository:
         fill_tensors(self._context, self.resolve(rev), wanted)
 
     def du(self, *revs: AnyRevision) -> Usage:
-        """What versions, and the store, cost. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        """Measure what versions, and the store, cost. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.maintain.du import du
 
         return du(self._context, [self.resolve(rev) for rev in revs])
@@ -572,8 +524,9 @@ class Repository:
 
         if source is None:
             return repair(self._context, progress=progress)
-        with open(store=source) as other:
-            return repair(self._context, source=other.store, progress=progress)
+        cache = self._cache or USER_CACHE.expanduser()
+        with contextlib.closing(open_store(source, cache)) as other:
+            return repair(self._context, source=other, progress=progress)
 
     def plan_gc(self, *, now: bool = False) -> GcPlan:
         """Find what no name needs, changing nothing. Raises Corrupt, NotFound."""
@@ -712,7 +665,7 @@ class Repository:
         rename_tag(self._context, old, new)
 
     def reflog(self, name: str | None = None) -> tuple[Record, ...]:
-        """Moves of a ref, the latest first. Raises RevisionNotFound, NotFound."""
+        """Give moves of a ref, the latest first. Raises RevisionNotFound, NotFound."""
         from mstore.history.reflog import reflog
 
         return reflog(self._context, name)[1]
@@ -734,37 +687,3 @@ class Repository:
         from mstore.checkout.undo import run_undo
 
         return run_undo(self._context, plan)
-
-
-def diff(a: str | Path, b: str | Path, *, stat: bool = False) -> DiffResult:
-    """How two folders differ, without any store.
-
-    Args:
-        a, b: model or adapter folders.
-        stat: by how much tensors differ, and what LoRA adapters do, too.
-
-    Raises:
-        InvalidInput: a file breaks a rule.
-    """
-    from mstore.api.results import Difference, rendered
-    from mstore.compare.diff import diff as compare
-    from mstore.compare.diff import side_of
-
-    return rendered(Difference, compare(side_of(None, Path(a)), side_of(None, Path(b)), stat=stat))
-
-
-def weights_id(folder: str | Path) -> str:
-    """The weights id of a model or adapter folder, without any store.
-
-    Args:
-        folder: what `save_pretrained` wrote.
-
-    Raises:
-        InvalidInput: its root holds no weights, or a file breaks a rule.
-    """
-    from mstore.modeldir.read import folder_weights
-
-    found = folder_weights(Path(folder))
-    if "" not in found:
-        raise InvalidInput(str(folder), "holds no weights")
-    return found[""].hex

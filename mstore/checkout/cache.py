@@ -29,7 +29,7 @@ _LOCK: Final = "lock"
 
 
 def cached_folder(context: Context, id: CommitId, cache: Path, limit_bytes: int) -> tuple[Path, int]:
-    """A version as a folder whose files are read-only.
+    """Write a version into the cache, unless it is there, and keep it there.
 
     Args:
         context: where the version is.

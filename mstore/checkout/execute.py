@@ -180,7 +180,7 @@ def _run_in_place(context: Context, plan: CheckoutPlan, progress: Progress | Non
 def _loading_line(
     context: Context, plan: CheckoutPlan, path: Path, progress: Progress | None
 ) -> tuple[str | None, Path | None, str | None]:
-    """The line that loads what was written, the base written beside it for that, and a warning."""
+    """Write the base if the line needs it; give the line, the base and a warning."""
     facts = facts_of_manifest(context.store, plan.manifest)
     source = base_source(context.store, plan.commit, plan.manifest, facts)
     base: Path | None = None

@@ -106,6 +106,6 @@ def _has_weights(manifest: Manifest) -> bool:
 
 
 def _auto_class(facts: Facts) -> str:
-    """The transformers class that loads a model of this architecture with its head."""
+    """Give the transformers class that loads a model of this architecture with its head."""
     name = facts.model.architectures[0] if facts.model is not None else ""
     return next((kind for ending, kind in _BY_ENDING if name.endswith(ending)), "AutoModel")

@@ -114,7 +114,7 @@ def _plan_ref(context: Context, name: str) -> UndoPlan:
 
 
 def targets_of(move: RefMove) -> tuple[ObjectId | None, ObjectId | None]:
-    """The ids that a move remembers: after it, and before it."""
+    """Give the ids that a move remembers: after it, and before it."""
     make = ID_TYPES[Kind[move.kind.upper()]]
     new, old = (make.parse(text) if text else None for text in (move.new, move.old))
     return new, old

@@ -37,7 +37,7 @@ class Settings:
         Raises:
             NoStore: there is none.
         """
-        from mstore.api import repository
+        from mstore.api import discovery
 
         store, workspace = self.store, self.workspace
         if store is None and workspace is None:
@@ -45,7 +45,7 @@ class Settings:
             if workspace is None:
                 store = os.environ.get("MSTORE_STORE") or None
         cache = os.environ.get("XDG_CACHE_HOME")
-        return repository.open(
+        return discovery.open(
             store=store,
             workspace=workspace,
             author=self.author,

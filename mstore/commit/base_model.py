@@ -26,7 +26,7 @@ def base_of_version(store: Store, id: CommitId) -> Base:
 
 
 def base_of_facts(context: Context, facts: Facts, folder: Path) -> Base | None:
-    """What the directory says it started from; its identity where it lies on this machine."""
+    """Give what the directory says it started from; its identity where it lies on this machine."""
     adapter = adapter_of(facts)
     if adapter is not None:
         name, revision = adapter.base_name, adapter.base_revision

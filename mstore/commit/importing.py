@@ -194,7 +194,7 @@ def run_import(
 
 
 def _already(context: Context, item: PlannedImport) -> CommitResult | None:
-    """The commit on the branch that was imported from this folder with this content, if any."""
+    """Give the commit on the branch that was imported from this folder with this content, if any."""
     from mstore.history.walk import walk
     from mstore.modeldir.read import read_folder
 

@@ -175,7 +175,7 @@ def _model_dir(context: Context) -> Path:
 
 
 def _branch(context: Context, options: CommitOptions) -> tuple[str, CommitId | None, bool]:
-    """The branch to append to, the parent, and whether the branch has to be made."""
+    """Give the branch to append to, the parent, and whether the branch has to be made."""
     head = context.head
     branch = options.branch
     if branch is None:

@@ -46,7 +46,7 @@ class AdapterSide:
 
     @classmethod
     def of(cls, folder: str, facts: AdapterFacts) -> AdapterSide:
-        """An adapter of a folder."""
+        """Describe an adapter of a folder."""
         factors = {facts.module_scaling(module) for module in facts.modules}
         own = {
             f.name: getattr(facts, f.name) for f in fields(cls) if f.name not in ("folder", "scalings")

@@ -14,14 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.compare.adapters import AdapterDiff, AdapterSide, pair_adapters, rank_warnings
+from mstore.compare.config import configuration_of, metadata_of
+from mstore.compare.files import FileDiff, compare_files
 from mstore.compare.sides import DiffSide, side_of, side_of_commit, side_of_folder
 from mstore.compare.stats import can_measure, values_of
 from mstore.compare.tensors import TensorDiff, compare_tensors, measure, tensors_in
-from mstore.errors import MStoreError
-from mstore.formats.facts.files import MAX_JSON_BYTES
-from mstore.formats.jsontext import read_json
-from mstore.objects import Manifest, ManifestFile, hasher_of_blob
-from mstore.objects.json_values import flattened, json_equal
+from mstore.objects import Manifest
+from mstore.objects.json_values import json_equal
 from mstore.text import jsonable
 
 if TYPE_CHECKING:
@@ -34,11 +33,6 @@ if TYPE_CHECKING:
     from mstore.compare.tensors import TensorPlace
     from mstore.progress import Progress
 
-_CHUNK_BYTES: Final = 4 << 20
-_CONFIG_NAMES: Final = ("config.json", "generation_config.json", "adapter_config.json")
-# PEFT keeps these as sets, whose order in the file is another one at each save.
-_SETS: Final = ("target_modules", "modules_to_save", "exclude_modules", "target_parameters")
-
 
 class Missing(enum.Enum):
     """Stands where a side has no value; a null of JSON is a value."""
@@ -50,43 +44,6 @@ class Missing(enum.Enum):
 
 
 MISSING: Final = Missing.MISSING
-
-
-@dataclass(frozen=True, slots=True)
-class FileChange:
-    """A file that differs; sizes in bytes, None where a side has it not."""
-
-    path: str
-    role: str
-    a_bytes: int | None
-    b_bytes: int | None
-
-
-@dataclass(frozen=True)
-class FileDiff:
-    """How the files differ, by path."""
-
-    added: tuple[FileChange, ...] = ()
-    removed: tuple[FileChange, ...] = ()
-    changed: tuple[FileChange, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed)
-
-    def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
-
-        def row(change: FileChange, **sizes: int | None) -> dict[str, Any]:
-            return {"path": change.path, "role": change.role, **sizes}
-
-        return {
-            "added": [row(c, size_bytes=c.b_bytes) for c in self.added],
-            "removed": [row(c, size_bytes=c.a_bytes) for c in self.removed],
-            "changed": [
-                {**row(c), "a": {"size_bytes": c.a_bytes}, "b": {"size_bytes": c.b_bytes}}
-                for c in self.changed
-            ],
-        }
 
 
 Values = Mapping[str, tuple[Any, Any]]
@@ -211,12 +168,12 @@ def diff(
         b=b.label,
         adapters=adapters,
         lora_folder=lora_folder,
-        config=_differing(_configuration(a), _configuration(b)),
-        metadata={} if a.is_folder or b.is_folder else _differing(_metadata(a), _metadata(b)),
+        config=_differing(configuration_of(a), configuration_of(b)),
+        metadata={} if a.is_folder or b.is_folder else _differing(metadata_of(a), metadata_of(b)),
         metrics=_metrics(a, b),
         tensors=tensors,
         effects=effects,
-        files=_files(a, b),
+        files=compare_files(a, b),
         warnings=tuple(
             f"{s.label}: {w}" for s in (a, b) for w in (*s.warnings, *rank_warnings(s.facts))
         ),
@@ -224,7 +181,7 @@ def diff(
 
 
 def _with_equal_roles(side: DiffSide, other: DiffSide) -> DiffSide:
-    """A folder without the roles that were left out of the version it is compared with."""
+    """Leave out of a folder the roles that the version it is compared with left out."""
     if not side.is_folder or not other.without:
         return side
     kept = [f for f in side.manifest.files if f.role not in other.without]
@@ -238,7 +195,7 @@ def _effects(
     in_a: Iterable[TensorPlace],
     in_b: Iterable[TensorPlace],
 ) -> tuple[ModuleDelta, ...]:
-    """What two LoRA adapters do to the modules that both have."""
+    """Compare what two LoRA adapters do to the modules that both have."""
     if pair.a is None or pair.b is None or {pair.a.kind, pair.b.kind} - {None, "LORA"}:
         return ()
     from mstore.compare.lora_delta import compare_modules
@@ -274,59 +231,6 @@ def _factors(side: DiffSide, folder: str, places: Iterable[TensorPlace]) -> Mapp
 # -- configuration, metadata, metrics
 
 
-def _configuration(side: DiffSide) -> dict[str, Any]:
-    """All keys of the configuration files, flattened; files that are no JSON object have none."""
-    flat: dict[str, Any] = {}
-    for file in side.manifest.files:
-        name = file.path.rpartition("/")[2]
-        if name not in _CONFIG_NAMES or file.size_bytes > MAX_JSON_BYTES:
-            continue
-        value = _json(side, file)
-        if type(value) is not dict:
-            continue
-        if name == "adapter_config.json":
-            value = {k: _ordered(v) if k in _SETS else v for k, v in value.items()}
-        flat.update(flattened({file.path.removesuffix(".json"): value}))
-    return flat
-
-
-def _json(side: DiffSide, file: ManifestFile) -> Any:
-    with side.open_file(file.path) as read:
-        raw = read(0, file.size_bytes)
-    try:
-        return read_json(raw, file.path, strict=False)
-    except MStoreError:
-        return None  # `describe` has warned of it
-
-
-def _ordered(value: Any) -> Any:
-    if type(value) is list and all(type(v) is str for v in value):
-        return sorted(value)
-    return value
-
-
-def _metadata(side: DiffSide) -> dict[str, Any]:
-    """What the user gave, and of what was recorded the run and its surroundings.
-
-    Model and adapter are in the configuration, the run's metrics in the metrics.
-    """
-    # What names a run is never equal in two of them, and says nothing.
-    given = {k: v for k, v in side.metadata.items() if k not in ("recorded", "run")}
-    recorded = side.metadata.get("recorded")
-    if type(recorded) is not dict:
-        return flattened(given)
-    run = recorded.get("trainer")
-    run = run if type(run) is dict else {}
-    kept = {
-        "trainer": {k: v for k, v in run.items() if k not in ("metrics", "run_id")},
-        "environment": recorded.get("environment"),
-        "without": recorded.get("without"),
-    }
-    kept = {k: v for k, v in kept.items() if v}
-    everything = {**given, **({"recorded": kept} if kept else {})}
-    return flattened(everything)
-
-
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     pairs = {k: (a.get(k, MISSING), b.get(k, MISSING)) for k in (*a, *(k for k in b if k not in a))}
     return {k: pair for k, pair in pairs.items() if not json_equal(*pair)}
@@ -344,69 +248,12 @@ def _metrics(a: DiffSide, b: DiffSide) -> dict[str, tuple[float | None, float | 
 # -- files
 
 
-def _files(a: DiffSide, b: DiffSide) -> FileDiff:
-    there, here = a.manifest.by_path, b.manifest.by_path
-    return FileDiff(
-        tuple(FileChange(p, f.role, None, f.size_bytes) for p, f in here.items() if p not in there),
-        tuple(FileChange(p, f.role, f.size_bytes, None) for p, f in there.items() if p not in here),
-        tuple(
-            FileChange(p, f.role, there[p].size_bytes, f.size_bytes)
-            for p, f in here.items()
-            if p in there and not _equal_bytes(a, there[p], b, f)
-        ),
-    )
-
-
-def _equal_bytes(a: DiffSide, one: ManifestFile, b: DiffSide, other: ManifestFile) -> bool:
-    """Whether two files have the same bytes.
-
-    Segments nearly always tell. Only where the files were cut differently (by
-    another version of mstore, or kept whole as a broken one) both are read.
-    """
-    if one.size_bytes != other.size_bytes:
-        return False
-    if one.segments == other.segments:
-        return True
-    if _surely_differ(one, other):
-        return False
-    return _content(a, one) == _content(b, other)
-
-
-def _surely_differ(one: ManifestFile, other: ManifestFile) -> bool:
-    """Whether segments at one place are two different blobs as far as these files use them.
-
-    Only where both are cut alike. It leans on a file using all bytes of its blobs,
-    which 0.1 always writes.
-    """
-    if [(s.offset, s.length) for s in one.segments] != [(s.offset, s.length) for s in other.segments]:
-        return False
-    forth: dict[Any, Any] = {}
-    back: dict[Any, Any] = {}
-    for left, right in zip(one.segments, other.segments, strict=True):
-        # Blobs that stand for each other throughout are cut alike; so ids tell.
-        if forth.setdefault(left.blob, right.blob) != right.blob:
-            return False
-        if back.setdefault(right.blob, left.blob) != left.blob:
-            return False
-    return True
-
-
-def _content(side: DiffSide, file: ManifestFile) -> bytes:
-    hasher = hasher_of_blob()
-    with side.open_file(file.path) as read:
-        for offset in range(0, file.size_bytes, _CHUNK_BYTES):
-            hasher.update(read(offset, min(_CHUNK_BYTES, file.size_bytes - offset)))
-    return hasher.digest()
-
-
 __all__ = [
     "MISSING",
     "AdapterDiff",
     "AdapterSide",
     "DiffResult",
     "DiffSide",
-    "FileChange",
-    "FileDiff",
     "Missing",
     "diff",
     "side_of",

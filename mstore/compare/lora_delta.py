@@ -147,7 +147,7 @@ def factors_of(
     read: Callable[[str], Matrix],
     scaling: Callable[[str], float | None],
 ) -> Mapping[str, Factors]:
-    """The modules of an adapter.
+    """Read the modules of an adapter.
 
     Args:
         names: names of its tensors.

@@ -119,7 +119,7 @@ def side_of(context: Context | None, what: AnyRevision | Path | None) -> DiffSid
 
 
 def side_of_commit(context: Context, commit_id: CommitId, label: str) -> DiffSide:
-    """A commit as a side. Raises NotFound, Corrupt, Unsupported."""
+    """Make a side of a commit. Raises NotFound, Corrupt, Unsupported."""
     store = context.store
     commit, late = store.commit(commit_id), late_facts(store, commit_id)
     manifest = store.manifest(commit.manifest)
@@ -140,7 +140,7 @@ def side_of_commit(context: Context, commit_id: CommitId, label: str) -> DiffSid
 
 
 def side_of_folder(context: Context | None, path: Path, label: str) -> DiffSide:
-    """A folder as a side.
+    """Make a side of a folder.
 
     Args:
         context: whose stat cache to use and whose store to leave out; None needs no store.

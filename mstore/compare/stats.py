@@ -201,7 +201,7 @@ def values_of(raw: bytes, dtype: str) -> NDArray[np.float64]:
 
 
 def _table(exponent_bits: int, mantissa_bits: int, bias: int, top: str) -> NDArray[np.float64]:
-    """The values of all 256 codes of an 8-bit float."""
+    """Give the values of all 256 codes of an 8-bit float."""
     import numpy as np
 
     values = np.empty(256, np.float64)

@@ -140,7 +140,7 @@ _Key = tuple[str, str]
 def tensors_in(
     manifest: Manifest, layouts: Mapping[str, Layout], open_file: OpenRange
 ) -> dict[_Key, TensorPlace]:
-    """The tensors of weights and adapters, by folder and name.
+    """Give the tensors of weights and adapters, by folder and name.
 
     Where two files of a folder hold one name (the same weights in two formats,
     ranks that save slices), the later one's name is followed by its file's,
@@ -233,7 +233,7 @@ def measure(
     *,
     progress: Progress | None = None,
 ) -> TensorDiff:
-    """The same with the figures of all changed and recast tensors, and their total.
+    """Measure all changed and recast tensors, and their total.
 
     Args:
         found: what `compare_tensors` gave.

@@ -56,7 +56,7 @@ class Comparison:
 
 
 def value_text(value: Any) -> str:
-    """A value as a cell of a table, control characters escaped."""
+    """Format a value as a cell of a table, control characters escaped."""
     if value is None:
         return "–"
     return f"{value:.6g}" if isinstance(value, float) else escaped(str(value))

@@ -10,7 +10,6 @@ folder; a process of its own commits it.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import re
@@ -22,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from transformers import TrainerCallback
 
-import mstore
 from mstore.api.repository import Repository
-from mstore.errors import InvalidInput, MStoreError, NoStore, NotFound
-from mstore.hf.devices import author_named, repository_at, repository_named, store_folder
+from mstore.errors import MStoreError, NotFound
+from mstore.hf.devices import author_named, store_folder
+from mstore.hf.discovery import find_repository
 from mstore.hf.loading import commit_of
+from mstore.hf.recorded import dataset_facts, hardware_facts, json_values, quantization_facts
 from mstore.staging.checkpoints import STATE_KEY, Save, checkpoints, read_save, save_of_state, trial_of
 from mstore.staging.queue import CannotStage, queues
 from mstore.staging.run_plan import Origin, RunPlan
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("mstore.hf")
 _STATES_KEPT: Final = 2
-_SECRET: Final = re.compile(r"token|.*_token|.*(password|secret|api_?key).*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -75,95 +74,6 @@ def _wait_for_all_ranks() -> None:
     PartialState().wait_for_everyone()
 
 
-def _storable(value: Any) -> Any:
-    """JSON as a commit can hold it: no secrets, no integers over 64 bits, Unicode only."""
-    if isinstance(value, dict):
-        return {
-            _storable(key): _storable(item) for key, item in value.items() if not _SECRET.fullmatch(key)
-        }
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode()
-    return str(value) if isinstance(value, int) and value.bit_length() > 63 else value
-
-
-def json_values(values: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of any kind as values that a commit can hold, without what is secret by its name."""
-    kept: dict[str, Any] = _storable(json.loads(json.dumps(values, default=str)))
-    return kept
-
-
-def _dataset_facts(loader: Any) -> dict[str, Any] | None:
-    """Size, columns and fingerprint of what a dataloader draws from, as far as it says."""
-    dataset = getattr(loader, "dataset", None)
-    if dataset is None:
-        return None
-    facts: dict[str, Any] = {}
-    with contextlib.suppress(Exception):  # a dataset may be a stream, or anything
-        facts["examples"] = len(dataset)
-    columns = getattr(dataset, "column_names", None)
-    if isinstance(columns, list):
-        facts["columns"] = [str(c) for c in columns]
-    fingerprint = getattr(dataset, "_fingerprint", None)
-    if isinstance(fingerprint, str):
-        facts["fingerprint"] = fingerprint
-    return facts or None
-
-
-def _hardware(args: Any) -> dict[str, Any]:
-    """What is trained on: the kind of device, how many processes, the name of the GPU."""
-    import torch
-
-    device = args.device
-    found: dict[str, Any] = {"device": device.type, "processes": int(args.world_size)}
-    if device.type == "cuda":
-        found["gpu"] = torch.cuda.get_device_name(device)
-        found["memory_bytes"] = torch.cuda.get_device_properties(device).total_memory
-    return found
-
-
-def _quantization(model: Any) -> dict[str, Any] | None:
-    """How the model's frozen weights are quantized (QLoRA), as its configuration says."""
-    config = getattr(getattr(model, "config", None), "quantization_config", None)
-    if config is None:
-        return None
-    plain = config if isinstance(config, dict) else config.to_dict()
-    return dict(plain)
-
-
-def _found_store(store: str | os.PathLike[str] | Repository | None, output_dir: str) -> Repository:
-    """The repository to commit to: the one given, else found, else made in the current folder."""
-    if isinstance(store, Repository):
-        return store
-    if store is not None:
-        path = os.path.abspath(os.fspath(store))
-        if any(os.path.lexists(os.path.join(path, name)) for name in (".mstore", "store.json")):
-            return repository_at(path)
-        return _made_store(path)
-    named = repository_named()
-    if named is not None:
-        return named
-    for start in (None, output_dir):
-        with contextlib.suppress(NoStore):
-            return mstore.open(start, author=author_named())
-    return _made_store(os.getcwd())
-
-
-def _made_store(path: str) -> Repository:
-    """A new repository in a folder, or the one that another job made there a moment ago."""
-    os.makedirs(path, exist_ok=True)
-    try:
-        mstore.init(path).close()
-    except InvalidInput:
-        if not os.path.lexists(os.path.join(path, ".mstore")):
-            raise
-        return mstore.open(workspace=path, author=author_named())
-    made = mstore.open(workspace=path, author=author_named())
-    _log.warning("mstore: made a new store in %s", path)
-    return made
-
-
 class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
     """Commit every save of a Trainer, with the metrics of its step.
 
@@ -195,7 +105,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
             `mstore.hf.load` loaded, else what the adapter's configuration says.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what users type, since 0.1
         self,
         store: str | os.PathLike[str] | Repository | None = None,
         branch: str | None = None,
@@ -224,7 +134,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         self._run: Run | None = None
 
     def _arguments(self) -> dict[str, Any]:
-        """What the constructor was called with, as JSON.
+        """Give what the constructor was called with, as JSON.
 
         `restore_callback_states_from_checkpoint` makes transformers build the
         callback anew, from these alone.
@@ -264,19 +174,19 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return _Identity(run_id, attributes["attempt"], origin)
 
     def _metadata(self, args: Any, state: Any, parts: dict[str, Any]) -> dict[str, Any]:
-        """What is known of the run when it begins."""
+        """Give what is known of the run when it begins."""
         found: dict[str, Any] = {}
         with _contained("record the training arguments"):
             found["training_arguments"] = json_values(args.to_dict())
         with _contained("record the data set"):
             loaders = {"train": "train_dataloader", "eval": "eval_dataloader"}
-            sets = {name: _dataset_facts(parts.get(key)) for name, key in loaders.items()}
+            sets = {name: dataset_facts(parts.get(key)) for name, key in loaders.items()}
             if any(sets.values()):
                 found["dataset"] = json_values({k: v for k, v in sets.items() if v})
         with _contained("record the hardware"):
-            found["hardware"] = _hardware(args)
+            found["hardware"] = hardware_facts(args)
         with _contained("record the quantization"):
-            quantization = _quantization(parts.get("model"))
+            quantization = quantization_facts(parts.get("model"))
             if quantization:
                 found["quantization"] = json_values(quantization)
         with _contained("record the trial"):
@@ -285,7 +195,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        """Searches that spread over processes pickle the Trainer: a store travels as its folder."""
+        """Pickle a store as its folder: searches that spread over processes pickle the Trainer."""
         held = dict(self.__dict__)
         if isinstance(self._store, Repository):
             held["_store"] = store_folder(self._store)
@@ -306,8 +216,8 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
                 self._run = self._begun(args, state, parts, self._identity)
 
     def _begun(self, args: Any, state: Any, parts: dict[str, Any], identity: _Identity) -> Run:
-        """The run, with its store open."""
-        repository = _found_store(self._store, args.output_dir)
+        """Open the store and begin the run."""
+        repository = find_repository(self._store, args.output_dir)
         for queue in queues(args.output_dir):
             with _contained(f"commit what was staged in {queue.path}"):
                 if adopted := adopt(queue, wait=identity.origin is not None):
@@ -357,7 +267,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return None if configured == "all" else int(configured)
 
     def _base_in(self, repository: Repository, model: Any) -> str | None:
-        """The commit of the model that was started from, as it is now: its branch may move."""
+        """Give the commit of the model that was started from, as it is now: its branch may move."""
         loaded = commit_of(model)
         named = self._base or (loaded.hex if loaded is not None else None)
         if named is None:
@@ -402,7 +312,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
                     run.forget_states()
 
     def _located(self, args: Any, state: Any, run: Run) -> tuple[Save, str]:
-        """The save just written, and the name of the trial that it belongs to ("" outside a search).
+        """Give the save just written and its trial's name ("" outside a search).
 
         Raises:
             NotFound: there is no such folder.

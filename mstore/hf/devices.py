@@ -21,7 +21,7 @@ _log: Final = logging.getLogger("mstore.hf")
 
 
 def store_folder(repository: Repository) -> str:
-    """The folder that opens this repository again: with `.mstore` in it, or the store alone."""
+    """Give the folder that opens this repository again: with `.mstore` in it, or the store alone."""
     workspace = repository.workspace
     return str(repository.store.path if workspace is None else workspace.path.parent)
 
@@ -32,7 +32,7 @@ def author_named() -> str | None:
 
 
 def repository_named() -> Repository | None:
-    """The repository that the environment names, as for the command line, or None.
+    """Give the repository that the environment names, as for the command line, or None.
 
     Raises:
         NoStore: it names one that does not exist.
@@ -44,7 +44,7 @@ def repository_named() -> Repository | None:
 
 
 def repository_at(repo: Repository | str | os.PathLike[str]) -> Repository:
-    """A repository as it is, or the one that a folder belongs to.
+    """Give the repository, or open the one that a folder belongs to.
 
     Args:
         repo: a Repository, the folder of a store, or a folder in or under one that has `.mstore`.
@@ -61,7 +61,7 @@ def repository_at(repo: Repository | str | os.PathLike[str]) -> Repository:
 
 
 def device_or_cpu(device: Any) -> Any:
-    """The device asked for as a torch.device, or the CPU, said in the log, where it is absent.
+    """Give the device asked for, or the CPU where it is absent, which the log says.
 
     Raises:
         RuntimeError: torch knows no device of that name at all.

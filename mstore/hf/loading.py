@@ -38,7 +38,7 @@ _TASKS: Final = {
 
 
 def commit_of(model: Any) -> CommitId | None:
-    """The commit that `load` read a model from, through wrappers for adapters and ranks; else None."""
+    """Give the commit that `load` read a model from, through wrappers, or None."""
     for _ in range(8):
         if model is None:
             return None
@@ -54,7 +54,7 @@ def commit_of(model: Any) -> CommitId | None:
 
 
 def _json(folder: str, name: str) -> dict[str, Any]:
-    """A JSON object of a folder; empty where the file is absent or not one."""
+    """Read a JSON object of a folder; empty where the file is absent or not one."""
     try:
         with open(os.path.join(folder, name), "rb") as file:
             value = json.load(file)
@@ -72,7 +72,7 @@ def _adapter_folders(folder: str) -> list[tuple[str, str]]:
 
 
 def _model_class(config: dict[str, Any], adapter: dict[str, Any], trusted: bool) -> Any:
-    """The transformers class that opens a model.
+    """Choose the transformers class that opens a model.
 
     Args:
         config: the model's `config.json`.
@@ -101,7 +101,7 @@ def _model_class(config: dict[str, Any], adapter: dict[str, Any], trusted: bool)
 
 
 def _checked_out(repository: Repository, commit: CommitId) -> str:
-    """A version's files in a temporary folder of our own."""
+    """Write a version's files into a temporary folder of our own."""
     above = tempfile.mkdtemp(prefix="mstore-")
     folder = os.path.join(above, commit.short)
     try:
@@ -115,7 +115,7 @@ def _checked_out(repository: Repository, commit: CommitId) -> str:
 def _base_model(
     repository: Repository, base: Base | None, adapter: dict[str, Any], keywords: dict[str, Any]
 ) -> Any:
-    """The model that an adapter is put on: from this store, else from a folder or hub name.
+    """Load the model that an adapter is put on: from this store, else from a folder or hub name.
 
     Raises:
         NotFound: nothing says which model it is.
@@ -150,7 +150,7 @@ def _base_model(
 
 
 def _stored_base(repository: Repository, base: Base | None) -> CommitId | None:
-    """The commit that holds a base: the one recorded, else any whose weights are the same."""
+    """Give the commit that holds a base: the one recorded, else any whose weights are the same."""
     if base is None:
         return None
     if base.commit is not None and repository.store.has(base.commit):
@@ -188,7 +188,7 @@ def _check_base(name: str, revision: str | None, wanted: WeightsId) -> None:
 def _with_adapters(
     model: Any, adapters: list[tuple[str, str]], *, is_trainable: bool, as_stored: bool
 ) -> Any:
-    """A base with adapters put on it, the first one active."""
+    """Put adapters on a base, the first one active."""
     from peft import PeftModel
 
     (name, folder), *others = adapters
@@ -273,7 +273,7 @@ def _named_base(
     adapter: dict[str, Any],
     keywords: dict[str, Any],
 ) -> Any:
-    """The base as a model: the one that the caller names, else the one that was recorded."""
+    """Load the base as a model: the one that the caller names, else the one that was recorded."""
     if base is None:
         recorded = repository.log(commit, limit=1)[0].commit.base
         return _base_model(repository, recorded, adapter, keywords)

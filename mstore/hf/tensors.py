@@ -47,7 +47,7 @@ _DTYPES: Final = {
 
 
 def torch_dtype(name: str) -> Any:
-    """The torch dtype of a name as safetensors spells it.
+    """Give the torch dtype of a name as safetensors spells it.
 
     Raises:
         Unsupported: this torch has none.
@@ -59,7 +59,7 @@ def torch_dtype(name: str) -> Any:
 
 
 def _empty(ref: TensorRef) -> tuple[Any, memoryview]:
-    """An empty tensor for a stored one, and the bytes of its memory."""
+    """Give an empty tensor for a stored one, and the bytes of its memory."""
     kind = torch_dtype(ref.dtype)
     if ref.size_bytes == 0:
         return torch.empty(ref.shape, dtype=kind), memoryview(bytearray())

@@ -114,7 +114,7 @@ class LogEntry:
         return chosen if isinstance(chosen, Mapping) else None
 
     def column(self, name: str) -> Any:
-        """The value of a column: a built-in one, a metric, or a metadata key (dots go inside)."""
+        """Give the value of a column: a built-in one, a metric, or a metadata key (dots go inside)."""
         built_in: dict[str, Callable[[], Any]] = {
             "id": lambda: self.id.short,
             "refs": lambda: ", ".join(self.refs),
@@ -170,7 +170,7 @@ def decorations(context: Context) -> dict[CommitId, tuple[str, ...]]:
 
 
 def entry_of(context: Context, id: CommitId, commit: Commit, refs: tuple[str, ...]) -> LogEntry:
-    """A log entry; a damaged note costs only what it said."""
+    """Make a log entry; a damaged note costs only what it said."""
     try:
         late = late_facts(context.store, id)
     except (Corrupt, NotFound):

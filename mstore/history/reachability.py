@@ -22,12 +22,12 @@ _FSCK: Final = "`mstore fsck` names what is damaged; nothing was changed"
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """Where reachability begins.
+    """An object that a name keeps, with all that it needs.
 
     Args:
-        id: an object that is needed, with all that it needs.
-        why: the name that needs it.
-        required: it must be there; what a reflog remembers may be gone already.
+        id: the object.
+        why: the name.
+        required: a missing object is an error; what only a reflog names may have been collected.
     """
 
     id: ObjectId
@@ -36,7 +36,7 @@ class Root:
 
 
 def roots(context: Context, *, logged_since_ns: int | None) -> Iterator[Root]:
-    """Refs, HEAD, what running commands lean on, and what reflogs remember.
+    """Give the temporary roots of running commands, refs, HEAD, and what reflogs name.
 
     Args:
         context: the store, and the workspace if there is one.
@@ -46,7 +46,7 @@ def roots(context: Context, *, logged_since_ns: int | None) -> Iterator[Root]:
         Corrupt: a ref is damaged, so that nobody can say what it keeps.
     """
     store = context.store
-    # What a command leans on first: when it has ended, the ref it moved is read after.
+    # Temporary roots first: when a command has ended, the ref that it moved is read after.
     for id, _ in temporary_roots_of(store.backend):
         yield Root(id, "a running command", required=False)
     for namespace in REF_NAMESPACES:
@@ -54,19 +54,23 @@ def roots(context: Context, *, logged_since_ns: int | None) -> Iterator[Root]:
             value = store.refs.read(f"{namespace}/{name}")
             if value is not None:
                 yield Root(value.target, name, required=True)
-    if context.workspace is not None:
-        head = context.workspace.head
-        if head.commit is not None:
-            yield Root(head.commit, "HEAD", required=True)
-    if logged_since_ns is None:
-        return
+    head = context.head
+    if head is not None and head.commit is not None:
+        yield Root(head.commit, "HEAD", required=True)
+    if logged_since_ns is not None:
+        yield from _logged(store, logged_since_ns)
+
+
+def _logged(store: Store, since_ns: int) -> Iterator[Root]:
+    """Give what reflogs name in moves since an instant, in ns since 1970."""
     for namespace in LOG_NAMESPACES:
         for name in store.refs.logged(namespace):
             for record in store.refs.log_even_unfinished(f"{namespace}/{name}"):
-                if record.move.time.ns >= logged_since_ns:
-                    for target in (record.new, record.old):
-                        if target is not None:
-                            yield Root(target, f"the reflog of {name}", required=False)
+                if record.move.time.ns < since_ns:
+                    continue
+                for target in (record.new, record.old):
+                    if target is not None:
+                        yield Root(target, f"the reflog of {name}", required=False)
 
 
 class Reachability:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def full_name(context: Context, name: str) -> str:
-    """A ref with its namespace: a branch, else a tag, else one that has a reflog.
+    """Find a ref with its namespace: a branch, else a tag, else one that has a reflog.
 
     Raises:
         RevisionNotFound: there is none.
@@ -34,7 +34,7 @@ def full_name(context: Context, name: str) -> str:
 
 
 def reflog(context: Context, name: str | None = None) -> tuple[str, tuple[Record, ...]]:
-    """Moves of a ref, the latest first, and the ref's name with namespace.
+    """Give moves of a ref, the latest first, and the ref's name with namespace.
 
     Raises:
         RevisionNotFound, NotFound, Corrupt.

@@ -30,7 +30,7 @@ class CommitDetails:
 
 
 def show(context: Context, id: CommitId) -> CommitDetails:
-    """A version in full. Raises NotFound, Corrupt."""
+    """Describe a version in full. Raises NotFound, Corrupt."""
     commit = context.store.commit(id)
     entry = entry_of(context, id, commit, decorations(context).get(id, ()))
     sizes_of_commit(context.store, id, commit)
@@ -38,12 +38,12 @@ def show(context: Context, id: CommitId) -> CommitDetails:
 
 
 def manifest_of(context: Context, id: CommitId) -> Manifest:
-    """The manifest of a version. Raises NotFound, Corrupt."""
+    """Give the manifest of a version. Raises NotFound, Corrupt."""
     return context.store.manifest(context.store.commit(id).manifest)
 
 
 def file_of(manifest: Manifest, path: str) -> ManifestFile:
-    """A file of a version. Raises NotFound, with near names."""
+    """Find a file of a version. Raises NotFound, with near names."""
     file = manifest.by_path.get(path)
     if file is None:
         import difflib

@@ -84,14 +84,14 @@ def changes_between(tree: Tree, manifest: Manifest | None) -> Changes:
 
 
 def uncommitted_roles(commit: Commit | None) -> frozenset[str]:
-    """The roles that `commit --without` left out of a version."""
+    """Give the roles that `commit --without` left out of a version."""
     recorded = commit.metadata.get("recorded") if commit is not None else None
     without = recorded.get("without") if isinstance(recorded, dict) else None
     return frozenset(str(r) for r in without) if isinstance(without, list) else frozenset()
 
 
 def compare_folder(context: Context, folder: Path, id: CommitId | None) -> tuple[Tree, Changes]:
-    """A folder, and how it differs from a commit. Raises MStoreError."""
+    """Read a folder, and compare it with a commit. Raises MStoreError."""
     store = context.store
     commit = store.commit(id) if id is not None else None
     manifest = visible_manifest(store, id, commit) if id is not None and commit is not None else None

@@ -76,7 +76,7 @@ def read_tensor(
     path: str | None = None,
     rows: tuple[int, int] | None = None,
 ) -> Tensor:
-    """A tensor's content; only the blocks that it lies in are read.
+    """Read a tensor's content, and only the blocks that it lies in.
 
     Args:
         context: the store, and the workspace if there is one.

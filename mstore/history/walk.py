@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def walk(store: Store, tips: Iterable[CommitId]) -> Iterator[tuple[CommitId, Commit]]:
-    """Commits reachable from some, the latest first, no parent before the child that led to it.
+    """Walk commits reachable from some, the latest first, no parent before the child that led to it.
 
     Times are only a hint (clocks are wrong): a commit that claims to be younger
     than the child through which it was met is taken to be as old. Iterative, so that a history of a
@@ -50,7 +50,7 @@ def walk(store: Store, tips: Iterable[CommitId]) -> Iterator[tuple[CommitId, Com
 
 
 def all_tips(context: Context) -> list[CommitId]:
-    """Commits that branches, tags and HEAD point to."""
+    """Give commits that branches, tags and HEAD point to."""
     tips: dict[CommitId, None] = {}
     refs = context.store.refs
     for namespace in ("heads", "tags"):

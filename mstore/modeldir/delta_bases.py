@@ -67,7 +67,7 @@ class DeltaBases:
             self._by_name.append(by_name)
 
     def find(self, path: str, tensor: TensorEntry) -> BlobId | None:
-        """The delta base of a tensor of a file, or None."""
+        """Give the delta base of a tensor of a file, or None."""
         for by_path, by_name in zip(self._by_path, self._by_name, strict=True):
             for known in (by_path.get((path, tensor.name)), by_name.get(tensor.name)):
                 if known is not None and known.suits(tensor):

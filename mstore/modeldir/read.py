@@ -81,7 +81,7 @@ class Tree:
         )
 
     def facts(self) -> Facts:
-        """What the directory says of itself (left-out roles included: they lie on the disk)."""
+        """Give what the directory says of itself (left-out roles included: they lie on the disk)."""
         return describe(DiskFolder(self.found), self.layouts)
 
     def weights(self) -> dict[str, WeightsId]:

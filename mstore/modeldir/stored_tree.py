@@ -109,7 +109,7 @@ class StoredFile:
         return window[offset - begin : offset - begin + length]
 
     def chunks(self) -> Iterator[bytes]:
-        """The file in order, a few MiB at a time. Raises as `read` does."""
+        """Read the file in order, a few MiB at a time. Raises as `read` does."""
         for offset in range(0, self.size_bytes, _CHUNK_BYTES):
             yield self.read(offset, min(_CHUNK_BYTES, self.size_bytes - offset))
 
@@ -201,7 +201,7 @@ def layouts_of(
 
 
 def facts_of_manifest(store: Store, manifest: Manifest) -> Facts:
-    """What a version says of itself, from its files (not from what its commit recorded).
+    """Read what a version says of itself from its files (not from what its commit recorded).
 
     Raises:
         NotFound, Corrupt, Unsupported. Broken JSON gives a warning in the facts.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def visible_manifest(store: Store, id: CommitId, commit: Commit) -> Manifest:
-    """The manifest of a version without the files that were dropped for good.
+    """Give the manifest of a version without the files that were dropped for good.
 
     Raises:
         NotFound, Corrupt.

@@ -51,7 +51,7 @@ class Save:
     wall_s: float | None = None
 
     def at(self, path: str) -> Save:
-        """The same save, its files lying elsewhere."""
+        """Make the same save with its files elsewhere."""
         return replace(self, path=path)
 
     @property
@@ -69,7 +69,7 @@ class Save:
 
 
 def metrics_at(log_history: Iterable[Mapping[str, Any]], step: int) -> dict[str, float]:
-    """The metrics that belong to a step.
+    """Give the metrics that belong to a step.
 
     Args:
         log_history: of a TrainerState; each entry holds its `step`.
@@ -97,14 +97,14 @@ def metrics_at(log_history: Iterable[Mapping[str, Any]], step: int) -> dict[str,
 
 
 def _own_entry(stateful_callbacks: Any) -> Mapping[str, Any]:
-    """What the callback left of itself in a TrainerState; empty where it left nothing."""
+    """Give what the callback left of itself in a TrainerState; empty where it left nothing."""
     entry = stateful_callbacks.get(STATE_KEY) if isinstance(stateful_callbacks, dict) else None
     attributes = entry.get("attributes") if isinstance(entry, dict) else None
     return attributes if isinstance(attributes, dict) else {}
 
 
 def save_of_state(path: str, state: Any) -> Save:
-    """The save that the live TrainerState `state` describes."""
+    """Give the save that the live TrainerState `state` describes."""
     own = _own_entry(state.stateful_callbacks)
     return Save(
         path,
@@ -118,7 +118,7 @@ def save_of_state(path: str, state: Any) -> Save:
 
 
 def read_save(path: str) -> Save | None:
-    """The save in a folder.
+    """Read the save in a folder.
 
     Returns:
         None if it is still being written, or holds no readable
@@ -166,7 +166,7 @@ def _subfolders(folder: str) -> list[str]:
 
 
 def step_of(path: str) -> int:
-    """The step in the name of a checkpoint's folder, -1 where it is none."""
+    """Give the step in the name of a checkpoint's folder, -1 where it is none."""
     match = _CHECKPOINT.fullmatch(os.path.basename(path))
     return int(match[1]) if match else -1
 

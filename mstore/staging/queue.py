@@ -75,7 +75,7 @@ class Queue:
         return queue
 
     def plan(self) -> RunPlan:
-        """What the run asks for. Raises OSError, ValueError, KeyError, TypeError."""
+        """Read what the run asks for. Raises OSError, ValueError, KeyError, TypeError."""
         return RunPlan.from_dict(json.loads((self.path / "plan.json").read_bytes()))
 
     def _write(self, name: str, document: object) -> None:
@@ -150,7 +150,7 @@ class Queue:
         return len(self.waiting()) + len(self._numbers("held"))
 
     def read(self, number: int) -> StagedSave:
-        """A save that waits. Raises OSError, ValueError, KeyError, TypeError."""
+        """Read a save that waits. Raises OSError, ValueError, KeyError, TypeError."""
         document = json.loads((self.path / f"{number:06d}.save").read_bytes())
         links = tuple((str(n), int(s), int(t)) for n, s, t in document["links"])
         return StagedSave(document["number"], Save(**document["save"]), document["trial"], links)
@@ -188,7 +188,7 @@ class Queue:
                 os.unlink(self.path / f"{number:06d}.failed")
 
     def outcomes(self) -> dict[int, dict[str, Any]]:
-        """What became of saves, by number."""
+        """Read what became of saves, by number."""
         found = {}
         for ending in ("done", "failed"):
             for number in self._numbers(ending):

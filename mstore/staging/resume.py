@@ -127,7 +127,7 @@ def _best(
     folder: Path,
     progress: Progress | None,
 ) -> tuple[Path | None, list[str]]:
-    """The best checkpoint so far as a folder that exists: this one, or one written beside it."""
+    """Give the best checkpoint so far as a folder that exists: this one, or one written beside it."""
     named = state.get("best_model_checkpoint")
     match = _STEP.search(named) if isinstance(named, str) else None
     if match is None:

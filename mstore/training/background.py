@@ -136,7 +136,7 @@ class Background:
         self.news()
 
     def leave(self) -> Queue:
-        """The queue, drained; what is still in it is for the caller."""
+        """Drain the queue; what is still in it is for the caller."""
         self.drain()
         return self._queue
 

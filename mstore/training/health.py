@@ -28,7 +28,7 @@ _SHOWN: Final = 5
 
 
 def health_of(repository: Repository, commit: CommitId, frozen: str | None = None) -> dict[str, str]:
-    """What is wrong with a version; empty if nothing is.
+    """Find what is wrong with a version; empty if nothing is.
 
     Only tensors that the parent lacks are read.
 

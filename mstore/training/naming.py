@@ -35,7 +35,7 @@ def _part(text: str) -> str:
 
 
 def branch_name(text: str) -> str:
-    """The branch name nearest to any text; "run" where nothing of it may stand in a name."""
+    """Give the branch name nearest to any text; "run" where nothing of it may stand in a name."""
     clean = unicodedata.normalize("NFC", text.encode(errors="replace").decode())
     clean = "".join("-" if unicodedata.category(c)[0] == "C" else c for c in clean)
     parts = [_part(p) for p in _FORBIDDEN.sub("-", clean).split("/")]
@@ -44,7 +44,7 @@ def branch_name(text: str) -> str:
 
 
 def wanted_name(branch: str | None, run_name: str | None, output_dir: str) -> str:
-    """The name that a run asks for: the argument, the run's name, else the output folder's own name.
+    """Give the name that a run asks for: argument, run's name, or output folder's.
 
     transformers once set `run_name` to the output folder's path; that is no
     name that anybody gave, so the folder's own name stands for it.

@@ -26,7 +26,7 @@ _log: Final = logging.getLogger("mstore.hf")
 
 
 def reason(error: Exception) -> str:
-    """An error as one line."""
+    """Format an error as one line."""
     if isinstance(error, MStoreError):
         return f"{error.message} ({error.hint})" if error.hint else error.message
     return f"{type(error).__name__}: {error}"
@@ -105,7 +105,7 @@ class Run:
         return came_from.step if came_from is not None else -1
 
     def _came_from(self) -> _Committed | None:
-        """The commit of the save resumed from, else the last one before it in this run."""
+        """Give the commit of the save resumed from, else the last one before it in this run."""
         if self.plan.origin is None:
             return None
         before = [c for c in self._before if c.step <= self.plan.origin.step]
@@ -113,8 +113,8 @@ class Run:
         mine = self.plan.origin.attempt
         return max(before, key=lambda c: (c.attempt == mine, c.step, c.time), default=None)
 
-    def _context(self, trial: str) -> tuple[str, str | None]:
-        """The branch for the first commit, and where to begin it (None: it exists, and goes on)."""
+    def _destination(self, trial: str) -> tuple[str, str | None]:
+        """Give the branch for the first commit and where to begin it (None: it exists)."""
         branches = self.repository.branches()
         wanted = f"{self.plan.name}/{branch_name(trial)}" if trial else self.plan.name
         came_from = self._came_from()
@@ -133,7 +133,7 @@ class Run:
         return name, start
 
     def _head(self) -> str:
-        """The commit that HEAD stands on, "" where there is none."""
+        """Give the commit that HEAD stands on, "" where there is none."""
         if self.repository.workspace is None:
             return ""
         try:
@@ -142,7 +142,7 @@ class Run:
             return ""
 
     def _aside(self, branch: str, step: int) -> tuple[str, str]:
-        """The branch for a save that is older than what `branch` holds, and where to begin it."""
+        """Give the branch for a save that is older than what `branch` holds, and where to begin it."""
         earlier = [c for c in self._commits if c.step < step]
         parent = max(earlier, key=lambda c: c.step) if earlier else self._came_from()
         name = free_name(f"{branch}-step-{step}", self.repository.branches())
@@ -164,7 +164,7 @@ class Run:
         else:
             for last_try in (False, False, False, True):
                 name, start = (
-                    self._aside(self._branch, save.step) if self._branch else self._context(trial)
+                    self._aside(self._branch, save.step) if self._branch else self._destination(trial)
                 )
                 try:
                     result = self._append(save, name, start)

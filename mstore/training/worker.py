@@ -73,7 +73,7 @@ class _Heard(logging.Handler):
 
 @contextlib.contextmanager
 def _heard() -> Iterator[list[str]]:
-    """What is logged as a warning meanwhile, for the process that trains."""
+    """Collect what is logged as a warning meanwhile, for the process that trains."""
     handler = _Heard()
     _log.addHandler(handler)
     try:
@@ -144,7 +144,7 @@ def _adopt(queue: Queue, repository: Repository | None) -> int:
 
 
 def open_repository(folder: str, author: str | None) -> Repository:
-    """The repository that a plan names. Raises NoStore, Corrupt."""
+    """Open the repository that a plan names. Raises NoStore, Corrupt."""
     if os.path.lexists(os.path.join(folder, "store.json")):
         return mstore.open(store=folder, author=author)
     return mstore.open(workspace=folder, author=author)

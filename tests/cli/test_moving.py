@@ -46,7 +46,7 @@ def test_in_place(mstore: Run, bound: Path, entries: Entries) -> None:
     assert head(bound) == {"commit": one}
     found = json.loads(mstore("checkout", two[:8], "--json")[1])
     assert found["id"] == two and found["branch"] is None and found["written_count"] > 0
-    for key in ("path", "removed", "unchanged", "backup", "load"):
+    for key in ("path", "removed_count", "unchanged_count", "backup_path", "load"):
         assert key in found
 
 

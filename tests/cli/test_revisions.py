@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mstore.api import repository
+from mstore.api import discovery
 from mstore.cli.app import app
 from mstore.cli.params import REVISION, SIDE
 from mstore.history.query import resolve as look_up
@@ -77,7 +77,7 @@ def test_each_revision_is_looked_up_once(
         mstore("commit", "r8", "--branch", "r8", "-m", "with a state", "--metric", "loss=0.01")
     mstore("config", "model-dir", "out")
     looked_up = Counted(monkeypatch, look_up, "resolve")
-    opened = Counted(monkeypatch, repository, "open")
+    opened = Counted(monkeypatch, discovery, "open")
     mstore(*line.format("best:loss@r8").split())
     assert (looked_up.calls, opened.calls) == (times, 1)
 

@@ -73,13 +73,15 @@ NAMES: Final = {
         "Manifest",
         "NoteId",
     ),
-    "mstore.api.repository": (
-        "Repository",
-        "diff",
+    "mstore.api.discovery": (
         "init",
         "open",
+    ),
+    "mstore.api.folders": (
+        "diff",
         "weights_id",
     ),
+    "mstore.api.repository": ("Repository",),
     "mstore.staging.resume": (
         "ResumeResult",
         "resume",

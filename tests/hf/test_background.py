@@ -64,13 +64,13 @@ def test_what_is_recorded_of_the_run(repo: Any, trainer_of: Any) -> None:
 
 
 def test_the_quantization_of_a_base_is_recorded() -> None:
-    from mstore.hf.callback import _quantization
+    from mstore.hf.recorded import quantization_facts
 
     config = SimpleNamespace(to_dict=lambda: {"load_in_4bit": True})
     for held in (config, {"load_in_4bit": True}):
         model = SimpleNamespace(config=SimpleNamespace(quantization_config=held))
-        assert _quantization(model) == {"load_in_4bit": True}
-    assert _quantization(SimpleNamespace(config=SimpleNamespace())) is None
+        assert quantization_facts(model) == {"load_in_4bit": True}
+    assert quantization_facts(SimpleNamespace(config=SimpleNamespace())) is None
 
 
 def test_training_state_is_kept_for_the_last_two(repo: Any, home: Path, trainer_of: Any) -> None:

@@ -188,7 +188,7 @@ def test_a_token_inside_training_args_is_warned_of(
 
 
 def test_arguments_become_what_a_commit_can_hold() -> None:
-    from mstore.hf.callback import json_values
+    from mstore.hf.recorded import json_values
     from mstore.objects import encode
 
     kept = json_values(
@@ -707,13 +707,13 @@ def test_it_travels_to_other_processes(repo: Any, home: Path, trainer_of: Any) -
 
 
 def test_the_environment_names_store_and_author(tmp_path, monkeypatch) -> None:
-    from mstore.hf.callback import _found_store
+    from mstore.hf.discovery import find_repository
 
     mstore.init(tmp_path / "elsewhere").close()
     monkeypatch.setenv("MSTORE_WORKSPACE", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("MSTORE_AUTHOR", "Grace <grace@example.org>")
     monkeypatch.chdir(tmp_path)
-    found = _found_store(None, str(tmp_path / "out"))
+    found = find_repository(None, str(tmp_path / "out"))
     assert found.workspace is not None
     assert found.workspace.path == tmp_path / "elsewhere" / ".mstore"
     assert found.context.author == "Grace <grace@example.org>"

@@ -73,7 +73,7 @@ def test_no_catalog_lies_on_a_network_disk(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_init_refuses_where_locks_do_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mstore.api.repository.locks_work", lambda path: False)
+    monkeypatch.setattr("mstore.api.discovery.locks_work", lambda path: False)
     with pytest.raises(StorageFailed, match="locks do not work"):
         mstore.init(tmp_path)
 

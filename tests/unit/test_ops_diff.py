@@ -29,7 +29,8 @@ from mstore.compare.tensors import TensorPair
 from mstore.errors import Corrupt, NotFound, RevisionNotFound, UsageError
 from mstore.modeldir.stored_tree import StoredFile, StoredFolder, facts_of_manifest, layouts_of
 from mstore.objects import Manifest, ManifestFile, Segment, blob_id
-from mstore.render.diff import diff_lines, folded_lines
+from mstore.render.diff import diff_lines
+from mstore.render.page import folded_lines
 from mstore.store import FACTS, add_note
 
 LAYERS = 2

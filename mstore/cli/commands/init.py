@@ -26,14 +26,14 @@ mstore init --store /team/models.mstore --shared
 @json_options()
 def init(store: str | None, shared: bool, model_dir: str | None, force: bool, as_json: bool) -> None:
     """Make a workspace here, and a store in it."""
-    from mstore.api import repository
+    from mstore.api import discovery
     from mstore.fs.mounts import network_type
 
     if settings().store or settings().workspace:
         raise click.UsageError(
             "init makes things in the current folder; `init --store DIR` comes after the word"
         )
-    made = repository.init(store=store, shared=shared, model_dir=model_dir, force=force)
+    made = discovery.init(store=store, shared=shared, model_dir=model_dir, force=force)
     workspace = made.workspace
     assert workspace is not None
     kind = network_type(made.store.path)

@@ -48,7 +48,7 @@ def is_greater_better(metric: str, entries: Iterable[LogEntry]) -> bool:
 
 
 def best_of(entries: Iterable[LogEntry], metric: str, *, greater: bool | None = None) -> LogEntry:
-    """The version with the best value of a metric; of equal ones the earliest, NaN never.
+    """Give the version with the best value of a metric; of equal ones the earliest, NaN never.
 
     Args:
         entries: versions, the latest first.

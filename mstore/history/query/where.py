@@ -154,7 +154,7 @@ class _Reader:
         return True
 
     def whole(self) -> Condition:
-        """The condition that the text is."""
+        """Read the whole text as a condition."""
         if self._next.kind == "end":
             self._fail(0, "nothing is asked", "for example: eval_loss < 1.5 and r <= 8")
         condition = self._disjunction(0)
@@ -239,7 +239,7 @@ class _Reader:
         return Relation(asked, a, b)
 
     def _values(self, sign: _Token) -> tuple[Any, ...]:
-        """What stands in the parentheses after `in`."""
+        """Read what stands in the parentheses after `in`."""
         values = []
         while True:
             token = self._take()
@@ -264,7 +264,7 @@ class _Reader:
             self._fail(token.at, f"a name or a value is due {what}", hint)
 
     def _operand(self, token: _Token, *, as_name: bool) -> Any:
-        """A name, or a value."""
+        """Read a name, or a value."""
         match token.kind:
             case "number":
                 if any(c in token.text for c in ".eEin") or len(token.text) > 300:

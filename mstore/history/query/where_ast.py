@@ -74,7 +74,7 @@ class Relation:
         return _ordered(left, right) and bool(ORDERS[self.operator](left, right))
 
     def names(self) -> Iterator[str]:
-        """The names that it asks for."""
+        """Give the names that it asks for."""
         return (v.name for v in (self.left, self.right) if isinstance(v, Name))
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ class Not:
         return not self.inner.holds(lookup)
 
     def names(self) -> Iterator[str]:
-        """The names that it asks for."""
+        """Give the names that it asks for."""
         return self.inner.names()
 
     def __str__(self) -> str:
@@ -112,7 +112,7 @@ class Joined:
         return all(found) if self.word == "and" else any(found)
 
     def names(self) -> Iterator[str]:
-        """The names that it asks for."""
+        """Give the names that it asks for."""
         return (name for part in self.parts for name in part.names())
 
     def __str__(self) -> str:

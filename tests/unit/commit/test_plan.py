@@ -69,7 +69,7 @@ def test_what_a_plan_refuses(repo: Repository, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is empty"):
         repo.plan_commit(tmp_path / "empty")
     with pytest.raises(UsageError, match="no such role"):
-        repo.plan_commit(without=["weigths"])
+        repo.plan_commit(without=["ballast"])
     with pytest.raises(UsageError, match="recorded"):
         repo.plan_commit(metadata={"recorded": 1})
 
@@ -81,5 +81,5 @@ def test_options_or_their_fields(repo: Repository, tmp_path: Path) -> None:
         repo.commit(None, options, message="by keyword")
     made = repo.commit(tmp_path / "out", options)
     assert (made.commit.message, made.commit.metrics) == ("by value", {"loss": 1.0})
-    with pytest.raises(TypeError, match="messsage"):
-        repo.commit(messsage="misspelt")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="subject"):
+        repo.commit(subject="misspelt")  # type: ignore[call-arg]
