@@ -1,6 +1,8 @@
-"""Makes docs/cli.md from the commands' own help, and the README's pictures from a real demo.
+"""Makes docs/cli.md from the commands' own help, docs/json.md, and the README's pictures.
 
 python docs/generate.py cli              writes docs/cli.md (a test compares them)
+python docs/generate.py json             writes docs/json.md (a test compares them)
+python docs/generate.py examples         runs all commands for the examples of docs/json.md
 python docs/generate.py pictures DIR     DIR: what `make demo` left (demo-out)
 """
 
@@ -182,6 +184,13 @@ def main() -> None:
     match sys.argv[1:]:
         case ["cli"]:
             (HERE / "cli.md").write_text(cli_page())
+        case ["json" | "examples" as what]:
+            sys.path.insert(0, str(HERE.parent))
+            from docs.json_page import json_page, make_examples
+
+            if what == "examples":
+                make_examples()
+            (HERE / "json.md").write_text(json_page())
         case ["pictures", folder]:
             pictures(Path(folder))
         case _:
