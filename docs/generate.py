@@ -25,8 +25,8 @@ Made by `python docs/generate.py cli` from the commands' own help.
 
 Data goes to stdout, everything else to stderr. Progress, colours, tables and the
 pager appear on a terminal only; `NO_COLOR` or `--no-color` turn colours off.
-Control characters in names and messages are shown escaped. `--json` prints strict
-JSON; NaN and infinities are the texts `"NaN"`, `"Infinity"`, `"-Infinity"`.
+Control characters in names and messages are shown escaped. `--json` prints one object of strict
+JSON, and failures as JSON on stderr; `--fields A,B` chooses fields of it: [json.md](json.md).
 
 ## Where the store is
 
@@ -81,7 +81,9 @@ syntax (`!runs/` takes a default back). `commit` says what it left out.
 | 130 | interrupted |
 | 141 | whoever read the output stopped reading |
 
-With `diff --exit-code`, failures are never 1: what would be is 2.
+With `diff --exit-code`, failures are never 1: what would be is 2. Reserved, and given by no command
+yet: 7 (a decision is needed), 8 (the outcome is unknown: look again; nothing was deleted),
+9 (a remote cannot be reached, or refuses).
 
 ## Commands
 """

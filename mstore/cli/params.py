@@ -96,7 +96,13 @@ def json_options(note: str = "") -> Callable[[Callable[..., Any]], Callable[...,
                 from mstore.cli.json_output import choose
 
                 choose(fields, given)
-            return function(**given)
+            try:
+                return function(**given)
+            except KeyboardInterrupt:
+                if not given["as_json"]:
+                    raise
+                # click would end the terminal's line first, and stderr is one line of JSON.
+                raise click.Abort from None
 
         as_json = click.option(
             "--json",
