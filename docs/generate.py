@@ -121,7 +121,15 @@ def cli_page() -> str:
     from mstore.cli.app import app
 
     parts = [INTRODUCTION]
-    context = click.Context(app, info_name="mstore", terminal_width=96, max_content_width=96)
+    # As app has them: click keeps what a command's first context said of `-h`.
+    names = app.context_settings["help_option_names"]
+    context = click.Context(
+        app,
+        info_name="mstore",
+        terminal_width=96,
+        max_content_width=96,
+        help_option_names=names,
+    )
     if sorted(ORDER) != sorted(app.commands):
         raise SystemExit(f"ORDER and the commands differ: {sorted({*ORDER} ^ {*app.commands})}")
     for name in ORDER:

@@ -73,7 +73,7 @@ class UndoPlan:
 
 
 def kind_and_name(ref: str) -> tuple[Literal["branch", "tag", "note"], str]:
-    """What a ref with its namespace is, and its name without."""
+    """Tell what a ref with its namespace is, and give its name without."""
     namespace, _, name = ref.partition("/")
     kinds: dict[str, Literal["branch", "tag", "note"]] = {"heads": "branch", "tags": "tag"}
     return kinds.get(namespace, "note"), name

@@ -21,7 +21,7 @@ _CHOSEN = "mstore.cli.json_output.fields"
 
 
 def one_line(document: Mapping[str, Any]) -> str:
-    """An object with the number of its schema, in one line."""
+    """Write an object with the number of its schema in one line."""
     return _text({"schema": SCHEMA, **document})
 
 

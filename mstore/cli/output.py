@@ -34,7 +34,7 @@ def ask_for_json(asked: bool) -> None:
 
 
 def wants_json(typed: Sequence[str] = ()) -> bool:
-    """Whether failures are told as JSON: `--json` was read, or stands in what was typed."""
+    """Tell whether failures are told as JSON: `--json` was read, or stands in what was typed."""
     options = typed[: typed.index("--")] if "--" in typed else typed
     return _Asked.json or any(word.partition("=")[0] == "--json" for word in options)
 

@@ -81,7 +81,7 @@ METRIC = click.option(
 
 
 def json_options(note: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The options that every command has whose output is data.
+    """Add the options that every command has whose output is data.
 
     Args:
         note: what else `--json` needs, for its help.

@@ -180,6 +180,6 @@ def entry_of(context: Context, id: CommitId, commit: Commit, refs: tuple[str, ..
 
 
 def entries_of(context: Context, ids: Iterable[CommitId]) -> dict[CommitId, LogEntry]:
-    """Log entries of some commits, the names of all looked up once. Raises NotFound, Corrupt."""
+    """Make log entries of some commits, the names of all looked up once. Raises NotFound, Corrupt."""
     names = decorations(context)
     return {id: entry_of(context, id, context.store.commit(id), names.get(id, ())) for id in ids}

@@ -11,6 +11,7 @@ from mstore.cli.output import progress, show_plan, warn
 from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
+    from mstore.checkout.execute import CheckoutResult
     from mstore.history.query.revision_grammar import Revision
 
 
@@ -42,8 +43,6 @@ def checkout(
 
     Without --to the model directory is written and HEAD moves.
     """
-    from mstore.context import display_path
-
     if rev is None and new_branch is None:
         raise click.UsageError("which version? `mstore log` lists them")
     version = look_up(rev)
@@ -61,6 +60,12 @@ def checkout(
 
         show_json(checkout_document(result))
         return
+    _show(result, in_place=to is None)
+
+
+def _show(result: CheckoutResult, *, in_place: bool) -> None:
+    from mstore.context import display_path
+
     for warning in result.warnings:
         warn(warning)
     where = f" → {display_path(result.path)}" if result.path is not None else ""
@@ -68,7 +73,7 @@ def checkout(
         f"{result.written} files written, {result.unchanged} right already, {result.removed} removed"
     )
     click.echo(f"{click.style(result.id.short, fg='yellow')}{where}: {counts}")
-    if to is None:
+    if in_place:
         if result.branch is not None:
             click.echo(f"On branch {result.branch}")
         else:

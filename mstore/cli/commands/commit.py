@@ -22,6 +22,7 @@ from mstore.cli.staged import staged_lines
 
 if TYPE_CHECKING:
     from mstore.api.repository import Repository
+    from mstore.commit.options import CommitResult
     from mstore.history.query.revision_grammar import Revision
 
 
@@ -110,13 +111,21 @@ def commit(
     with progress() as report:
         result = opened.run_commit(plan, progress=report)
     if as_json:
-        from mstore.cli.json_output import show_json
-        from mstore.history.entry import entries_of
-        from mstore.render.json.documents import committed_document
+        _show_json(opened, result)
+    else:
+        _show(opened, result)
 
-        (entry,) = entries_of(opened.context, [result.id]).values()
-        show_json(committed_document(entry, result))
-        return
+
+def _show_json(opened: Repository, result: CommitResult) -> None:
+    from mstore.cli.json_output import show_json
+    from mstore.history.entry import entries_of
+    from mstore.render.json.documents import committed_document
+
+    (entry,) = entries_of(opened.context, [result.id]).values()
+    show_json(committed_document(entry, result))
+
+
+def _show(opened: Repository, result: CommitResult) -> None:
     for warning in result.warnings:
         warn(warning)
     show_commit(result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from mstore.render.json import changing, difference, looking, shared
+from mstore.render.json import changing, difference, looking, maintaining, shared
 
 
 class Form(NamedTuple):
@@ -27,7 +27,7 @@ class Form(NamedTuple):
 
 
 def fields_of(kind: Any) -> dict[str, Any]:
-    """The fields of a type and their types, in the order in which they are given."""
+    """Find the fields of a type and their types, in the order in which they are given."""
     from typing import get_type_hints
 
     hints: dict[str, Any] = get_type_hints(kind, include_extras=True)
@@ -60,11 +60,11 @@ FORMS: Final = {
     "undo": Form(changing.UndoDocument),
     "undo --dry-run": Form(changing.UndoPlanDocument),
     "fsck": Form(looking.FsckDocument),
-    "gc": Form(changing.GcDocument),
-    "gc --dry-run": Form(changing.GcPlanDocument),
-    "forget": Form(changing.ForgetDocument),
-    "forget --dry-run": Form(changing.ForgetPlanDocument),
-    "repack": Form(changing.RepackDocument),
+    "gc": Form(maintaining.GcDocument),
+    "gc --dry-run": Form(maintaining.GcPlanDocument),
+    "forget": Form(maintaining.ForgetDocument),
+    "forget --dry-run": Form(maintaining.ForgetPlanDocument),
+    "repack": Form(maintaining.RepackDocument),
     "config": Form(changing.ConfigDocument),
 }
 """By the command, and the option or argument that gives it another form."""

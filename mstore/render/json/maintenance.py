@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mstore.maintain.gc import GcPlan
     from mstore.maintain.gc_run import GcResult
     from mstore.maintain.repack import RepackResult
-    from mstore.render.json import changing, looking
+    from mstore.render.json import looking, maintaining
 
 
 def usage_document(found: Usage) -> looking.UsageDocument:
@@ -77,7 +77,7 @@ def _problem(problem: Problem) -> looking.ProblemDocument:
     }
 
 
-def gc_plan_document(plan: GcPlan) -> changing.GcPlanDocument:
+def gc_plan_document(plan: GcPlan) -> maintaining.GcPlanDocument:
     """Give what gc would do."""
     from mstore.objects import Time
 
@@ -104,7 +104,7 @@ def gc_plan_document(plan: GcPlan) -> changing.GcPlanDocument:
     }
 
 
-def gc_document(plan: GcPlan, done: GcResult | None) -> changing.GcDocument:
+def gc_document(plan: GcPlan, done: GcResult | None) -> maintaining.GcDocument:
     """Give what gc did; None where nothing had to be done."""
     return {
         "freed_bytes": done.freed_bytes if done is not None else 0,
@@ -116,7 +116,7 @@ def gc_document(plan: GcPlan, done: GcResult | None) -> changing.GcDocument:
     }
 
 
-def forget_plan_document(plan: ForgetPlan) -> changing.ForgetPlanDocument:
+def forget_plan_document(plan: ForgetPlan) -> maintaining.ForgetPlanDocument:
     """Give what forget would do."""
     return {
         "versions": [
@@ -134,7 +134,7 @@ def forget_plan_document(plan: ForgetPlan) -> changing.ForgetPlanDocument:
     }
 
 
-def forget_document(plan: ForgetPlan, done: ForgetResult | None) -> changing.ForgetDocument:
+def forget_document(plan: ForgetPlan, done: ForgetResult | None) -> maintaining.ForgetDocument:
     """Give what forget did; None where nothing had to be done."""
     return {
         "version_count": done.commits if done is not None else 0,
@@ -143,7 +143,7 @@ def forget_document(plan: ForgetPlan, done: ForgetResult | None) -> changing.For
     }
 
 
-def repack_document(done: RepackResult) -> changing.RepackDocument:
+def repack_document(done: RepackResult) -> maintaining.RepackDocument:
     """Give what repack did."""
     return {
         "worth": done.worth,
