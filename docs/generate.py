@@ -13,6 +13,7 @@ import pty
 import re
 import subprocess
 import sys
+from copy import copy
 from pathlib import Path
 
 import click
@@ -121,7 +122,6 @@ def cli_page() -> str:
     from mstore.cli.app import app
 
     parts = [INTRODUCTION]
-    # As app has them: click keeps what a command's first context said of `-h`.
     names = app.context_settings["help_option_names"]
     context = click.Context(
         app,
@@ -133,7 +133,9 @@ def cli_page() -> str:
     if sorted(ORDER) != sorted(app.commands):
         raise SystemExit(f"ORDER and the commands differ: {sorted({*ORDER} ^ {*app.commands})}")
     for name in ORDER:
-        command = app.commands[name]
+        command = copy(app.commands[name])
+        # click keeps what a command's first context said of `-h`, whoever made that.
+        vars(command)["_help_option"] = None
         inner = click.Context(
             command, info_name=name, parent=context, terminal_width=96, max_content_width=96
         )
