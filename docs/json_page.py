@@ -112,7 +112,9 @@ CALLS: Final[tuple[tuple[str | None, str | Callable[[Path], None]], ...]] = (
     ("gc --dry-run", "gc --now --dry-run"),
     ("gc", "gc --now --yes"),
     ("gc", "gc --yes"),
+    ("repack --dry-run", "repack --dry-run"),
     ("repack", "repack"),
+    ("fsck --repair --dry-run", "fsck --repair --dry-run"),
     ("fsck", "fsck"),
     ("config", "config"),
 )

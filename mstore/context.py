@@ -48,7 +48,7 @@ class Context:
     @property
     def own_folders(self) -> tuple[Path, ...]:
         """Folders of the store and the workspace, which are no part of a model directory."""
-        return (self.store.path, *((self.workspace.path,) if self.workspace is not None else ()))
+        return (*self.store.folders, *((self.workspace.path,) if self.workspace is not None else ()))
 
     @property
     def stat_cache(self) -> StatCache | None:

@@ -96,7 +96,7 @@ def store(tmp_path: Path) -> Store:
     """An empty store with its catalog beside it."""
     path = tmp_path / "store"
     Store.create(path)
-    return Store(path, catalog_path=lambda id: tmp_path / "catalog.sqlite")
+    return Store.at(path, catalog_path=lambda id: tmp_path / "catalog.sqlite")
 
 
 @pytest.fixture

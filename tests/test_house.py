@@ -46,6 +46,38 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     tuple(TopologicalSorter(graph).static_order())
 
 
+def test_all_file_locks_go_through_one_module() -> None:
+    """`fs/durable.py` has fcntl for F_FULLFSYNC alone, which is no lock."""
+    importing, locking = set(), set()
+    for path in CODE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import) and any(a.name == "fcntl" for a in node.names):
+                importing.add(str(path.relative_to(CODE)))
+            assert not (isinstance(node, ast.ImportFrom) and node.module == "fcntl"), path
+            if isinstance(node, ast.Attribute) and node.attr in ("flock", "lockf"):
+                locking.add(str(path.relative_to(CODE)))
+    assert importing == {"fs/locks.py", "fs/durable.py"}
+    assert locking == {"fs/locks.py"}
+
+
+def test_what_the_system_says_is_translated_in_one_module() -> None:
+    """What else names `strerror` makes a warning, a refusal of its own, or the command line's line."""
+    elsewhere = {
+        str(path.relative_to(CODE))
+        for path in CODE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "strerror"
+    }
+    assert elsewhere - {"fs/failures.py"} <= {
+        "checkout/beside.py",
+        "cli/__init__.py",
+        "cli/params.py",
+        "commit/importing.py",
+        "fs/durable.py",
+        "staging/queue.py",
+    }
+
+
 @pytest.mark.parametrize(
     "importing",
     [

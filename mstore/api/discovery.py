@@ -11,7 +11,7 @@ from mstore.api.repository import Repository
 from mstore.api.stores import open_store
 from mstore.context import Context
 from mstore.errors import InvalidInput, NoStore, StorageFailed, UsageError
-from mstore.fs.mounts import locks_work
+from mstore.fs.locks import locks_work
 from mstore.store import STORE_FILE, Store
 from mstore.workspace import FOLDER, USER_CACHE, Workspace
 
@@ -110,5 +110,5 @@ def open(
         found = above
     opened = Workspace(found)
     catalog = opened.cache_path / "catalog.sqlite"
-    context = Context(Store(opened.store_path, catalog_path=lambda id: catalog), opened, author)
+    context = Context(Store.at(opened.store_path, catalog_path=lambda id: catalog), opened, author)
     return Repository(context, cache=Path(cache) if cache is not None else None)

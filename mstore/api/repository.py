@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from mstore.maintain.du import Usage
     from mstore.maintain.forget import ForgetPlan, ForgetResult
     from mstore.maintain.fsck import FsckResult
-    from mstore.maintain.gc import GcPlan
+    from mstore.maintain.gc_plan import GcPlan
     from mstore.maintain.gc_run import GcResult
-    from mstore.maintain.repack import RepackResult
-    from mstore.maintain.repair import RepairResult
+    from mstore.maintain.repack import RepackPlan, RepackResult
+    from mstore.maintain.repair import RepairPlan, RepairResult
     from mstore.objects import CommitId, Manifest, NoteId
     from mstore.progress import Progress
     from mstore.staging.resume import ResumeResult
@@ -68,8 +68,8 @@ class Repository:
         self._in_use: list[int] = []
 
     def __repr__(self) -> str:
-        where = self.workspace.path if self.workspace is not None else self.store.path
-        return f"Repository({str(where)!r})"
+        where = str(self.workspace.path) if self.workspace is not None else self.store.location
+        return f"Repository({where!r})"
 
     def __enter__(self) -> Repository:
         return self
@@ -524,9 +524,39 @@ class Repository:
 
         if source is None:
             return repair(self._context, progress=progress)
-        cache = self._cache or USER_CACHE.expanduser()
-        with contextlib.closing(open_store(source, cache)) as other:
+        with contextlib.closing(self._other(source)) as other:
             return repair(self._context, source=other, progress=progress)
+
+    def plan_repair(
+        self, *, source: str | Path | None = None, progress: Progress | None = None
+    ) -> RepairPlan:
+        """Check every byte and find what `repair` would do, changing nothing.
+
+        Args:
+            source: another store's folder, which may have what is lost.
+            progress: called with (what, bytes done, bytes in all).
+
+        Raises:
+            NoStore, StorageFailed.
+        """
+        from mstore.maintain.repair import plan_repair
+
+        if source is None:
+            return plan_repair(self._context, progress=progress)
+        with contextlib.closing(self._other(source)) as other:
+            return plan_repair(self._context, source=other, progress=progress)
+
+    def run_repair(self, plan: RepairPlan, *, progress: Progress | None = None) -> RepairResult:
+        """Do what `plan_repair` found. Raises NoStore, Conflict, StorageFailed."""
+        from mstore.maintain.repair import run_repair
+
+        if plan.source is None:
+            return run_repair(self._context, plan, progress=progress)
+        with contextlib.closing(self._other(plan.source)) as other:
+            return run_repair(self._context, plan, source=other, progress=progress)
+
+    def _other(self, path: str | Path) -> Store:
+        return open_store(path, self._cache or USER_CACHE.expanduser())
 
     def plan_gc(self, *, now: bool = False) -> GcPlan:
         """Find what no name needs, changing nothing. Raises Corrupt, NotFound."""
@@ -555,6 +585,12 @@ class Repository:
         with contextlib.suppress(Conflict):  # Packs came or went since the plan was made.
             return run_gc(self._context, plan_gc(self._context, now=now), progress=progress)
         return run_gc(self._context, plan_gc(self._context, now=now), progress=progress)
+
+    def run_gc(self, plan: GcPlan, *, progress: Progress | None = None) -> GcResult:
+        """Do what `plan_gc` found. Raises Conflict, Corrupt, StorageFailed."""
+        from mstore.maintain.gc_run import run_gc
+
+        return run_gc(self._context, plan, progress=progress)
 
     def plan_forget(
         self,
@@ -593,10 +629,26 @@ class Repository:
         return run_forget(self._context, plan, progress=progress)
 
     def repack(self, *, progress: Progress | None = None) -> RepackResult:
-        """Code again what was stored in haste. Raises Corrupt, StorageFailed."""
+        """Re-encode objects with better delta bases, and merge small packs.
+
+        Raises:
+            Conflict, Corrupt, StorageFailed.
+        """
         from mstore.maintain.repack import repack
 
         return repack(self._context, progress=progress)
+
+    def plan_repack(self) -> RepackPlan:
+        """Find what `repack` would re-encode, changing nothing. Raises Corrupt."""
+        from mstore.maintain.repack import plan_repack
+
+        return plan_repack(self._context)
+
+    def run_repack(self, plan: RepackPlan, *, progress: Progress | None = None) -> RepackResult:
+        """Do what `plan_repack` found. Raises Conflict, Corrupt, StorageFailed."""
+        from mstore.maintain.repack import run_repack
+
+        return run_repack(self._context, plan, progress=progress)
 
     # -- names
 

@@ -23,4 +23,4 @@ def open_store(path: str | Path, cache: Path) -> Store:
     for inside in (folder / FOLDER / "store", folder / "store"):
         if not (folder / STORE_FILE).exists() and (inside / STORE_FILE).exists():
             folder = inside
-    return Store(folder, catalog_path=lambda id: cache / f"{id}.sqlite")
+    return Store.at(folder, catalog_path=lambda id: cache / f"{id}.sqlite")

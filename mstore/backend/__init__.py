@@ -3,12 +3,11 @@
 What lies in `mstore.fs` stays importable from here until 1.0, as it was in 0.2.
 """
 
-from mstore.backend.base import Backend, Entry, TempRoots, Upload
-from mstore.backend.local import Activity, LocalBackend, Observer
+from mstore.backend.base import Activity, Backend, Entry, Observer, TempRoots, Upload
+from mstore.backend.local import LocalBackend
 from mstore.backend.memory import MemoryBackend
 from mstore.compat import moved_names
 from mstore.fs.durable import (
-    UnconfirmedChange,
     confirm_folder,
     fsync_file,
     fsync_folder,
@@ -18,7 +17,9 @@ from mstore.fs.durable import (
     start_writing,
     write_all,
 )
-from mstore.fs.mounts import locks_work, network_type
+from mstore.fs.failures import UnconfirmedChange
+from mstore.fs.locks import locks_work
+from mstore.fs.mounts import network_type
 from mstore.fs.temp import sweep_folder
 
 __all__ = [

@@ -7,6 +7,7 @@ A wrapper (recording, faulty, cached) is itself a backend.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from mstore.frozen import frozen
@@ -14,6 +15,7 @@ from mstore.frozen import frozen
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from typing_extensions import Buffer
 
@@ -24,6 +26,27 @@ class Entry:
 
     key: str
     size_bytes: int
+
+
+Observer = Callable[[str, str], None]
+"""Is called with each system call that matters for durability or cost: (call, key or path)."""
+
+
+@frozen(slots=True)
+class Activity:
+    """What happens in a store at this moment.
+
+    Args:
+        held: locks that somebody has.
+        running: commands that have temporary roots.
+        writing_bytes: bytes that they have written and not yet published.
+        left: files of commands that are dead; the next writer sweeps them.
+    """
+
+    held: tuple[str, ...]
+    running: int
+    writing_bytes: int
+    left: tuple[Entry, ...]
 
 
 class Upload(Protocol):
@@ -59,8 +82,16 @@ class TempRoots(Protocol):
 
 
 class Backend(Protocol):
-    """Bytes by key."""
+    """Bytes by key.
 
+    Attributes:
+        location: where it is, for people and error messages: a folder's path, `memory`.
+        folders: folders of this machine that it keeps its bytes in; no scan enters them.
+        read_only: nothing can be written. A store that needs unknown features sets it.
+    """
+
+    location: str
+    folders: tuple[Path, ...]
     read_only: bool
 
     def get(self, key: str, *, offset: int = 0, size: int | None = None) -> bytes:
@@ -125,3 +156,15 @@ class Backend(Protocol):
 
     def change_token(self, prefix: str) -> int | None:
         """A number that changes when a key directly below `prefix` comes or goes, else None."""
+
+    def sweep(self) -> int:
+        """Remove what dead processes left unpublished; how many files went."""
+
+    def activity(self) -> Activity:
+        """What other commands are doing here at this moment, and what dead ones left."""
+
+    def free_bytes(self) -> int | None:
+        """Bytes that still fit, or None where nobody can say."""
+
+    def close(self) -> None:
+        """Close what nobody reads from. The backend can still be used."""

@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.backend.base import Entry, TempRoots, Upload
+from mstore.backend.base import Activity, Entry, Observer, TempRoots, Upload
 from mstore.errors import Conflict, Corrupt, StorageFailed
 from mstore.fs.durable import (
-    UnconfirmedChange,
     confirm_folder,
     fsync_file,
     fsync_folder,
@@ -33,10 +30,12 @@ from mstore.fs.durable import (
     start_writing,
     write_all,
 )
-from mstore.fs.failures import storage_failed
-from mstore.fs.temp import LEAN, NEW, TMP, is_abandoned, open_locked, sweep_folder
+from mstore.fs.failures import storage_failed, translated
+from mstore.fs.locks import NEW, is_abandoned, open_lock, take_lock
+from mstore.fs.temp import LEAN, TMP, TemporaryFile, sweep_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from typing_extensions import Buffer
@@ -45,26 +44,6 @@ _OPEN_FILES: Final = 32
 _WRITE_BUFFER_BYTES: Final = 1 << 20
 _BEGIN_BYTES: Final = 8 << 20
 _GONE: Final = (errno.ENOENT, errno.ENOTDIR)
-
-Observer = Callable[[str, str], None]
-"""Told of each system call that matters for durability or cost: (call, key or path)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """What happens in a store at this moment.
-
-    Args:
-        held: locks that somebody holds.
-        running: commands that lean on something.
-        writing_bytes: bytes that they have written and not yet published.
-        left: files of commands that are dead; the next writer sweeps them.
-    """
-
-    held: tuple[str, ...]
-    running: int
-    writing_bytes: int
-    left: tuple[Entry, ...]
 
 
 @dataclass(slots=True)
@@ -86,19 +65,14 @@ class _LocalUpload:
         self._parts: list[Buffer] = []
         self._pending_bytes = 0
         self._position = self._begun = 0
-        try:
-            self._path, self._descriptor = backend.open_own(TMP)
-        except OSError as error:
-            raise storage_failed(error, f"cannot write in {backend.root}") from error
+        with translated(f"cannot write in {backend.root}"):
+            self._file = backend.open_own(TMP)
 
     def __enter__(self) -> Upload:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
-        with contextlib.suppress(OSError):
-            os.close(self._descriptor)
+        self._file.remove()
 
     def write(self, content: Buffer) -> None:
         self._synced = False
@@ -112,22 +86,22 @@ class _LocalUpload:
         self._guarded(lambda: self._write_parts(parts))
 
     def _write_parts(self, parts: list[Buffer]) -> None:
-        self._backend.observe("write", str(self._path))
+        self._backend.observe("write", str(self._file.path))
         small: list[Buffer] = []
         for part in parts:
             if memoryview(part).nbytes < 1 << 16:
                 small.append(part)
                 continue
             if small:
-                write_all(self._descriptor, b"".join(small))
+                write_all(self._file.descriptor, b"".join(small))
                 small = []
-            write_all(self._descriptor, part)
+            write_all(self._file.descriptor, part)
         if small:
-            write_all(self._descriptor, b"".join(small))
+            write_all(self._file.descriptor, b"".join(small))
         written = sum(memoryview(part).nbytes for part in parts)
         self._position += written
         if self._position - self._begun >= _BEGIN_BYTES:
-            start_writing(self._descriptor, self._begun, self._position - self._begun)
+            start_writing(self._file.descriptor, self._begun, self._position - self._begun)
             self._begun = self._position
 
     def _guarded(self, action: Callable[[], None]) -> None:
@@ -144,8 +118,8 @@ class _LocalUpload:
         self._flush()
 
         def force() -> None:
-            self._backend.observe("fsync", str(self._path))
-            fsync_file(self._descriptor)
+            self._backend.observe("fsync", str(self._file.path))
+            fsync_file(self._file.descriptor)
             self._synced = True
 
         self._guarded(force)
@@ -160,7 +134,7 @@ class _LocalUpload:
             target = self._backend.path(key)
             try:
                 self._backend.observe("link", key)
-                os.link(self._path, target)
+                os.link(self._file.path, target)
             except FileExistsError:
                 published = False
             except OSError as error:
@@ -168,7 +142,7 @@ class _LocalUpload:
                     raise
                 # A file system without hard links: names are content hashes, so
                 # renaming over an equal file could at worst replace it by itself.
-                os.rename(self._path, target)
+                os.rename(self._file.path, target)
             self._backend.observe("fsync-folder", key)
             fsync_folder(target.parent)
 
@@ -176,7 +150,7 @@ class _LocalUpload:
         return published
 
 
-class _LocalLean:
+class _LocalTempRoots:
     """A locked file of records; whoever can lock it knows that its owner is gone."""
 
     def __init__(self, backend: LocalBackend, descriptor: int) -> None:
@@ -184,11 +158,9 @@ class _LocalLean:
         self._descriptor = descriptor
 
     def add(self, record: bytes) -> None:
-        try:
+        with translated(f"cannot write in {self._backend.root}"):
             self._backend.observe("write", "lean")
             write_all(self._descriptor, record)
-        except OSError as error:
-            raise storage_failed(error, f"cannot write in {self._backend.root}") from error
 
 
 class LocalBackend:
@@ -205,7 +177,8 @@ class LocalBackend:
 
     def __init__(self, root: Path, *, shared: bool = False, observe: Observer | None = None) -> None:
         self.root = root
-        self._root = str(root)
+        self.location = self._root = str(root)
+        self.folders: tuple[Path, ...] = (root,)
         self.shared = shared
         self.file_mode = 0o664 if shared else 0o666
         self.read_only = not os.access(root, os.W_OK)
@@ -376,7 +349,8 @@ class LocalBackend:
                 current = None
             if current != expected:
                 return False
-            try:
+            done = "replaced" if content is not None else "removed"
+            with translated(f"cannot replace {self.path(key)}", done=f"{key} was {done}"):
                 if content is None:
                     self.observe("unlink", key)
                     os.unlink(self.path(key))
@@ -385,16 +359,11 @@ class LocalBackend:
                     self._prune(key)
                 else:
                     self._replace(key, content)
-            except OSError as error:
-                if isinstance(error, UnconfirmedChange):
-                    done = "replaced" if content is not None else "removed"
-                    raise error.explained(f"{key} was {done}") from error
-                raise storage_failed(error, f"cannot replace {self.path(key)}") from error
             return True
 
-    def open_own(self, suffix: str) -> tuple[Path, int]:
-        """A new file in `tmp`, locked; see `open_locked`. Raises OSError."""
-        return open_locked(
+    def open_own(self, suffix: str) -> TemporaryFile:
+        """Make a locked file in `tmp`. Raises OSError."""
+        return TemporaryFile(
             self.path("tmp/x").parent,
             f"{os.urandom(12).hex()}{suffix}",
             self.file_mode,
@@ -403,16 +372,12 @@ class LocalBackend:
 
     @contextlib.contextmanager
     def open_temp_roots(self) -> Iterator[TempRoots]:
+        with translated(f"cannot write in {self.root}"):
+            file = self.open_own(LEAN)
         try:
-            path, descriptor = self.open_own(LEAN)
-        except OSError as error:
-            raise storage_failed(error, f"cannot write in {self.root}") from error
-        try:
-            yield _LocalLean(self, descriptor)
+            yield _LocalTempRoots(self, file.descriptor)
         finally:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-            os.close(descriptor)
+            file.remove()
 
     def temporary_roots(self) -> Iterator[bytes]:
         for entry in list(self.list("tmp")):
@@ -475,10 +440,8 @@ class LocalBackend:
     def _fsync_folders(self, folders: set[Path]) -> None:
         for folder in sorted(folders):
             self.observe("fsync-folder", str(folder))
-            try:
+            with translated(f"cannot write in {folder}"):
                 fsync_folder(folder)
-            except OSError as error:
-                raise storage_failed(error, f"cannot write in {folder}") from error
 
     def rename(self, moves: Mapping[str, str]) -> set[str]:
         moved, folders = set(), set()
@@ -507,28 +470,16 @@ class LocalBackend:
             finally:
                 depth[name] -= 1
             return
-        try:
-            descriptor = os.open(
-                self.path(f"locks/{name}"),
-                os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
-                self.file_mode,
+        with translated(f"cannot lock {self.root}"):
+            descriptor = open_lock(
+                self.path(f"locks/{name}"), mode=self.file_mode, exact_mode=self.shared
             )
-            if self.shared:
-                # Whoever made the file opens it to the group; the others may not, and need not.
-                with contextlib.suppress(OSError):
-                    os.fchmod(descriptor, self.file_mode)
-        except OSError as error:
-            raise storage_failed(error, f"cannot lock {self.root}") from error
         try:
             self.observe("lock", name)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError as error:
-                raise Conflict(
-                    f"another process holds the lock {self.path(f'locks/{name}')}"
-                ) from error
-            except OSError as error:
-                raise storage_failed(error, f"cannot lock {self.root}") from error
+            with translated(f"cannot lock {self.root}"):
+                taken = take_lock(descriptor, wait=wait)
+            if not taken:
+                raise Conflict(f"another process holds the lock {self.path(f'locks/{name}')}")
             depth[name] = 1
             yield
         finally:
@@ -557,3 +508,11 @@ class LocalBackend:
     def sweep(self) -> int:
         """Remove temporary files whose owner is dead; how many went."""
         return sweep_folder(self.path("tmp/x").parent)
+
+    def free_bytes(self) -> int | None:
+        """Bytes that a user may still write on this disk, or None if it does not say."""
+        try:
+            found = os.statvfs(self.root)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize

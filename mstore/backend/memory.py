@@ -6,11 +6,12 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
-from mstore.backend.base import Entry, TempRoots, Upload
+from mstore.backend.base import Activity, Entry, TempRoots, Upload
 from mstore.errors import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from typing_extensions import Buffer
 
@@ -19,11 +20,13 @@ class _MemoryUpload:
     def __init__(self, backend: MemoryBackend) -> None:
         self._backend = backend
         self._content = bytearray()
+        backend.uploads.append(self._content)
 
     def __enter__(self) -> Upload:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._backend.uploads[:] = [c for c in self._backend.uploads if c is not self._content]
         self._content = bytearray()
 
     def write(self, content: Buffer) -> None:
@@ -53,11 +56,15 @@ class MemoryBackend:
     """Bytes by key in a dict."""
 
     def __init__(self) -> None:
+        self.location = "memory"
+        self.folders: tuple[Path, ...] = ()
         self.read_only = False
         self.kept: dict[str, bytes] = {}
+        self.uploads: list[bytearray] = []
         self.guard = threading.RLock()
         self.moves = 0
         self._locks: dict[str, threading.RLock] = {}
+        self._taken: list[str] = []
         self._temp_roots: list[_MemoryTempRoots] = []
 
     def get(self, key: str, *, offset: int = 0, size: int | None = None) -> bytes:
@@ -107,10 +114,12 @@ class MemoryBackend:
         def held() -> Iterator[None]:
             lock = self._locks.setdefault(name, threading.RLock())
             if not lock.acquire(blocking=wait):
-                raise Conflict(f"somebody else holds {name!r}")
+                raise Conflict(f"somebody else holds the lock {name!r}")
+            self._taken.append(name)
             try:
                 yield
             finally:
+                self._taken.remove(name)
                 lock.release()
 
         return held()
@@ -129,3 +138,21 @@ class MemoryBackend:
 
     def change_token(self, prefix: str) -> int | None:
         return self.moves
+
+    def sweep(self) -> int:
+        """Nothing outlives its owner here."""
+        return 0
+
+    def activity(self) -> Activity:
+        return Activity(
+            tuple(dict.fromkeys(self._taken)),
+            len(self._temp_roots),
+            sum(len(content) for content in self.uploads),
+            (),
+        )
+
+    def free_bytes(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        """Nothing is open."""

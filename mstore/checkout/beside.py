@@ -7,8 +7,9 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mstore.errors import Conflict, DurabilityUnknown, StorageFailed
+from mstore.errors import Conflict, DurabilityUnknown
 from mstore.fs.durable import UnconfirmedChange, confirm_folder, make_folder
+from mstore.fs.failures import storage_failed
 from mstore.worktree.destination import TEMPORARY_PREFIX, Destination, check_paths
 from mstore.worktree.staging import discard, make_staging, sweep_staging
 from mstore.worktree.swap import put_in_place
@@ -48,7 +49,7 @@ def write_beside(store: Store, manifest: Manifest, to: Path, progress: Progress 
         finally:
             os.close(above)
     except OSError as error:
-        raise StorageFailed(f"cannot write in {parent}: {error.strerror}", errno=error.errno) from error
+        raise storage_failed(error, f"cannot write in {parent}") from error
     try:
         with Destination(beside) as destination:
             check_paths(manifest.files, destination)
@@ -62,8 +63,7 @@ def write_beside(store: Store, manifest: Manifest, to: Path, progress: Progress 
         except OSError as error:
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise Conflict(f"{to} came into being meanwhile: {error.strerror}") from error
-            what = f"cannot rename {beside.name} to {to}: {error.strerror}"
-            raise StorageFailed(what, errno=error.errno) from error
+            raise storage_failed(error, f"cannot rename {beside.name} to {to}") from error
         try:
             confirm_folder(parent)
         except UnconfirmedChange as error:

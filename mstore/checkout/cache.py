@@ -8,14 +8,14 @@ goes while a process uses it (a kernel lock says which).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
 from typing import TYPE_CHECKING, Final
 
 from mstore.checkout.execute import checkout
-from mstore.errors import StorageFailed
+from mstore.fs.failures import storage_failed
+from mstore.fs.locks import open_lock, take_lock
 from mstore.modeldir.visible import visible_manifest
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ def cached_folder(context: Context, id: CommitId, cache: Path, limit_bytes: int)
     try:
         while True:
             holder.mkdir(parents=True, exist_ok=True)
-            descriptor = _locked(lock, fcntl.LOCK_SH)
+            descriptor = _locked(lock, shared=True)
             if _same(descriptor, lock) and _is_whole(context, id, folder):
                 os.utime(descriptor)
                 return folder, descriptor
             os.close(descriptor)
-            descriptor = _locked(lock, fcntl.LOCK_EX)
+            descriptor = _locked(lock, shared=False)
             try:
                 if _same(descriptor, lock) and not _is_whole(context, id, folder):
                     _write(context, id, folder)
@@ -62,12 +62,12 @@ def cached_folder(context: Context, id: CommitId, cache: Path, limit_bytes: int)
             finally:
                 os.close(descriptor)
     except OSError as error:
-        raise StorageFailed(f"cannot write in {cache}: {error.strerror}", errno=error.errno) from error
+        raise storage_failed(error, f"cannot write in {cache}") from error
 
 
-def _locked(path: Path, how: int) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    fcntl.flock(descriptor, how)
+def _locked(path: Path, *, shared: bool) -> int:
+    descriptor = open_lock(path)
+    take_lock(descriptor, shared=shared)
     return descriptor
 
 
@@ -111,8 +111,8 @@ def _evict(cache: Path, limit_bytes: int, *, keep: Path) -> None:
         with contextlib.suppress(OSError):
             descriptor = os.open(holder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(holder)
-                total -= sizes[holder]
+                if take_lock(descriptor, wait=False):
+                    shutil.rmtree(holder)
+                    total -= sizes[holder]
             finally:
                 os.close(descriptor)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mstore.context import Context, display_path
-from mstore.errors import BadPath, Conflict, Dirty, StorageFailed, UsageError
+from mstore.errors import BadPath, Conflict, Dirty, UsageError
 from mstore.formats import check_index
+from mstore.fs.failures import storage_failed
 from mstore.history.query.resolve import Resolved, resolved
 from mstore.history.status import compare_folder
 from mstore.modeldir.read import Tree, read_folder
@@ -241,7 +242,7 @@ def _plan_into(context: Context, manifest: Manifest, to: Path, force: bool) -> F
     except FileNotFoundError:
         return FolderPlan(to, True, manifest.files)
     except OSError as error:
-        raise StorageFailed(f"cannot look at {to}: {error.strerror}", errno=error.errno) from error
+        raise storage_failed(error, f"cannot look at {to}") from error
     if stat.S_ISLNK(status.st_mode):
         raise BadPath(str(to), "is a symbolic link; name the folder itself")
     if not stat.S_ISDIR(status.st_mode):

@@ -18,6 +18,7 @@ from mstore.errors import (
     StorageFailed,
 )
 from mstore.fs.durable import make_folder
+from mstore.fs.failures import storage_failed
 from mstore.history.reachability import check_complete
 from mstore.objects import CommitId, ObjectId
 from mstore.workspace import Head, Operation, RefMove, Workspace
@@ -228,7 +229,7 @@ def _backup_marked(backup: Path | None, source: Path | None) -> Iterator[None]:
     try:
         backup.rename(source)
     except OSError as error:
-        raise StorageFailed(f"cannot rename {backup}: {error.strerror}", errno=error.errno) from error
+        raise storage_failed(error, f"cannot rename {backup}") from error
     try:
         yield
     except BaseException:

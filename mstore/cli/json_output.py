@@ -90,9 +90,9 @@ def choose(text: str, given: Mapping[str, Any]) -> None:
 def _fields(command: str, given: Mapping[str, Any]) -> tuple[str, ...]:
     from mstore.render.json.catalogue import FORMS
 
-    for option in ("dry_run", "tensors"):
-        form = FORMS.get(f"{command} --{option.replace('_', '-')}")
-        if given.get(option) and form is not None:
-            return form.fields
+    for option, typed in (("dry_run", "--dry-run"), ("tensors", "--tensors")):
+        if given.get(option):
+            form = FORMS.get(f"{command} {typed}") or FORMS.get(f"{command} --repair {typed}")
+            return (form or FORMS[command]).fields
     form = FORMS.get(f"{command} NAME") if given.get("name") is not None else None
     return (form or FORMS[command]).fields

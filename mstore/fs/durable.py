@@ -10,8 +10,8 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from mstore.errors import DurabilityUnknown
-from mstore.fs.temp import TMP, open_locked
+from mstore.fs.failures import UnconfirmedChange
+from mstore.fs.temp import TMP, TemporaryFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,15 +65,6 @@ def make_folder(
                 os.chmod(new, 0o2775)
         observe()
         fsync_folder(new.parent)
-
-
-class UnconfirmedChange(OSError):
-    """A name was changed, and the disk did not confirm that this will last."""
-
-    def explained(self, done: str) -> DurabilityUnknown:
-        """The error for whoever asked for the change; `done` says what it was."""
-        what = f"{done}, but the disk did not confirm that this would last"
-        return DurabilityUnknown(f"{what}: {self.strerror}", errno=self.errno)
 
 
 def confirm_folder(path: Path) -> None:
@@ -166,13 +157,13 @@ def replacement(
         OSError: the system failed; the target is as it was.
     """
     name = f".{target.name}-{os.urandom(6).hex()}{TMP}"
-    temporary, descriptor = open_locked(folder or target.parent, name, mode, exact_mode=exact_mode)
+    temporary = TemporaryFile(folder or target.parent, name, mode, exact_mode=exact_mode)
     in_place = False
 
     def put() -> None:
         nonlocal in_place
         observe("rename")
-        os.rename(temporary, target)
+        os.rename(temporary.path, target)
         in_place = True
         if durable:
             observe("fsync-folder")
@@ -180,13 +171,26 @@ def replacement(
 
     try:
         observe("write")
-        write_all(descriptor, content)
+        write_all(temporary.descriptor, content)
         if durable:
             observe("fsync")
-            fsync_file(descriptor)
+            fsync_file(temporary.descriptor)
         yield put
     finally:
-        if not in_place:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        os.close(descriptor)
+        if in_place:
+            temporary.release()
+        else:
+            temporary.remove()
+
+
+__all__ = [
+    "UnconfirmedChange",
+    "confirm_folder",
+    "fsync_file",
+    "fsync_folder",
+    "make_folder",
+    "replace_file",
+    "replacement",
+    "start_writing",
+    "write_all",
+]

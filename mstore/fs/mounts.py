@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 from pathlib import Path
 from typing import Final
@@ -77,29 +75,3 @@ def network_type(folder: Path, *, mounts: str | None = None) -> str | None:
         return kind
     program = kind.removeprefix("fuse.")
     return kind if kind.startswith("fuse.") and program.startswith(_NETWORK_FUSE) else None
-
-
-def locks_work(folder: Path) -> bool:
-    """Whether a kernel lock taken in a folder keeps a second one out."""
-    probe = folder / f".lock-{os.urandom(6).hex()}"
-    try:
-        one = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return False
-    try:
-        two = os.open(probe, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            try:
-                fcntl.flock(two, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            return False
-        except OSError:
-            return False
-        finally:
-            os.close(two)
-    finally:
-        os.close(one)
-        with contextlib.suppress(OSError):
-            os.unlink(probe)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mstore.backend import LocalBackend
 from mstore.compat import renamed_field
 from mstore.errors import NotFound, UsageError
 from mstore.formats import role_of
@@ -114,7 +113,6 @@ def status(context: Context) -> Status:
         InvalidInput: the model directory holds what cannot be committed.
     """
     workspace = context.need_workspace("status")
-    backend = context.store.backend
     head, id = workspace.head, context.head_commit()
     message = context.store.commit(id).message if id is not None else None
     branches = sum(1 for _ in context.store.refs.names("heads"))
@@ -138,9 +136,7 @@ def status(context: Context) -> Status:
         changes=changes,
         ignored=ignored,
         branches=branches,
-        activity=(
-            backend.activity() if isinstance(backend, LocalBackend) and not backend.read_only else None
-        ),
+        activity=context.store.activity(),
         copies=workspace.unclaimed_copies(),
-        trash_bytes=sum(entry.size_bytes for entry in backend.list("trash")),
+        trash_bytes=sum(entry.size_bytes for entry in context.store.backend.list("trash")),
     )

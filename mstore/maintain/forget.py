@@ -8,16 +8,18 @@ next `gc` takes the bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import RevisionNotFound, UsageError
 from mstore.history.entry import LogEntry, entry_of
 from mstore.history.query.best import best_of
 from mstore.history.walk import walk
-from mstore.maintain.gc import GcPlan, plan_gc
+from mstore.maintain.gc import plan_gc
+from mstore.maintain.gc_plan import GcPlan, no_longer_holds
 from mstore.maintain.gc_run import run_gc
 from mstore.objects import ROLES, CommitId
 from mstore.store import FORGOTTEN, add_notes, forgotten_roles
+from mstore.text import escaped, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +49,16 @@ class ForgottenFiles:
     files: int
     size_bytes: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as a JSON object (docs/json.md)."""
+        return {
+            "id": self.id.hex,
+            "subject": self.message,
+            "roles": list(self.roles),
+            "file_count": self.files,
+            "size_bytes": self.size_bytes,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetPlan:
@@ -56,12 +68,36 @@ class ForgetPlan:
         commits: versions that lose files, the oldest first.
         kept: versions that keep theirs.
         freed_bytes: stored bytes that nothing needs then.
+        gc: how those are given back; None in a plan that does nothing.
     """
 
     commits: tuple[ForgottenFiles, ...] = ()
     kept: int = 0
     freed_bytes: int = 0
-    _gc: GcPlan | None = field(default=None, repr=False, compare=False)
+    gc: GcPlan | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        if not self.commits:
+            return f"nothing to forget: {self.kept} versions keep theirs"
+        lines = [
+            f"{c.id.short}  {size(c.size_bytes):>9}  {', '.join(c.roles)}  {escaped(c.message)}"
+            for c in self.commits
+        ]
+        return "\n".join(
+            [
+                *lines,
+                f"frees {size(self.freed_bytes)} of {len(self.commits)} versions for good;"
+                f" {self.kept} keep theirs",
+            ]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as a JSON object (docs/json.md)."""
+        return {
+            "versions": [files.to_dict() for files in self.commits],
+            "kept_count": self.kept,
+            "freed_bytes": self.freed_bytes,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +165,7 @@ def plan_forget(
         commits=tuple(reversed(commits.values())),
         kept=len(kept),
         freed_bytes=plan.freed_bytes,
-        _gc=plan,
+        gc=plan,
     )
 
 
@@ -145,14 +181,17 @@ def run_forget(context: Context, plan: ForgetPlan, *, progress: Progress | None 
         Conflict: a gc or repack is at work; the notes are there, and the next gc takes the bytes.
         StorageFailed: the store is read-only, or the system failed.
     """
-    if plan._gc is None:
+    if plan.gc is None:
         return ForgetResult()
     notes = [
         (c.id, FORGOTTEN, {"roles": list(c.roles), "files": c.files, "size_bytes": c.size_bytes})
         for c in plan.commits
     ]
+    packs = plan.gc.layout.packs if plan.gc.layout is not None else frozenset()
+    if not packs <= set(context.store.pack_names()):
+        raise no_longer_holds("a gc or repack was at work")
     add_notes(context.store, notes, context.move("forget", ", ".join(plan.commits[0].roles)))
-    done = run_gc(context, plan._gc, progress=progress)
+    done = run_gc(context, plan.gc, progress=progress)
     return ForgetResult(commits=len(plan.commits), freed_bytes=done.freed_bytes)
 
 

@@ -285,10 +285,7 @@ def _check_notes(store: Store, namespace: str, name: str, id: NoteId, findings: 
 
 
 def _last_logged(store: Store, name: str) -> ObjectId | None:
-    try:
-        records = store.refs.log_even_unfinished(name)
-    except Corrupt:
-        return None
+    records = store.refs.log_readable(name)
     return records[0].new if records else None
 
 

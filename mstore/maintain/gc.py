@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.compat import renamed_field
 from mstore.errors import Corrupt, MStoreError, NotFound
 from mstore.history.reachability import Reachability, Root, reachability_of
+from mstore.maintain.gc_plan import GcPlan, PackLayout, Recoded, UnreachableCommit
 from mstore.maintain.pack_removal import Frames, footers
 from mstore.objects import BlobId, CommitId, ObjectId
 
@@ -30,88 +30,19 @@ if TYPE_CHECKING:
 REFLOG_DAYS: Final = 30
 TRASH_DAYS: Final = 1
 DAY_S: Final = 86_400
-UNFINISHED: Final = "(of no commit)"
 _SMALL_BYTES: Final = 64 << 20
 _MERGED_AT_LEAST: Final = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnreachableCommit:
-    """A version that no name reaches.
-
-    Args:
-        id: the commit.
-        message: its first line.
-        time_ns: when it was made.
-        branch: the branch that once had it, as its reflog says, or None.
-        freed_bytes: stored bytes that only it and later dead ones need.
-    """
-
-    id: CommitId
-    message: str
-    time_ns: int
-    branch: str | None
-    freed_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class GcPlan:
-    """What gc would do.
-
-    Args:
-        commits: versions that go, the oldest first.
-        unfinished_bytes: stored bytes of objects that belong to no commit.
-        dead_packs: packs of which nothing is needed.
-        rewritten_packs: packs that are written anew without what is dead in them.
-        merged_packs: small packs that become one.
-        freed_bytes: stored bytes that nothing needs.
-        trash_bytes: bytes in the trash that have had their time.
-        kept_trash_bytes: bytes in the trash that have not.
-        store_bytes: bytes of all packs.
-        now: what reflogs remember is not kept, and the trash is emptied.
-        purged: objects that go for good, without a day in the trash.
-    """
-
-    commits: tuple[UnreachableCommit, ...] = ()
-    unfinished_bytes: int = 0
-    dead_packs: tuple[bytes, ...] = ()
-    rewritten_packs: tuple[bytes, ...] = ()
-    merged_packs: tuple[bytes, ...] = ()
-    freed_bytes: int = 0
-    trash_bytes: int = 0
-    kept_trash_bytes: int = 0
-    store_bytes: int = 0
-    now: bool = False
-    purged: frozenset[ObjectId] = field(default=frozenset(), repr=False)
-    _layout: PackLayout | None = field(default=None, repr=False, compare=False)
-
-    let_go = renamed_field("let_go", "purged")
-
-    def __bool__(self) -> bool:
-        return bool(self.dead_packs or self.rewritten_packs or self.merged_packs or self.trash_bytes)
-
-    def branches(self) -> Mapping[str, int]:
-        """Bytes freed by branch that once had them."""
-        found: dict[str, int] = {}
-        for commit in self.commits:
-            name = commit.branch or UNFINISHED
-            found[name] = found.get(name, 0) + commit.freed_bytes
-        if self.unfinished_bytes:
-            found[UNFINISHED] = found.get(UNFINISHED, 0) + self.unfinished_bytes
-        return found
-
-
-@dataclass(frozen=True)
-class PackLayout:
-    """Which frames of which packs stay.
+@dataclass
+class _Kept:
+    """Which frames of which packs stay, while a plan is made.
 
     Args:
         frames: all packs.
-        kept: (pack, frame) of the copies that are needed.
-        recoded: blobs to be stored anew, because their delta bases go: where each lies,
+        kept, postponed, training_state: as in `PackLayout`.
+        recoded: blobs to be stored again because their delta bases go: where each lies,
             and its new base among them.
-        postponed: packs that are read for that, and cannot go before it is done.
-        training_state: blobs that are nothing but training state.
     """
 
     frames: Frames
@@ -119,6 +50,19 @@ class PackLayout:
     recoded: dict[BlobId, tuple[tuple[bytes, int], BlobId | None]]
     postponed: set[bytes]
     training_state: set[BlobId]
+
+    def layout(self, rewritten: Iterable[bytes]) -> PackLayout:
+        """Give what running the plan needs of it, as a value."""
+        concerned = {*rewritten, *self.postponed}
+        kept = frozenset(at for at in self.kept if at[0] in concerned)
+        stored = {self.frames[name][index].head.id for name, index in kept} | self.recoded.keys()
+        return PackLayout(
+            frozenset(self.frames),
+            kept,
+            tuple(Recoded(id, *at, base) for id, (at, base) in self.recoded.items()),
+            frozenset(self.postponed),
+            frozenset(blob for blob in self.training_state if blob in stored),
+        )
 
 
 def plan_gc(
@@ -183,7 +127,7 @@ def plan_gc(
         store_bytes=store.stored_bytes(),
         now=now,
         purged=purged,
-        _layout=layout,
+        layout=layout.layout((*rewritten, *merged)),
     )
 
 
@@ -195,9 +139,7 @@ def logged_since(now: bool) -> int | None:
 # -- the plan
 
 
-def _keep(
-    store: Store, reachable: Reachability, frames: Frames, purged: frozenset[ObjectId]
-) -> PackLayout:
+def _keep(store: Store, reachable: Reachability, frames: Frames, purged: frozenset[ObjectId]) -> _Kept:
     """Choose a copy of each needed object, and of each delta base that those lean on."""
     copies: dict[ObjectId, list[tuple[int, int, bytes, int]]] = {}
     for name, held in frames.items():
@@ -247,13 +189,13 @@ def _keep(
             seen.add(base)
             waiting.append(base)
     postponed = {best[id][0] for id in released} | {best[id][0] for id in recoded}
-    return PackLayout(
+    return _Kept(
         frames, kept, {i: (best[i], b) for i, b in recoded.items()}, postponed, reachable.training_state
     )
 
 
 def _sorted_packs(
-    layout: PackLayout, purged: frozenset[ObjectId]
+    layout: _Kept, purged: frozenset[ObjectId]
 ) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
     """Packs that are dead, to be rewritten, and to be merged."""
     dead, rewritten, whole = [], [], {}
@@ -291,7 +233,7 @@ def _pack_bytes(frames: tuple[Frame, ...]) -> int:
     return sum(frame.stored_size for frame in frames)
 
 
-def _dead_sizes(layout: PackLayout) -> dict[ObjectId, int]:
+def _dead_sizes(layout: _Kept) -> dict[ObjectId, int]:
     """Stored bytes of objects of which no copy stays."""
     kept = {layout.frames[n][i].head.id for n, i in layout.kept} | layout.recoded.keys()
     sizes: dict[ObjectId, int] = {}

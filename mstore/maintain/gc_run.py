@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mstore.backend import LocalBackend
 from mstore.compat import renamed_field
-from mstore.errors import Conflict, MStoreError
+from mstore.errors import MStoreError
 from mstore.history.reachability import Reachability, roots
-from mstore.maintain.gc import DAY_S, TRASH_DAYS, GcPlan, PackLayout, disk_bytes, logged_since
+from mstore.maintain.gc import DAY_S, TRASH_DAYS, disk_bytes, logged_since
+from mstore.maintain.gc_plan import GcPlan, PackLayout, no_longer_holds
 from mstore.maintain.pack_removal import Frames, check_pack, footers, gc_lock, soft_delete
 from mstore.objects import BlobId, ObjectId
 from mstore.store.blob_source import recode_source
@@ -58,7 +58,7 @@ def run_gc(context: Context, plan: GcPlan, *, progress: Progress | None = None) 
         Corrupt: what was written does not read back; nothing was removed for it.
         StorageFailed: the store is read-only, or the system failed.
     """
-    store, layout = context.store, plan._layout
+    store, layout = context.store, plan.layout
     if layout is None:
         raise ValueError("the plan is not from plan_gc")
     reachable = Reachability(store)
@@ -69,20 +69,17 @@ def run_gc(context: Context, plan: GcPlan, *, progress: Progress | None = None) 
         return reachable.objects.__contains__
 
     with gc_lock(store):
-        if not layout.frames.keys() <= set(store.pack_names()):
-            what = "another gc or repack was at work since this plan was made"
-            raise Conflict(what, hint="the same command again makes a new one")
+        frames = _frames_of(store, plan, layout)
         before = disk_bytes(store)
-        if isinstance(store.backend, LocalBackend):
-            store.backend.sweep()
-        dead = {n: layout.frames[n] for n in plan.dead_packs if n not in layout.postponed}
+        store.sweep()
+        dead = {n: frames[n] for n in plan.dead_packs if n not in layout.postponed}
         candidates, undeleted = _remove(store, dead, needed, plan)
         later = dict.fromkeys(
             n for n in (*plan.rewritten_packs, *plan.merged_packs, *plan.dead_packs) if n not in dead
         )
         new: tuple[bytes, ...] = ()
         if later:
-            old = {name: layout.frames[name] for name in later}
+            old = {name: frames[name] for name in later}
             new = _written(store, layout, old, progress)
             more, restored = _remove(store, old, needed, plan)
             candidates, undeleted = candidates + more, undeleted + restored
@@ -97,6 +94,17 @@ def run_gc(context: Context, plan: GcPlan, *, progress: Progress | None = None) 
             written=len(new),
             undeleted=undeleted,
         )
+
+
+def _frames_of(store: Store, plan: GcPlan, layout: PackLayout) -> Frames:
+    """Give the frames of the packs that a plan removes. Raises Conflict: one has gone already."""
+    names = {*plan.dead_packs, *plan.rewritten_packs, *plan.merged_packs, *layout.postponed}
+    if not layout.packs <= set(store.pack_names()):
+        raise no_longer_holds("another gc or repack was at work")
+    try:
+        return {name: store.footer(name) for name in names}
+    except KeyError as error:
+        raise no_longer_holds("another gc or repack was at work") from error
 
 
 def _remove(
@@ -121,8 +129,9 @@ def _written(
 ) -> tuple[bytes, ...]:
     """What is needed of some packs, in new ones, read back."""
     kept = [(n, i) for n, frames in old.items() for i in range(len(frames)) if (n, i) in layout.kept]
-    anew = [(at, base) for at, base in layout.recoded.values() if at[0] in old]
-    total = sum(layout.frames[n][i].head.raw_size for n, i in (*kept, *(at for at, _ in anew)))
+    anew = [blob for blob in layout.recoded if blob.pack in old]
+    places = (*kept, *((blob.pack, blob.frame) for blob in anew))
+    total = sum(old[name][index].head.raw_size for name, index in places)
     done = 0
 
     def advance(frame: Frame) -> None:
@@ -133,7 +142,7 @@ def _written(
 
     with Transaction(store, rewrite=True) as transaction:
         for name, index in kept:
-            frame = layout.frames[name][index]
+            frame = old[name][index]
             id = frame.head.id
             if isinstance(id, BlobId):
                 reader = store.reader_of(name, frame)
@@ -141,11 +150,10 @@ def _written(
             else:
                 transaction.put_encoded(id, store.get(id))
             advance(frame)
-        for (name, index), base in anew:
-            frame = layout.frames[name][index]
-            assert isinstance(frame.head.id, BlobId)
-            group = _group(layout, frame.head.id)
-            transaction.store_blobs([recode_source(store, frame.head, group, base=base)])
+        for blob in anew:
+            frame = old[blob.pack][blob.frame]
+            source = recode_source(store, frame.head, _group(layout, blob.id), base=blob.base)
+            transaction.store_blobs([source])
             advance(frame)
         new = transaction.publish()
         for number, name in enumerate(new):

@@ -43,7 +43,7 @@ def gc_lock(store: Store) -> Iterator[None]:
         StorageFailed: the store is read-only.
     """
     if store.read_only:
-        raise StorageFailed(f"{store.path} is read-only: nothing can be removed")
+        raise StorageFailed(f"{store.location} is read-only: nothing can be removed")
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(store.backend.lock("gc", wait=False))

@@ -1,4 +1,4 @@
-"""repack: code again what was stored in haste, and merge small packs.
+"""repack: re-encode objects with better delta bases, and merge small packs.
 
 All history is walked from its beginning, so that each tensor meets its delta
 base before itself. New packs are written beside the old, read back and checked
@@ -9,20 +9,22 @@ on. Killed at any point, it leaves a store that is whole, if larger.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import MStoreError
 from mstore.formats.dtypes import codec_element
 from mstore.history.walk import all_tips, walk
+from mstore.maintain.gc_plan import no_longer_holds
 from mstore.maintain.pack_removal import check_pack, gc_lock, soft_delete
 from mstore.modeldir.delta_bases import DeltaBases
 from mstore.modeldir.digests import tensor_blobs
 from mstore.objects import BlobId, Manifest, ObjectId
 from mstore.store.blob_source import BlobSource, StoredBlob
 from mstore.store.transaction import Transaction
+from mstore.text import size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mstore.context import Context
     from mstore.objects import CommitId, Layout, LayoutId
@@ -51,8 +53,56 @@ class RepackResult:
     worth: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class RepackPlan:
+    """What repack would do.
+
+    How much smaller the store becomes is known only when all of it is encoded; where that is
+    less than half a percent, and there is nothing to merge, running the plan changes nothing.
+
+    Args:
+        packs: packs that are read, and replaced by new ones.
+        objects: how many objects they hold.
+        raw_bytes: bytes of those objects before encoding.
+        store_bytes: bytes of the packs.
+        merges: there are many small packs, which become few whatever else is gained.
+    """
+
+    packs: tuple[bytes, ...] = ()
+    objects: int = 0
+    raw_bytes: int = 0
+    store_bytes: int = 0
+    merges: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.packs)
+
+    def __str__(self) -> str:
+        if not self:
+            return "nothing to re-encode: the store is empty"
+        lines = [
+            f"re-encodes {self.objects} objects of {size(self.raw_bytes)}"
+            f" in {len(self.packs)} packs of {size(self.store_bytes)}"
+        ]
+        if self.merges:
+            lines.append("merges small packs")
+        else:
+            lines.append("changes nothing where that gains less than half a percent")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as a JSON object (docs/json.md); packs are counted, not named."""
+        return {
+            "pack_count": len(self.packs),
+            "object_count": self.objects,
+            "raw_bytes": self.raw_bytes,
+            "pack_bytes": self.store_bytes,
+            "merges": self.merges,
+        }
+
+
 def repack(context: Context, *, progress: Progress | None = None) -> RepackResult:
-    """Code all objects again and remove the packs that are no longer needed.
+    """Re-encode all objects and remove the packs that are no longer needed.
 
     Args:
         context: the store, and the workspace if there is one.
@@ -64,17 +114,62 @@ def repack(context: Context, *, progress: Progress | None = None) -> RepackResul
         StorageFailed: the store is read-only, or the system failed.
     """
     with gc_lock(context.store):
-        return _repack(context, progress)
+        return run_repack(context, plan_repack(context), progress=progress)
 
 
-def _repack(context: Context, progress: Progress | None) -> RepackResult:
+def plan_repack(context: Context) -> RepackPlan:
+    """Find what would be re-encoded; changes nothing.
+
+    Raises:
+        Corrupt, Unsupported: something in the store is damaged. `fsck` names it.
+    """
     store = context.store
     store.refresh()
-    old = store.pack_names()
     if store.damaged:
         raise next(iter(store.damaged.values()))
+    packs = store.pack_names()
+    heads = _heads(store, packs)
+    store_bytes = store.stored_bytes()
+    return RepackPlan(
+        packs=tuple(packs),
+        objects=len(heads),
+        raw_bytes=sum(heads.values()),
+        store_bytes=store_bytes,
+        merges=len(packs) > 2 * max(1, store_bytes >> 29) + 2,
+    )
+
+
+def run_repack(context: Context, plan: RepackPlan, *, progress: Progress | None = None) -> RepackResult:
+    """Do what was planned; packs that came since are left as they are.
+
+    Args:
+        context: the store, and the workspace if there is one.
+        plan: from `plan_repack`.
+        progress: told of raw bytes done.
+
+    Raises:
+        Conflict: a gc or another repack is at work, or was since the plan was made.
+        Corrupt: something in the store is damaged; nothing was changed. `fsck` names it.
+        StorageFailed: the store is read-only, or the system failed.
+    """
+    with gc_lock(context.store):
+        return _repack(context, plan, progress)
+
+
+def _heads(store: Store, packs: Iterable[bytes]) -> dict[ObjectId, int]:
+    """Give the objects of some packs with their raw sizes."""
+    return {f.head.id: f.head.raw_size for name in packs for f in store.footer(name)}
+
+
+def _repack(context: Context, plan: RepackPlan, progress: Progress | None) -> RepackResult:
+    store = context.store
+    store.refresh()
+    if store.damaged:
+        raise next(iter(store.damaged.values()))
+    if not set(plan.packs) <= set(store.pack_names()):
+        raise no_longer_holds("a gc or another repack was at work")
     before = store.stored_bytes()
-    heads = {f.head.id: f.head.raw_size for name in old for f in store.footer(name)}
+    heads = _heads(store, plan.packs)
     total, done = sum(heads.values()), 0
 
     def advance(more: int) -> None:
@@ -86,18 +181,16 @@ def _repack(context: Context, progress: Progress | None) -> RepackResult:
     with Transaction(store, rewrite=True) as transaction:
         _code(context, transaction, heads, advance)
         written_bytes = transaction.size_bytes
-        structured = [id for id in heads if not isinstance(id, BlobId)]
-        for id in structured:
+        for id in (id for id in heads if not isinstance(id, BlobId)):
             transaction.put_encoded(id, store.get(id))
-        small = len(old) > 2 * max(1, before >> 29) + 2
-        if written_bytes > _WORTH * before and not small:
+        if written_bytes > _WORTH * plan.store_bytes and not plan.merges:
             return RepackResult(before_bytes=before, after_bytes=before, worth=False)
         new = transaction.publish()
         for index, name in enumerate(new):
             check_pack(store, name)
             if progress is not None:
                 progress("checking", index + 1, len(new))
-        candidates = {name: store.footer(name) for name in old if name not in new}
+        candidates = {name: store.footer(name) for name in plan.packs if name not in new}
         removed = soft_delete(store, candidates, lambda: lambda id: True)
         trash = store.trash()
         store.backend.delete(*(trash[name].key for name in removed.trashed if name in trash))

@@ -1,18 +1,19 @@
-"""Repair: what is damaged is put aside, what is whole is kept, what is lost is fetched.
+"""Repair: quarantine what is damaged, keep what is whole, fetch what is lost.
 
-Everything that replaces something is on disk and read back before the old is
-moved to `quarantine/`, where it stays. What cannot be repaired stays damaged,
+A plan first (what becomes of each damaged reflog, ref and pack, and which lost objects another
+store has), then its execution. Everything that replaces something is on disk and read back
+before the old is moved to `quarantine/`, where it stays. What cannot be repaired stays damaged,
 and fsck goes on saying so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from mstore.backend import LocalBackend
-from mstore.errors import Corrupt, MStoreError, NotFound
+from mstore.errors import Corrupt, MStoreError, NotFound, StorageFailed, UsageError
 from mstore.maintain.fsck import Findings, FsckResult, check, check_pack_file, result_of
+from mstore.maintain.gc_plan import no_longer_holds
 from mstore.maintain.pack_removal import gc_lock
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestId
 from mstore.store.blob_source import BlobSource, recode_source
@@ -29,6 +30,120 @@ if TYPE_CHECKING:
     from mstore.store.frame import Frame
 
 _ROUNDS = 64  # A fetched commit may need a parent that is lost too.
+
+
+@dataclass(frozen=True, slots=True)
+class ReflogRepair:
+    """A reflog that loses the records that cannot be read.
+
+    Args:
+        ref: its ref, with the namespace.
+        kept, cut: records that stay, and that go to `quarantine/`.
+    """
+
+    ref: str
+    kept: int
+    cut: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefRepair:
+    """A damaged ref that gets the value that its reflog has.
+
+    Args:
+        ref: with its namespace.
+        target: the value.
+    """
+
+    ref: str
+    target: ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class PackRepair:
+    """A damaged pack: its whole objects go into a new one, and it goes to `quarantine/`.
+
+    Args:
+        pack: its name.
+        size_bytes: its size; another one means that somebody changed it.
+        objects: how many it holds, as far as that can be read.
+        whole: the frames of those that are whole, by number.
+    """
+
+    pack: bytes
+    size_bytes: int
+    objects: int
+    whole: tuple[int, ...]
+
+    @property
+    def quarantine(self) -> str:
+        """The key that it gets."""
+        return f"quarantine/{self.pack.hex()}.pack"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairPlan:
+    """What repair would do.
+
+    Args:
+        reflogs, refs, packs: those that are damaged and can be repaired.
+        source: where lost objects would be fetched from, or None.
+        fetched: lost objects that the source has, with what they need in turn.
+        lost: lost objects that would stay lost.
+        found: what fsck says now.
+    """
+
+    reflogs: tuple[ReflogRepair, ...] = ()
+    refs: tuple[RefRepair, ...] = ()
+    packs: tuple[PackRepair, ...] = ()
+    source: str | None = None
+    fetched: tuple[ObjectId, ...] = ()
+    lost: tuple[ObjectId, ...] = ()
+    found: FsckResult = field(default_factory=FsckResult)
+
+    def __bool__(self) -> bool:
+        return bool(self.reflogs or self.refs or self.packs or self.fetched)
+
+    def __str__(self) -> str:
+        lines = [
+            f"logs/{log.ref}: {log.cut} damaged records are put aside, {log.kept} kept"
+            for log in self.reflogs
+        ]
+        lines += [
+            f"refs/{ref.ref}: points to {ref.target.short} again, as its reflog has it"
+            for ref in self.refs
+        ]
+        lines += [
+            f"pack {pack.pack.hex()[:12]}: {len(pack.whole)} of {pack.objects} objects are whole and"
+            f" are kept in a new pack; the damaged one becomes {pack.quarantine}"
+            for pack in self.packs
+        ]
+        if self.fetched:
+            lines.append(f"{len(self.fetched)} objects are fetched from {self.source}")
+        if self.lost:
+            lines.append(f"{len(self.lost)} objects stay lost")
+        return "\n".join(lines) or "nothing to repair"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as a JSON object (docs/json.md)."""
+        return {
+            "ok": self.found.ok,
+            "reflogs": [{"ref": r.ref, "kept_count": r.kept, "cut_count": r.cut} for r in self.reflogs],
+            "refs": [{"ref": r.ref, "id": r.target.hex} for r in self.refs],
+            "packs": [
+                {
+                    "pack": p.pack.hex(),
+                    "size_bytes": p.size_bytes,
+                    "object_count": p.objects,
+                    "whole_count": len(p.whole),
+                    "quarantine": p.quarantine,
+                }
+                for p in self.packs
+            ],
+            "source_path": self.source,
+            "fetched": [id.hex for id in self.fetched],
+            "lost": [id.hex for id in self.lost],
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,70 +173,172 @@ def repair(
         Conflict: a gc or repack is at work.
         StorageFailed: the store is read-only, or the system failed.
     """
+    with gc_lock(context.store):
+        plan = plan_repair(context, source=source, progress=progress)
+        return run_repair(context, plan, source=source, progress=progress)
+
+
+def plan_repair(
+    context: Context, *, source: Store | None = None, progress: Progress | None = None
+) -> RepairPlan:
+    """Check every byte and find what can be put right; changes nothing.
+
+    Args:
+        context: the store, and the workspace if there is one.
+        source: another store, which may have what is lost.
+        progress: told of bytes checked.
+
+    Raises:
+        StorageFailed: the system failed.
+    """
+    store = context.store
+    findings = check(context, quick=False, progress=progress)
+    refs = [_ref_repair(store, ref) for ref in sorted(findings.refs)]
+    packs: list[PackRepair] = []
+    kept: set[ObjectId] = set()
+    for name in sorted(findings.packs):
+        repair, ids = _pack_repair(store, name)
+        if repair is not None:
+            packs.append(repair)
+            kept |= ids
+    lost = findings.lost - kept
+    fetched = _to_fetch(store, source, lost) if source is not None else []
+    return RepairPlan(
+        reflogs=tuple(
+            ReflogRepair(ref, *store.refs.count_readable(ref)) for ref in sorted(findings.logs)
+        ),
+        refs=tuple(ref for ref in refs if ref is not None),
+        packs=tuple(packs),
+        source=source.location if source is not None else None,
+        fetched=tuple(sorted(fetched, key=_order)),
+        lost=tuple(sorted(lost.difference(fetched), key=_order)),
+        found=result_of(findings),
+    )
+
+
+def run_repair(
+    context: Context,
+    plan: RepairPlan,
+    *,
+    source: Store | None = None,
+    progress: Progress | None = None,
+) -> RepairResult:
+    """Do what was planned.
+
+    Args:
+        context: the store, and the workspace if there is one.
+        plan: from `plan_repair`.
+        source: the store that the plan was made with, from which lost objects are taken.
+        progress: told of bytes checked.
+
+    Raises:
+        UsageError: the plan is about another source.
+        Conflict: a gc or repack is at work, or the store is no longer as it was planned for.
+        StorageFailed: the store is read-only, or the system failed.
+    """
+    if (source.location if source is not None else None) != plan.source:
+        raise UsageError(f"the plan fetches from {plan.source or 'no other store'}")
     store = context.store
     done: list[str] = []
     with gc_lock(store):
-        if isinstance(store.backend, LocalBackend):
-            store.backend.sweep()
+        store.sweep()
+        if not plan:
+            return RepairResult(done=(), found=plan.found)
+        _check_it_holds(store, plan)
+        done += [_repair_reflog(store, log) for log in plan.reflogs]
+        done += [_repair_ref(context, ref) for ref in plan.refs]
+        done += [_repair_pack(store, pack) for pack in plan.packs]
+        store.rebuild()
         findings = check(context, quick=False, progress=progress)
-        before = len(done)
-        for ref in sorted(findings.logs):
-            kept, cut = store.refs.repair_reflog(ref)
-            done.append(f"logs/{ref}: {cut} damaged records put aside, {kept} kept")
-        for ref in sorted(findings.refs):
-            done += _repair_ref(context, ref)
-        for name in sorted(findings.packs):
-            done += _mend_pack(store, name)
-        if len(done) > before:
-            store.rebuild()
-            findings = check(context, quick=False, progress=progress)
         for _ in range(_ROUNDS if source is not None else 0):
             assert source is not None
             fetched = _fetch(store, source, findings.lost)
             if not fetched:
                 break
-            done.append(f"{fetched} objects were taken from {source.path}")
+            done.append(f"{fetched} objects were taken from {source.location}")
             store.rebuild()
             findings = check(context, quick=False, progress=progress)
     return RepairResult(done=tuple(done), found=result_of(findings))
 
 
-def _repair_ref(context: Context, ref: str) -> list[str]:
-    """Give a damaged ref the value that its reflog has."""
-    refs = context.store.refs
+def _order(id: ObjectId) -> tuple[int, bytes]:
+    return int(id.kind), id.raw
+
+
+def _check_it_holds(store: Store, plan: RepairPlan) -> None:
+    """Refuse a plan of which something is no longer so, before anything is done. Raises Conflict."""
+    for log in plan.reflogs:
+        if store.refs.count_readable(log.ref) != (log.kept, log.cut):
+            raise no_longer_holds(f"logs/{log.ref} changed")
+    for ref in plan.refs:
+        if _ref_repair(store, ref.ref) != ref:
+            raise no_longer_holds(f"refs/{ref.ref} or its reflog changed")
+    for pack in plan.packs:
+        if store.backend.size(pack_key(pack.pack)) != pack.size_bytes:
+            raise no_longer_holds(f"pack {pack.pack.hex()[:12]} went or changed")
+
+
+def _repair_reflog(store: Store, log: ReflogRepair) -> str:
+    kept, cut = store.refs.repair_reflog(log.ref)
+    return f"logs/{log.ref}: {cut} damaged records put aside, {kept} kept"
+
+
+def _ref_repair(store: Store, ref: str) -> RefRepair | None:
+    """Find the value that a damaged ref's reflog has; None: the ref is sound, or it has none."""
     try:
-        last = refs.log_even_unfinished(ref)[0].new
+        store.refs.read(ref)
+        return None
+    except (Corrupt, StorageFailed):
+        pass
+    try:
+        last = store.refs.log_readable(ref)[0].new
     except (Corrupt, NotFound, IndexError):
-        return []
-    if last is None:
-        return []
-    refs.move(ref, last, context.move("fsck", "as the reflog has it"), force=True)
-    return [f"refs/{ref}: points to {last.short} again, as its reflog has it"]
+        return None
+    return RefRepair(ref, last) if last is not None else None
 
 
-def _mend_pack(store: Store, name: bytes) -> list[str]:
-    """Store the whole frames of a damaged pack in a new one, and put the old one aside."""
-    backend = store.backend
+def _repair_ref(context: Context, ref: RefRepair) -> str:
+    """Give a damaged ref the value that its reflog has."""
+    move = context.move("fsck", "as the reflog has it")
+    context.store.refs.move(ref.ref, ref.target, move, force=True)
+    return f"refs/{ref.ref}: points to {ref.target.short} again, as its reflog has it"
+
+
+def _pack_repair(store: Store, name: bytes) -> tuple[PackRepair | None, set[ObjectId]]:
+    """Find the whole frames of a damaged pack, and their objects; None: nothing in it is damaged."""
     frames = _frames(store, name)
-    whole = [frame for frame in frames if _is_whole(FrameReader(backend, name, frame))]
+    whole = tuple(
+        index
+        for index, frame in enumerate(frames)
+        if _is_whole(FrameReader(store.backend, name, frame))
+    )
     if len(whole) == len(frames) and _is_sound(store, name):
-        return []  # What is wrong is a delta base in another pack.
-    if whole:
+        return None, set()  # What is wrong is a delta base in another pack.
+    size = store.backend.size(pack_key(name)) or 0
+    return PackRepair(name, size, len(frames), whole), {frames[index].head.id for index in whole}
+
+
+def _repair_pack(store: Store, pack: PackRepair) -> str:
+    """Store the whole frames of a damaged pack in a new one, and put the old one into quarantine."""
+    backend, frames = store.backend, _frames(store, pack.pack)
+    readers = [FrameReader(backend, pack.pack, frames[index]) for index in pack.whole]
+    if len(frames) != pack.objects or not all(map(_is_whole, readers)):
+        raise no_longer_holds(f"pack {pack.pack.hex()[:12]} changed")
+    if readers:
         with backend.put_new() as upload:
-            writer = PackWriter(upload, replaces=name)
-            for frame in whole:
-                reader = FrameReader(backend, name, frame)
+            writer = PackWriter(upload, replaces=pack.pack)
+            for reader in readers:
+                frame = reader.frame
                 blocks = (reader.stored_block(i) for i in range(len(frame.blocks)))
                 writer.add(frame.head, blocks, frame.sketch)
             new = writer.seal()
             upload.publish(pack_key(new))
         read_footer(backend, new)
-    backend.rename({pack_key(name): f"quarantine/{name.hex()}.pack"})
-    short = name.hex()[:12]
-    return [
-        f"pack {short}: {len(whole)} of {len(frames)} objects are whole and are kept in a new pack;"
-        f" the damaged one is quarantine/{name.hex()}.pack"
-    ]
+    backend.rename({pack_key(pack.pack): pack.quarantine})
+    return (
+        f"pack {pack.pack.hex()[:12]}: {len(pack.whole)} of {pack.objects} objects are whole and are"
+        f" kept in a new pack; the damaged one is {pack.quarantine}"
+    )
 
 
 def _is_sound(store: Store, name: bytes) -> bool:
@@ -182,6 +399,28 @@ def _fetch(store: Store, source: Store, lost: set[ObjectId]) -> int:
             fetched += 1
         transaction.publish()
     return fetched
+
+
+def _to_fetch(store: Store, source: Store, lost: set[ObjectId]) -> list[ObjectId]:
+    """Find what another store has of some objects, and of what they need in turn."""
+    source.refresh()
+    wanted, seen, found = list(lost), set(lost), []
+    while wanted:
+        id = wanted.pop()
+        try:
+            if isinstance(id, BlobId):
+                needs: list[ObjectId] = []
+                if next(source.copies(id), None) is None:
+                    continue
+            else:
+                needs = _needs(id, source.get(id))
+        except (MStoreError, KeyError):
+            continue
+        found.append(id)
+        more = [n for n in needs if n not in seen and not store.has(n)]
+        seen.update(more)
+        wanted += more
+    return found
 
 
 def _needs(id: ObjectId, encoded: bytes) -> list[ObjectId]:

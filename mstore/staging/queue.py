@@ -14,7 +14,7 @@ Nothing here imports torch: the process that commits in the background has no ne
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import json
 import os
 import shutil
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import InvalidInput
 from mstore.formats import role_of
+from mstore.fs.locks import open_lock, take_lock
 from mstore.staging.checkpoints import Save
 from mstore.staging.run_plan import RunPlan
 
@@ -201,21 +202,18 @@ class Queue:
     @contextlib.contextmanager
     def worked_on(self) -> Iterator[bool]:
         """Be the only one who works on the queue; False where somebody else is."""
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = open_lock(self.path / "lock")
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+            yield take_lock(descriptor, wait=False)
         finally:
             os.close(descriptor)
 
     def own(self) -> int:
         """Say that the training runs, until the descriptor is closed. Raises OSError."""
-        descriptor = os.open(self.path / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = open_lock(self.path / "owner")
+        if not take_lock(descriptor, wait=False):
+            os.close(descriptor)
+            raise BlockingIOError(errno.EWOULDBLOCK, "its training runs", str(self.path))
         return descriptor
 
     def _is_owned(self) -> bool:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.checkout.execute import CheckoutResult, checkout
-from mstore.errors import NotFound, StorageFailed
+from mstore.errors import NotFound
 from mstore.formats import read_json_object
 from mstore.fs.durable import replace_file
+from mstore.fs.failures import storage_failed
 from mstore.history.entry import entry_of
 from mstore.history.query.resolve import resolved
 from mstore.history.walk import walk
@@ -92,7 +93,7 @@ def resume(
         try:
             replace_file(folder / STATE, content)
         except OSError as error:
-            raise StorageFailed(f"cannot write {folder / STATE}: {error.strerror}") from error
+            raise storage_failed(error, f"cannot write {folder / STATE}") from error
     step = state.get("global_step")
     return ResumeResult(
         checkout=done,

@@ -89,7 +89,7 @@ class IndexedPack:
 
 
 class Catalog:
-    """An open catalog.
+    """A catalog; its file is opened on first use.
 
     Args:
         path: its file, or None for one in memory (a store that cannot be written beside).
@@ -97,7 +97,14 @@ class Catalog:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._connection = self._open()
+        self._opened: sqlite3.Connection | None = None
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """The database, opened on first use."""
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
 
     def _open(self) -> sqlite3.Connection:
         for attempt in range(2):
@@ -148,17 +155,19 @@ class Catalog:
             in_memory: from now on do without a file.
         """
         with contextlib.suppress(sqlite3.Error):
-            self._connection.close()
+            self.close()
+        self._opened = None
         if self._path is not None:
             self._discard(self._path)
             in_memory |= self._path.exists()  # What cannot be removed cannot be made anew.
         if in_memory:
             self._path = None
-        self._connection = self._open()
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file; the next use opens it."""
+        if self._opened is not None:
+            opened, self._opened = self._opened, None
+            opened.close()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

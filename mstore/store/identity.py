@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+import os
+from typing import TYPE_CHECKING, Any, Final
 
-from mstore.errors import Corrupt
+from mstore.errors import Conflict, Corrupt, InvalidInput, NoStore, Unsupported
 from mstore.frozen import frozen
+
+if TYPE_CHECKING:
+    from mstore.backend import Backend
 
 CASTS: Final = "casts-1"
 READ_FEATURES: Final = frozenset({CASTS, "pack-1"})
@@ -55,3 +59,68 @@ def parse_identity(content: bytes, where: str) -> StoreIdentity:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Corrupt(where, f"cannot be read: {error}") from error
+
+
+def read_identity(backend: Backend) -> StoreIdentity:
+    """Read which store a backend holds.
+
+    Raises:
+        NoStore: it holds none.
+        Unsupported: the store needs features that this version lacks.
+        Corrupt: store.json cannot be read.
+        StorageFailed: the system failed.
+    """
+    try:
+        content = backend.get(STORE_FILE)
+    except KeyError as error:
+        what = f"no store at {backend.location}"
+        raise NoStore(what, hint="`mstore init --store DIR` makes one") from error
+    identity = parse_identity(content, f"{backend.location}/{STORE_FILE}")
+    unknown = sorted(set(identity.read) - READ_FEATURES)
+    if unknown:
+        raise Unsupported(
+            f"{backend.location} needs {', '.join(unknown)}, which this version does not have",
+            hint="use a newer mstore",
+        )
+    return identity
+
+
+def create_identity(backend: Backend, *, shared: bool = False) -> None:
+    """Make an empty store in a backend that holds none.
+
+    Args:
+        backend: where; a local one has its folders already (`mstore.store.local`).
+        shared: its files are group-writable.
+
+    Raises:
+        InvalidInput: it holds a store already.
+        StorageFailed: the system failed.
+    """
+    fields = {
+        "id": os.urandom(16).hex(),
+        "features": {
+            "read": sorted(READ_FEATURES - {CASTS}),  # until a pack needs it
+            "write": sorted(WRITE_FEATURES),
+            "optional": [],
+        },
+        "shared": shared,
+    }
+    if not backend.compare_and_swap(STORE_FILE, None, encode_identity(fields)):
+        raise InvalidInput(backend.location, "is a store already")
+
+
+def with_feature(backend: Backend, feature: str, *, reading: bool) -> StoreIdentity:
+    """Put a feature into store.json; gives what that says now.
+
+    Raises:
+        Conflict: somebody else changed it meanwhile.
+    """
+    side = "read" if reading else "write"
+    content = backend.get(STORE_FILE)
+    fields = json.loads(content)
+    fields["features"][side] = sorted({*fields["features"][side], feature})
+    changed = encode_identity(fields)
+    where = f"{backend.location}/{STORE_FILE}"
+    if not backend.compare_and_swap(STORE_FILE, content, changed):
+        raise Conflict(f"{where} was changed by somebody else", hint="try again")
+    return parse_identity(changed, where)

@@ -7,6 +7,7 @@ namespace here: `heads/main`, `tags/v1`, `notes/<64 hex>`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from itertools import accumulate
@@ -351,6 +352,21 @@ class Refs:
             for line in self._backend.get(key).splitlines():
                 records.append(Record.parse(line, key))
         return tuple(reversed(records))
+
+    def log_readable(self, name: str) -> tuple[Record, ...]:
+        """Give the records of a reflog that can be read, the latest first."""
+        records = []
+        for key in self._segments(name):
+            for line in self._backend.get(key).splitlines():
+                with contextlib.suppress(Corrupt):
+                    records.append(Record.parse(line, key))
+        return tuple(reversed(records))
+
+    def count_readable(self, name: str) -> tuple[int, int]:
+        """Count the records of a reflog that can be read, and those that cannot."""
+        lines = sum(len(self._backend.get(key).splitlines()) for key in self._segments(name))
+        readable = len(self.log_readable(name))
+        return readable, lines - readable
 
     def repair_reflog(self, name: str) -> tuple[int, int]:
         """Cut records that cannot be read out of a reflog; how many stay, how many go.

@@ -10,27 +10,22 @@ catalog.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 import time
+import warnings
 from collections import OrderedDict
-from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from mstore.backend import Backend, LocalBackend, Observer
 from mstore.errors import (
     BadEncoding,
-    Conflict,
     Corrupt,
-    InvalidInput,
-    NoStore,
     NotFound,
-    StorageFailed,
     Unsupported,
+    UsageError,
 )
 from mstore.frozen import frozen
-from mstore.fs.durable import fsync_folder, make_folder
 from mstore.objects import (
     BlobId,
     Commit,
@@ -49,30 +44,22 @@ from mstore.objects import (
     object_id,
 )
 from mstore.store.catalog import Catalog, DatabaseFailed, IndexedPack, Location
-from mstore.store.identity import (
-    CASTS,
-    READ_FEATURES,
-    STORE_FILE,
-    WRITE_FEATURES,
-    encode_identity,
-    parse_identity,
-)
+from mstore.store.identity import WRITE_FEATURES, StoreIdentity, read_identity, with_feature
+from mstore.store.local import create_local, open_local
 from mstore.store.refs import Refs
 from mstore.store.temp_roots import temp_root_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     from typing_extensions import Buffer
 
+    from mstore.backend import Activity, Backend, Observer
     from mstore.store.frame import Frame
     from mstore.store.frame_reader import BaseRange, FrameReader
 
 _Value = TypeVar("_Value")
 
-_FOLDERS: Final = ("tmp", "locks", "refs", "logs", "packs", "trash", "quarantine")
-_REF_FOLDERS: Final = ("refs/heads", "refs/tags", "refs/notes")
 _PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
 _FOOTERS_KEPT: Final = 64
 _INDEXED_AT_ONCE: Final = 64
@@ -90,125 +77,120 @@ class TrashedPack:
     since_s: int
 
 
-def _is_unfinished(path: Path) -> bool:
-    """Whether a folder holds nothing but what an `init` makes that was interrupted."""
-    for found in path.rglob("*"):
-        first, *below = found.relative_to(path).parts
-        if first not in _FOLDERS or found.is_symlink():
-            return False
-        if not found.is_dir() and (first not in ("locks", "tmp") or len(below) != 1):
-            return False
-    return True
-
-
 class Store:
     """An open store.
 
     Args:
-        path: its folder.
-        catalog_path: where its catalog lies, given its id; None keeps one in memory.
-        observe: told of the backend's calls; for tests and counts.
+        backend: where its bytes lie. (A folder, as in 0.2: use `Store.at`.)
+        catalog: its local index; None keeps one in memory.
+        identity: what its store.json says, if that was read already.
+        catalog_path, observe: as in 0.2, with a folder: use `Store.at`.
 
     Raises:
-        NoStore: there is none at `path`.
+        NoStore: the backend holds none.
         Unsupported: it needs features that this version lacks.
         Corrupt: store.json cannot be read.
     """
 
     def __init__(
         self,
-        path: Path,
+        backend: Backend | Path | str,
+        catalog: Catalog | None = None,
         *,
-        catalog_path: Callable[[str], Path | None] = lambda id: None,
+        identity: StoreIdentity | None = None,
+        catalog_path: Callable[[str], Path | None] | None = None,
         observe: Observer | None = None,
     ) -> None:
-        self.path = path
-        if not (path / STORE_FILE).is_file():
-            raise NoStore(f"no store at {path}", hint="`mstore init --store DIR` makes one")
-        try:
-            content = (path / STORE_FILE).read_bytes()
-        except OSError as error:
-            raise StorageFailed(f"cannot read {path / STORE_FILE}: {error.strerror}") from error
-        self.identity = parse_identity(content, str(path / STORE_FILE))
-        unknown = sorted(set(self.identity.read) - READ_FEATURES)
-        if unknown:
-            raise Unsupported(
-                f"{path} needs {', '.join(unknown)}, which this version does not have",
-                hint="use a newer mstore",
-            )
-        local = LocalBackend(path, shared=self.identity.shared, observe=observe)
+        if isinstance(backend, str | os.PathLike):
+            warnings.warn("Store(path) is now Store.at(path)", DeprecationWarning, stacklevel=2)
+            local, identity = open_local(Path(backend), observe=observe)
+            catalog = Catalog(catalog_path(identity.id)) if catalog_path is not None else None
+            self.backend: Backend = local
+        else:
+            self.backend = backend
+        self.identity = identity if identity is not None else read_identity(self.backend)
         if set(self.identity.write) - WRITE_FEATURES:
-            local.read_only = True
-        self.backend: Backend = local
+            self.backend.read_only = True
+        self.catalog = catalog if catalog is not None else Catalog(None)
         self.refs = Refs(self.backend)
-        self._catalog_path = catalog_path
         self._footers: OrderedDict[bytes, tuple[Frame, ...]] = OrderedDict()
         self._guard = threading.RLock()
         self._rebuilt = False
         self.damaged: dict[bytes, Corrupt | Unsupported] = {}
 
     @classmethod
+    def at(
+        cls,
+        path: Path,
+        *,
+        catalog_path: Callable[[str], Path | None] = lambda id: None,
+        observe: Observer | None = None,
+    ) -> Store:
+        """Open the store in a folder.
+
+        Args:
+            path: the folder.
+            catalog_path: where its catalog lies, given its id; None keeps one in memory.
+            observe: is called with each call of the backend; for tests and counts.
+
+        Raises:
+            NoStore: there is none at `path`.
+            Unsupported: it needs features that this version lacks.
+            Corrupt: store.json cannot be read.
+        """
+        backend, identity = open_local(path, observe=observe)
+        return cls(backend, Catalog(catalog_path(identity.id)), identity=identity)
+
+    @classmethod
     def create(cls, path: Path, *, shared: bool = False) -> None:
-        """Make an empty store.
+        """Make an empty store in a folder.
 
         Raises:
             InvalidInput: there is one, or the folder holds something else.
             StorageFailed: the system failed.
         """
-        if (path / STORE_FILE).exists():
-            raise InvalidInput(str(path), "is a store already")
-        try:
-            make_folder(path)
-            if not _is_unfinished(path):
-                raise InvalidInput(str(path), "is not empty")
-            if shared:
-                path.chmod(0o2775)
-            for folder in (*_FOLDERS, *_REF_FOLDERS, *_PACK_FOLDERS):
-                target = path / folder
-                target.mkdir(parents=True, exist_ok=True)
-                if shared:
-                    target.chmod(0o2775)
-            if shared:
-                for folder in ("refs", "packs"):
-                    (path / folder).chmod(0o2775)
-            for lock in ("refs", "gc"):
-                (path / "locks" / lock).touch()
-                if shared:
-                    (path / "locks" / lock).chmod(0o664)
-            for folder in ("packs", "refs", "locks"):
-                fsync_folder(path / folder)
-        except OSError as error:
-            raise StorageFailed(f"cannot make a store at {path}: {error.strerror}") from error
-        # store.json last: a folder without it is no store.
-        plain = {
-            "id": os.urandom(16).hex(),
-            "features": {
-                "read": sorted(READ_FEATURES - {CASTS}),  # until a pack needs it
-                "write": sorted(WRITE_FEATURES),
-                "optional": [],
-            },
-            "shared": shared,
-        }
-        backend = LocalBackend(path, shared=shared)
-        backend.compare_and_swap(STORE_FILE, None, encode_identity(plain))
+        create_local(path, shared=shared)
 
-    @cached_property
-    def catalog(self) -> Catalog:
-        """The catalog, brought up to date on first use only where something is missed."""
-        return Catalog(self._catalog_path(self.identity.id))
+    # -- where it is
+
+    @property
+    def location(self) -> str:
+        """Where it is, for people: a folder's path, or what its backend calls itself."""
+        return self.backend.location
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Folders of this machine that hold it; a scan of a model directory leaves them out."""
+        return self.backend.folders
+
+    @property
+    def path(self) -> Path:
+        """The folder that it lies in, where it lies in one.
+
+        Raises:
+            UsageError: it lies in none.
+        """
+        if not self.folders:
+            raise UsageError(f"the store {self.location} lies in no folder of this machine")
+        return self.folders[0]
 
     @property
     def read_only(self) -> bool:
         """Whether nothing can be written."""
         return self.backend.read_only
 
+    def activity(self) -> Activity | None:
+        """What other commands do here at this moment; None where nobody can write."""
+        return None if self.read_only else self.backend.activity()
+
+    def sweep(self) -> int:
+        """Remove temporary files whose owners are dead; how many went."""
+        return self.backend.sweep()
+
     def close(self) -> None:
         """Close files. The store can still be used."""
-        if isinstance(self.backend, LocalBackend):
-            self.backend.close()
-        if "catalog" in self.__dict__:
-            self.catalog.close()
-            del self.__dict__["catalog"]
+        self.backend.close()
+        self.catalog.close()
 
     # -- catalog
 
@@ -725,14 +707,7 @@ class Store:
         """
         if feature in (self.identity.read if reading else self.identity.write):
             return
-        side = "read" if reading else "write"
-        content = self.backend.get(STORE_FILE)
-        plain = json.loads(content)
-        plain["features"][side] = sorted({*plain["features"][side], feature})
-        changed = encode_identity(plain)
-        if not self.backend.compare_and_swap(STORE_FILE, content, changed):
-            raise Conflict(f"{self.path / STORE_FILE} was changed by somebody else", hint="try again")
-        self.identity = parse_identity(changed, str(self.path / STORE_FILE))
+        self.identity = with_feature(self.backend, feature, reading=reading)
 
 
 def _sketches(frames: tuple[Frame, ...]) -> tuple[tuple[BlobId, bytes, tuple[bytes, ...]], ...]:

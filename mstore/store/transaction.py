@@ -17,7 +17,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from mstore.backend import LocalBackend
 from mstore.codec import BLOCK_LOG2, Block, Codec, Mode, Sketcher, encode_block
 from mstore.errors import Corrupt, InvalidInput, NotFound, ObjectRemoved, StorageFailed
 from mstore.fs.allocator import keep_freed_memory
@@ -125,7 +124,7 @@ class Transaction:
 
     def __init__(self, store: Store, *, threads: int | None = None, rewrite: bool = False) -> None:
         if store.read_only:
-            raise StorageFailed(f"{store.path} is read-only: nothing can be stored")
+            raise StorageFailed(f"{store.location} is read-only: nothing can be stored")
         keep_freed_memory()
         self._store = store
         self._threads = threads or len(
@@ -145,8 +144,7 @@ class Transaction:
         self._guard = threading.Lock()
         self._has_casts = False
         self.counts = Counts()
-        if isinstance(store.backend, LocalBackend):
-            store.backend.sweep()
+        store.sweep()
         store.refresh()
 
     def __enter__(self) -> Transaction:

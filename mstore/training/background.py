@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import shutil
 import time
 import weakref
 from pathlib import Path
@@ -98,8 +97,8 @@ class Background:
         if self._said_full:
             return
         size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-        free = shutil.disk_usage(self._run.repository.store.path).free
-        if free < 2 * size:
+        free = self._run.repository.store.backend.free_bytes()
+        if free is not None and free < 2 * size:
             self._said_full = True
             _log.warning(
                 "mstore: %.1f GB are free where the store lies, and a save has %.1f GB: the next ones"

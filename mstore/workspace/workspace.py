@@ -8,7 +8,6 @@ disturb each other.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from dataclasses import asdict, field, replace
@@ -25,7 +24,9 @@ from mstore.errors import (
     UsageError,
 )
 from mstore.frozen import frozen
-from mstore.fs.durable import UnconfirmedChange, make_folder, replace_file, replacement
+from mstore.fs.durable import make_folder, replace_file, replacement
+from mstore.fs.failures import storage_failed, translated
+from mstore.fs.locks import open_lock, take_lock
 from mstore.fs.mounts import network_type
 from mstore.fs.temp import sweep_folder
 from mstore.store import STORE_FILE
@@ -110,13 +111,11 @@ class Workspace:
             str(model_dir.resolve()) if model_dir is not None else None,
             model_dir is not None,
         )
-        try:
+        with translated(f"cannot make a workspace at {path}"):
             make_folder(path)
             _write(path / ".gitignore", b"*\n")
             _write(path / "HEAD", _json(Head(branch=branch).to_dict()))
             _write(path / WORKSPACE_FILE, _json(asdict(settings)))
-        except OSError as error:
-            raise StorageFailed(f"cannot make a workspace at {path}: {error.strerror}") from error
         return cls(path)
 
     @staticmethod
@@ -168,7 +167,7 @@ class Workspace:
         try:
             document = json.loads(path.read_bytes())
         except OSError as error:
-            raise StorageFailed(f"cannot read {path}: {error.strerror}") from error
+            raise storage_failed(error, f"cannot read {path}") from error
         except ValueError as error:
             raise Corrupt(str(path), f"is not JSON: {error}") from error
         if not isinstance(document, dict):
@@ -179,14 +178,8 @@ class Workspace:
         with self._writing(name):
             _write(self.path / name, _json(document))
 
-    @contextlib.contextmanager
-    def _writing(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except UnconfirmedChange as error:
-            raise error.explained(f"{name} was replaced") from error
-        except OSError as error:
-            raise StorageFailed(f"cannot write {self.path / name}: {error.strerror}") from error
+    def _writing(self, name: str) -> contextlib.AbstractContextManager[None]:
+        return translated(f"cannot write {self.path / name}", done=f"{name} was replaced")
 
     # -- HEAD
 
@@ -307,16 +300,12 @@ class Workspace:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise self._failed("read", error) from error
+            raise storage_failed(error, f"cannot read {self.path / 'operations'}") from error
         found = []
         for line in lines:
             with contextlib.suppress(*_UNREADABLE):
                 found.append(Operation.from_dict(json.loads(line)))
         return tuple(found)
-
-    def _failed(self, verb: str, error: OSError) -> StorageFailed:
-        where = self.path / "operations"
-        return StorageFailed(f"cannot {verb} {where}: {error.strerror}", errno=error.errno)
 
     def unclaimed_copies(self) -> tuple[Path, ...]:
         """Folders of files that a killed `checkout --force` saved, and of which no operation tells."""
@@ -375,18 +364,16 @@ class Workspace:
     @contextlib.contextmanager
     def _rewriting(self) -> Iterator[list[Operation]]:
         """The operations, to be changed by nobody else meanwhile; written as the block leaves them."""
-        try:
-            lock = os.open(self.path / "operations.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        with translated(f"cannot write {self.path / 'operations'}"):
+            lock = open_lock(self.path / "operations.lock")
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                take_lock(lock)
                 operations = list(self.operations())
                 yield operations
                 text = "".join(json.dumps(asdict(o)) + "\n" for o in operations[-_OPERATIONS_KEPT:])
                 replace_file(self.path / "operations", text.encode(), durable=False)
             finally:
                 os.close(lock)
-        except OSError as error:
-            raise self._failed("write", error) from error
 
 
 def _after(operations: Sequence[Operation]) -> int:

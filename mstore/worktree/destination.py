@@ -7,27 +7,17 @@ swapped for a link meanwhile is met as an error and never written through.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from mstore.errors import BadPath, InvalidInput, StorageFailed
+from mstore.errors import BadPath
+from mstore.fs.failures import write_failed
+from mstore.fs.temp import FOLDER_FLAGS, TEMPORARY_PREFIX
 from mstore.objects import ManifestFile, check_path, folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-
-TEMPORARY_PREFIX: Final = ".~mstore-"
-FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def write_failed(error: OSError, path: str) -> InvalidInput | StorageFailed:
-    """Translate an OSError met while a path is written: a link on the way is bad input."""
-    if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return BadPath(path, "is a symbolic link or not a folder; nothing is written through it")
-    return StorageFailed(f"cannot write {path}: {error.strerror}", errno=error.errno)
 
 
 class Destination:
@@ -124,3 +114,6 @@ def check_paths(files: Sequence[ManifestFile], destination: Destination | None =
                 f"path {name!r}",
                 f"collides with {other!r} on this disk, which ignores case; nothing was written",
             )
+
+
+__all__ = ["FOLDER_FLAGS", "TEMPORARY_PREFIX", "Destination", "check_paths"]

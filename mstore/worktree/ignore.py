@@ -6,7 +6,6 @@ a later line may take back an earlier one (`!runs/`).
 
 from __future__ import annotations
 
-import errno
 import fnmatch
 import os
 import stat
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from mstore.errors import InvalidInput
+from mstore.fs.failures import unreadable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,10 +63,7 @@ def _read(path: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        rule = (
-            "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
-        )
-        raise InvalidInput(str(path), rule) from error
+        raise unreadable(error, str(path)) from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -78,7 +75,7 @@ def _read(path: Path) -> str | None:
     except UnicodeDecodeError as error:
         raise InvalidInput(str(path), "is not UTF-8") from error
     except OSError as error:
-        raise InvalidInput(str(path), f"cannot be read: {error.strerror}") from error
+        raise unreadable(error, str(path)) from error
     finally:
         os.close(descriptor)
 

@@ -9,7 +9,6 @@ under a mapping kills the process.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.errors import BadPath, InvalidInput, NotFound
 from mstore.frozen import frozen
+from mstore.fs.failures import unreadable
 from mstore.objects import check_path
 from mstore.worktree.ignore import Rules, rules_for
 
@@ -134,7 +134,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        raise InvalidInput(str(folder), f"cannot be listed: {error.strerror}") from error
+        raise unreadable(error, str(folder), "cannot be listed") from error
 
 
 def _found(entry: os.DirEntry[str], path: str, cache: Path | None) -> ScannedFile:
@@ -151,7 +151,7 @@ def _found(entry: os.DirEntry[str], path: str, cache: Path | None) -> ScannedFil
                 )
         status = os.stat(real)
     except OSError as error:
-        raise InvalidInput(entry.path, f"cannot be read: {error.strerror}") from error
+        raise unreadable(error, entry.path) from error
     if not stat.S_ISREG(status.st_mode):
         kind = {
             stat.S_IFIFO: "FIFO",
@@ -184,8 +184,7 @@ class OpenFile:
                 file.real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             )
         except OSError as error:
-            rule = "is a symbolic link" if error.errno == errno.ELOOP else error.strerror
-            raise InvalidInput(self.name, f"cannot be read: {rule}") from error
+            raise unreadable(error, self.name) from error
 
     def __enter__(self) -> OpenFile:
         return self
@@ -220,7 +219,7 @@ class OpenFile:
                 offset += len(part)
                 size -= len(part)
         except OSError as error:
-            raise InvalidInput(self.name, f"cannot be read: {error.strerror}") from error
+            raise unreadable(error, self.name) from error
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def check_unchanged(self) -> None:
@@ -233,9 +232,7 @@ class OpenFile:
             now = Stamp.of(os.fstat(self._descriptor))
             named = Stamp.of(os.stat(self._real))
         except OSError as error:
-            raise InvalidInput(
-                self.name, f"vanished while it was being read: {error.strerror}"
-            ) from error
+            raise unreadable(error, self.name, "vanished while it was being read") from error
         if now != self._stamp or named != self._stamp:
             raise InvalidInput(
                 self.name, "changed while it was being read", hint="commit again once it is written"

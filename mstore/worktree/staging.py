@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
-import stat
-import time
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING
 
 from mstore.errors import InvalidInput, StorageFailed
-from mstore.worktree.destination import FOLDER_FLAGS, TEMPORARY_PREFIX, Destination
+from mstore.fs.temp import make_staging, sweep_staging
 
-_SPARED_FOR_S: Final = 600
+if TYPE_CHECKING:
+    from mstore.worktree.destination import Destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,50 +30,6 @@ class Staged:
     descriptor: int
 
 
-def make_staging(name: str, folder: int) -> int:
-    """Make a staging folder that `sweep_staging` leaves alone until its descriptor is closed.
-
-    Args:
-        name: its name.
-        folder: a descriptor of the folder that it lies in.
-
-    Raises:
-        OSError: the system failed.
-    """
-    os.mkdir(name, dir_fd=folder)
-    descriptor = os.open(name, FOLDER_FLAGS, dir_fd=folder)
-    with contextlib.suppress(OSError):  # Without locks (some network disks) nothing is swept.
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return descriptor
-
-
-def sweep_staging(folder: int) -> None:
-    """Remove what killed checkouts left in a folder: the kernel knows whose owner is dead.
-
-    All that was staged is in the store, or among the copies that `undo` brings back.
-    """
-    try:
-        names = [name for name in os.listdir(folder) if name.startswith(TEMPORARY_PREFIX)]
-    except OSError:
-        return
-    for name in names:
-        with contextlib.suppress(OSError):
-            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            is_old = status.st_mtime < time.time() - _SPARED_FOR_S
-            if not stat.S_ISDIR(status.st_mode):
-                if is_old:
-                    os.unlink(name, dir_fd=folder)
-                continue
-            descriptor = os.open(name, FOLDER_FLAGS, dir_fd=folder)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # An empty one may be about to be locked by who made it.
-                if is_old or os.listdir(descriptor):
-                    shutil.rmtree(name, dir_fd=folder)
-            finally:
-                os.close(descriptor)
-
-
 def discard(destination: Destination, staged: Staged) -> None:
     """Remove a staging folder and what is left in it."""
     with contextlib.suppress(OSError):
@@ -88,3 +42,6 @@ def discard(destination: Destination, staged: Staged) -> None:
     with contextlib.suppress(OSError, InvalidInput, StorageFailed), destination.folder([]) as root:
         os.rmdir(staged.folder, dir_fd=root)
     os.close(staged.descriptor)
+
+
+__all__ = ["Staged", "discard", "make_staging", "sweep_staging"]

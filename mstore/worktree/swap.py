@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.errors import BadPath, InvalidInput, StorageFailed
 from mstore.fs.durable import fsync_file, make_folder, write_all
-from mstore.worktree.destination import TEMPORARY_PREFIX, Destination, write_failed
+from mstore.fs.failures import write_failed
+from mstore.worktree.destination import TEMPORARY_PREFIX, Destination
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

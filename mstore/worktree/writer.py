@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.errors import Corrupt, StorageFailed
+from mstore.errors import Corrupt
 from mstore.fs.allocator import keep_freed_memory
 from mstore.fs.durable import fsync_file, start_writing
+from mstore.fs.failures import storage_failed, translated, write_failed
 from mstore.objects import BlobId, ManifestFile, hasher_of_blob
-from mstore.worktree.destination import TEMPORARY_PREFIX, Destination, write_failed
+from mstore.worktree.destination import TEMPORARY_PREFIX, Destination
 from mstore.worktree.staging import Staged, discard, make_staging, sweep_staging
 
 if TYPE_CHECKING:
@@ -145,10 +146,8 @@ def _write_batch(
 
 
 def _sync(descriptor: int) -> None:
-    try:
+    with translated("cannot sync a file"):
         fsync_file(descriptor)
-    except OSError as error:
-        raise StorageFailed(f"cannot sync a file: {error.strerror}", errno=error.errno) from error
 
 
 def _write_blob(store: Store, blob: BlobId, targets: list[_Target]) -> int:
@@ -239,4 +238,4 @@ def _pwrite(descriptor: int, content: memoryview, position: int) -> None:
             written = os.pwrite(descriptor, content, position)
             content, position = content[written:], position + written
     except OSError as error:
-        raise StorageFailed(f"cannot write: {error.strerror}", errno=error.errno) from error
+        raise storage_failed(error, "cannot write") from error

@@ -71,7 +71,7 @@ def point(store: Store, id: ObjectId, branch: str = "planted") -> None:
 
 
 def opened(stand: Path) -> Store:
-    return Store(stand / ".mstore/store")
+    return Store.at(stand / ".mstore/store")
 
 
 def commit_of(manifest: ManifestId, message: str = "planted") -> Commit:

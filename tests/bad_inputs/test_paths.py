@@ -553,7 +553,7 @@ def test_numbers_that_are_no_usual_ones_are_kept(
     text, value = case
     mstore("commit", "out", "--allow-empty", "-m", "x", "--metric", f"loss={text}", "--branch", "b")
     (stand / "out/config.json").write_text("{}")
-    store = Store(stand / ".mstore/store")
+    store = Store.at(stand / ".mstore/store")
     ref = store.refs.read("heads/b")
     assert ref is not None and isinstance(ref.target, CommitId)
     found = store.commit(ref.target).metrics["loss"]
@@ -618,7 +618,7 @@ def test_metadata_that_cannot_be_kept(
 
 
 def test_n60_an_ambiguous_short_id(mstore: Callable[..., Any], stand: Path) -> None:
-    store = Store(stand / ".mstore/store")
+    store = Store.at(stand / ".mstore/store")
     empty = Manifest(())
     seen: dict[str, Commit] = {}
     for number in range(5000):

@@ -56,7 +56,7 @@ def test_every_command_has_json_or_says_why_not() -> None:
             continue
         assert getattr(options["--json"], "is_flag", False), "--json takes no value"
         if "--dry-run" in options:
-            assert f"{name} --dry-run" in FORMS
+            assert f"{name} --dry-run" in FORMS or f"{name} --repair --dry-run" in FORMS
 
 
 def test_every_form_on_a_real_store(
@@ -131,6 +131,9 @@ def test_a_repair_and_damage(mstore: Run, history: Path) -> None:
     pack.write_bytes(content)
     _, out, err = mstore("fsck", "--json", code=4)
     assert err == "" and held(out, FORMS["fsck"].kind)["problems"]
+    _, out, _ = mstore("fsck", "--repair", "--dry-run", "--json", code=4)
+    plan = held(out, FORMS["fsck --repair --dry-run"].kind)
+    assert plan["ok"] is False and plan["packs"]
     _, out, _ = mstore("fsck", "--repair", "--json", code=None)
     assert held(out, FORMS["fsck"].kind)["repaired"]
 

@@ -103,7 +103,7 @@ def test_the_graph(mstore: Run, history: Path) -> None:
 
 
 def test_a_graph_of_two_parents(mstore: Run, history: Path) -> None:
-    store = Store(history / ".mstore/store")
+    store = Store.at(history / ".mstore/store")
     tips = [store.refs.read(f"heads/r{n}") for n in (4, 8)]
     commit = Commit(
         tuple(t.target for t in tips if t),  # type: ignore[misc]

@@ -4,22 +4,53 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mstore.backend import Backend, LocalBackend, MemoryBackend
-from mstore.errors import Corrupt
+from mstore.backend import Activity, Backend, LocalBackend, MemoryBackend
+from mstore.errors import Conflict, Corrupt
+from tests.proofs.race.interleave import Scheduler, SteppingBackend
 
 
-@pytest.fixture(params=["local", "memory"])
+def _local(folder: Path, **options: Any) -> LocalBackend:
+    for name in ("tmp", "locks", "refs", "packs/00", "trash"):
+        (folder / name).mkdir(parents=True)
+    return LocalBackend(folder, **options)
+
+
+class _Free(Scheduler):
+    """Lets every thread go on as it likes; its locks are locks of threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._locks: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def take(self, name: str) -> bool:
+        with self._guard:
+            lock = self._locks.setdefault(name, threading.Lock())
+        return lock.acquire()
+
+    def give(self, name: str) -> None:
+        self._locks[name].release()
+
+
+BACKENDS: dict[str, Callable[[Path], Backend]] = {
+    "local": _local,
+    "shared": lambda folder: _local(folder, shared=True),
+    "observed": lambda folder: _local(folder, observe=lambda call, key: None),
+    "memory": lambda folder: MemoryBackend(),
+    "stepping": lambda folder: SteppingBackend({}, _Free()),
+}
+"""Every backend there is; a new one needs a line here and nothing else."""
+
+
+@pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    if request.param == "memory":
-        return MemoryBackend()
-    for folder in ("tmp", "locks", "refs", "packs/00"):
-        (tmp_path / folder).mkdir(parents=True)
-    return LocalBackend(tmp_path)
+    return BACKENDS[request.param](tmp_path)
 
 
 def _put(backend: Backend, key: str, content: bytes) -> bool:
@@ -132,14 +163,89 @@ def test_a_stamp_changes_with_its_folder(backend: Backend) -> None:
     assert backend.change_token("packs/00") != before
 
 
+def test_size_and_rename(backend: Backend) -> None:
+    _put(backend, "packs/00/a", b"123")
+    assert backend.size("packs/00/a") == 3 and backend.size("packs/00/b") is None
+    moved = backend.rename({"packs/00/a": "trash/a", "packs/00/gone": "trash/gone"})
+    assert moved == {"packs/00/a"}
+    assert backend.size("packs/00/a") is None and backend.get("trash/a") == b"123"
+
+
+def test_temporary_roots_are_seen_while_their_context_lasts(backend: Backend) -> None:
+    with backend.open_temp_roots() as mine, backend.open_temp_roots() as other:
+        mine.add(b"one")
+        mine.add(b"two")
+        other.add(b"three")
+        assert sorted(backend.temporary_roots()) == [b"onetwo", b"three"]
+    assert list(backend.temporary_roots()) == []
+
+
+def test_close_and_go_on(backend: Backend) -> None:
+    _put(backend, "packs/00/a", b"123")
+    assert backend.get("packs/00/a") == b"123"
+    for _ in range(2):
+        backend.close()
+    assert backend.get("packs/00/a") == b"123"
+    assert _put(backend, "packs/00/b", b"4")
+
+
+def test_activity(backend: Backend) -> None:
+    assert backend.activity() == Activity((), 0, 0, ())
+    with backend.open_temp_roots() as roots, backend.put_new() as upload:
+        roots.add(b"x" * 34)
+        upload.write(b"y" * (2 << 20))
+        upload.sync()
+        found = backend.activity()
+        assert (found.running, found.writing_bytes, found.left) == (1, 2 << 20, ())
+    assert backend.activity() == Activity((), 0, 0, ())
+
+
+def test_activity_names_locks_of_others(backend: Backend) -> None:
+    if isinstance(backend, SteppingBackend):
+        pytest.skip("its locks are the scheduler's")
+    taken, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with backend.lock("gc"):
+            taken.set()
+            free.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait()
+    try:
+        assert backend.activity().held == ("gc",)
+        with pytest.raises(Conflict), backend.lock("gc", wait=False):
+            pass
+    finally:
+        free.set()
+        thread.join()
+    assert backend.activity().held == ()
+
+
+def test_sweep_leaves_what_is_alive(backend: Backend) -> None:
+    with backend.open_temp_roots() as roots, backend.put_new() as upload:
+        roots.add(b"root")
+        upload.write(b"alive")
+        assert backend.sweep() == 0
+        assert list(backend.temporary_roots()) == [b"root"]
+        assert upload.publish("packs/00/a")
+    assert backend.get("packs/00/a") == b"alive"
+
+
+def test_what_it_says_of_itself(backend: Backend) -> None:
+    assert backend.location and not backend.read_only
+    assert all(folder.is_dir() for folder in backend.folders)
+    free = backend.free_bytes()
+    assert free is None or free > 0
+
+
 # -- local alone
 
 
 @pytest.fixture
 def local(tmp_path: Path) -> LocalBackend:
-    for folder in ("tmp", "locks", "refs", "packs/00"):
-        (tmp_path / folder).mkdir(parents=True)
-    return LocalBackend(tmp_path)
+    return _local(tmp_path)
 
 
 def test_a_link_is_never_read_or_listed(local: LocalBackend, tmp_path: Path) -> None:

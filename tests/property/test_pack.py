@@ -38,7 +38,7 @@ def _pack() -> tuple[bytes, dict[bytes, bytes]]:
     contents = [b"", b"text " * 300, base.tobytes(), near.tobytes()]
     with tempfile.TemporaryDirectory() as folder:
         Store.create(Path(folder) / "s")
-        store = Store(Path(folder) / "s")
+        store = Store.at(Path(folder) / "s")
         with store.backend.put_new() as upload:
             writer = PackWriter(upload)
             for content in contents[:3]:
@@ -106,7 +106,7 @@ atexit.register(shutil.rmtree, ROOT.parent, ignore_errors=True)
 def _read_all(body: bytes, footer: bytes) -> None:
     path = ROOT / pack_key(pack_name(footer))
     path.write_bytes(body + footer + _TRAILER.pack(len(footer), xxh3_64_intdigest(footer), END_MAGIC))
-    store = Store(ROOT)
+    store = Store.at(ROOT)
     try:
         for raw, content in CONTENTS.items():
             id = BlobId(raw)

@@ -14,7 +14,8 @@ import pytest
 import mstore
 from mstore.backend import LocalBackend
 from mstore.errors import StorageFailed
-from mstore.fs.mounts import locks_work, network_type
+from mstore.fs.locks import locks_work
+from mstore.fs.mounts import network_type
 from mstore.objects import blob_id
 from tests.conftest import write_model
 
@@ -82,7 +83,7 @@ _WRITER = """
 import os, sys, time
 from mstore.store import Store
 from mstore.store.transaction import Transaction
-transaction = Transaction(Store(__import__("pathlib").Path(sys.argv[1])))
+transaction = Transaction(Store.at(__import__("pathlib").Path(sys.argv[1])))
 for _ in range(3):
     transaction.put_bytes(os.urandom(2 << 20))
 print("writing", flush=True)

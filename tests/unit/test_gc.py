@@ -128,8 +128,8 @@ def test_undo_of_what_is_gone_is_refused_and_changes_nothing(repo: Repository) -
 def away(repo: Repository, tmp_path: Path) -> Iterator[tuple[Store, Store, CommitId]]:
     """A store in which every pack was put away, one that has not noticed, and a commit in both."""
     at = repo.store.path
-    mine = Store(at, catalog_path=lambda id: tmp_path / "mine.sqlite")
-    other = Store(at, catalog_path=lambda id: tmp_path / "other.sqlite")
+    mine = Store.at(at, catalog_path=lambda id: tmp_path / "mine.sqlite")
+    other = Store.at(at, catalog_path=lambda id: tmp_path / "other.sqlite")
     tip = repo.resolve("main")
     other.manifest(other.commit(tip).manifest)  # Its footer is kept in memory.
     mine.soft_delete(mine.pack_names())
@@ -182,7 +182,7 @@ def test_a_look_during_which_an_object_moved_to_a_folder_seen_before_is_not_the_
 ) -> None:
     """repack writes it there and takes the old pack away, while a reader is between the two."""
     at = repo.store.path
-    store = Store(at, catalog_path=lambda id: tmp_path / "own.sqlite")
+    store = Store.at(at, catalog_path=lambda id: tmp_path / "own.sqlite")
     tip = repo.resolve("main")
     packs = {path: path.read_bytes() for path in at.glob("packs/*/*.pack")}
     holder = next(at / pack_key(r.pack) for r in store.copies(tip))
@@ -380,7 +380,7 @@ def _lean_on_dead(repo: Repository) -> tuple[Store, ObjectId, bytes]:
     blob = max(segments, key=lambda s: s.length).blob
     content = repo.store.get(blob)
     repo.delete_branch("try")
-    return Store(repo.store.path), blob, content
+    return Store.at(repo.store.path), blob, content
 
 
 class _Bytes:
@@ -408,7 +408,7 @@ def test_what_a_transaction_told_stays(repo: Repository) -> None:
     assert repo.store.get(blob) == content
     repo.gc(now=True)
     with pytest.raises(NotFound):
-        Store(repo.store.path).get(blob)
+        Store.at(repo.store.path).get(blob)
 
 
 def test_a_transaction_finds_what_went_before_it_told(repo: Repository) -> None:

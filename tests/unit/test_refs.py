@@ -200,7 +200,7 @@ def test_no_reflog(store: Store) -> None:
 
 
 def _race(path: Path, number: int, start: multiprocessing.synchronize.Event) -> None:
-    refs: Refs = Store(path).refs
+    refs: Refs = Store.at(path).refs
     start.wait()
     for i in range(15):
         for _ in range(1000):
@@ -219,7 +219,7 @@ def test_the_log_is_touched_under_the_lock_alone(
 ) -> None:
     """Two who number their records at once would write over each other's."""
     store.refs.move("heads/main", A, move(), expected=None)
-    other, asked = Store(store.path).backend, []
+    other, asked = Store.at(store.path).backend, []
     segments = Refs._segments
 
     def watched(self: Refs, name: str) -> list[str]:

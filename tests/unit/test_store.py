@@ -148,7 +148,7 @@ def test_the_number_of_fsyncs_does_not_grow_with_tensors(tmp_path: Path) -> None
         path = tmp_path / str(tensors)
         Store.create(path)
         calls: list[str] = []
-        store = Store(path, observe=lambda call, key, calls=calls: calls.append(call))  # type: ignore[misc]
+        store = Store.at(path, observe=lambda call, key, calls=calls: calls.append(call))  # type: ignore[misc]
         with Transaction(store) as transaction:
             transaction.store_blobs(
                 [BlobSource(Bytes(os.urandom(5000)), ((0, 5000),)) for _ in range(tensors)]
@@ -167,7 +167,7 @@ def test_groups_lie_in_packs_of_their_own_and_the_commit_comes_last(tmp_path: Pa
         if call == "link":
             published.append(key)
 
-    store = Store(tmp_path / "s", observe=observe)
+    store = Store.at(tmp_path / "s", observe=observe)
     commit = Commit((), Manifest(()).id, "a", Time(0, 0), "m")
     with Transaction(store) as transaction:
         weights, state = transaction.store_blobs(
@@ -291,7 +291,7 @@ def test_the_catalog_may_vanish_or_be_noise(store: Store, tmp_path: Path) -> Non
             (tmp_path / "catalog.sqlite").unlink()
         else:
             (tmp_path / "catalog.sqlite").write_bytes(damage)
-        again = Store(store.path, catalog_path=lambda id: tmp_path / "catalog.sqlite")
+        again = Store.at(store.path, catalog_path=lambda id: tmp_path / "catalog.sqlite")
         assert again.get(id) == content
         again.close()
 
@@ -307,7 +307,7 @@ def _with_catalog(folder: Path) -> Store:
     """A store, made if it is not there, whose catalog is a file."""
     if not (folder / "store").exists():
         Store.create(folder / "store")
-    return Store(folder / "store", catalog_path=lambda id: folder / "catalog.sqlite")
+    return Store.at(folder / "store", catalog_path=lambda id: folder / "catalog.sqlite")
 
 
 def test_a_catalog_that_cannot_be_written_is_made_anew_in_memory(
@@ -425,7 +425,7 @@ def test_a_pack_that_is_gone_is_missed_once_then_said(store: Store) -> None:
 
 
 def test_packs_of_others_are_found(store: Store, tmp_path: Path) -> None:
-    other = Store(store.path)
+    other = Store.at(store.path)
     (id,) = put(other, b"y" * 5000)
     assert store.get(id) == b"y" * 5000
 
@@ -435,7 +435,7 @@ def test_a_read_only_store_reads_without_a_catalog(
 ) -> None:
     (id,) = put(store, b"z" * 5000)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    reader = Store(store.path, catalog_path=lambda id: Path("/proc/nowhere/catalog.sqlite"))
+    reader = Store.at(store.path, catalog_path=lambda id: Path("/proc/nowhere/catalog.sqlite"))
     assert reader.read_only
     assert reader.get(id) == b"z" * 5000
     with pytest.raises(StorageFailed, match="read-only"):
@@ -455,7 +455,7 @@ def test_another_copy_is_tried(store: Store) -> None:
     first.chmod(0o644)
     first.write_bytes(raw)
     put(store, content[:5])
-    fresh = Store(store.path)
+    fresh = Store.at(store.path)
     assert fresh.get(id) == content
     assert b"".join(fresh.stream(id)) == content
 
@@ -475,23 +475,23 @@ def test_unknown_features(store: Store) -> None:
         file.write_text(json.dumps(plain))
         if outcome == "refused":
             with pytest.raises(Unsupported, match="time-travel"):
-                Store(store.path)
+                Store.at(store.path)
         else:
-            assert Store(store.path).read_only == (outcome == "read-only")
+            assert Store.at(store.path).read_only == (outcome == "read-only")
 
 
 def test_store_json_has_its_checksum(store: Store) -> None:
     file = store.path / "store.json"
     file.write_text(file.read_text().replace('"shared": false', '"shared": true'))
     with pytest.raises(Corrupt, match="checksum"):
-        Store(store.path)
+        Store.at(store.path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"id": "zz", "features": {}}', b"\xff"])
 def test_a_broken_identity_is_corrupt(store: Store, content: bytes) -> None:
     (store.path / "store.json").write_bytes(content)
     with pytest.raises(Corrupt):
-        Store(store.path)
+        Store.at(store.path)
 
 
 def test_equal_layouts_are_one_object(store: Store) -> None:

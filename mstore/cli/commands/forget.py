@@ -80,6 +80,6 @@ def forget(
 
 def _show_json(plan: ForgetPlan, done: ForgetResult | None, dry_run: bool) -> None:
     from mstore.cli.json_output import show_json
-    from mstore.render.json.maintenance import forget_document, forget_plan_document
+    from mstore.render.json.maintenance import forget_document
 
-    show_json(forget_plan_document(plan) if dry_run else forget_document(plan, done))
+    show_json(plan.to_dict() if dry_run else forget_document(plan, done))

@@ -15,6 +15,7 @@ CORRUPT = 4
 mstore fsck
 mstore fsck --quick
 mstore fsck --repair
+mstore fsck --repair --dry-run
 mstore fsck --from /backup/store
 """)
 @click.command()
@@ -27,8 +28,11 @@ mstore fsck --from /backup/store
     metavar="STORE",
     help="Repair, taking what is lost from another store.",
 )
+@click.option("--dry-run", is_flag=True, help="With --repair or --from: show the plan, change nothing.")
 @json_options()
-def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
+def fsck(  # noqa: C901 - each option has its own refusal
+    quick: bool, repair: bool, source: str | None, dry_run: bool, as_json: bool
+) -> int:
     """Check that everything stored is what was stored. Exits 4 if anything is damaged.
 
     Without --repair nothing is changed. With it, whole objects of damaged packs are stored
@@ -41,6 +45,10 @@ def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
     repair = repair or source is not None
     if repair and quick:
         raise UsageError("--repair checks every id, so it cannot be --quick")
+    if dry_run:
+        if not repair:
+            raise UsageError("--dry-run is about --repair; fsck alone changes nothing")
+        return _show_plan(source, as_json)
     repaired: tuple[str, ...] = ()
     with progress() as told:
         if repair:
@@ -74,3 +82,17 @@ def fsck(quick: bool, repair: bool, source: str | None, as_json: bool) -> int:
         f" {size(found.bytes_read)}: checked {checked}; " + ("all well" if found.ok else "DAMAGED")
     )
     return 0 if found.ok else CORRUPT
+
+
+def _show_plan(source: str | None, as_json: bool) -> int:
+    from mstore.text import escaped
+
+    with progress() as told:
+        plan = repo().plan_repair(source=source, progress=told)
+    if as_json:
+        from mstore.cli.json_output import show_json
+
+        show_json(plan.to_dict())
+    else:
+        click.echo(escaped(str(plan), newlines=True))
+    return 0 if plan.found.ok else CORRUPT

@@ -15,7 +15,7 @@ from mstore.cli.params import json_options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mstore.maintain.gc import GcPlan
+    from mstore.maintain.gc_plan import GcPlan
     from mstore.maintain.gc_run import GcResult
 
 _SHOWN: Final = 20
@@ -56,12 +56,12 @@ def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
         _show_json(plan, done, dry_run)
         return
     click.echo(
-        f"freed {size(done.freed_bytes)}: {done.removed} packs went, {done.written} were written"
+        f"freed {size(done.freed_bytes)}: {done.removed} packs were removed, {done.written} written"
     )
     if done.trash_bytes:
         click.echo(f"{size(done.trash_bytes)} lie in the trash for a day; `mstore gc --now` empties it")
     if done.undeleted:
-        click.echo(f"{done.undeleted} packs stay: a running command leans on them")
+        click.echo(f"{done.undeleted} packs stay: a running command needs them")
 
 
 def _planned(plan: GcPlan) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _planned(plan: GcPlan) -> Iterator[str]:
     for count, what in (
         (
             len(plan.rewritten_packs),
-            "packs hold more that is dead than they should, and are written anew",
+            "packs are written anew without what nothing needs",
         ),
         (len(plan.merged_packs), "small packs become one"),
     ):
@@ -104,6 +104,6 @@ def _in_trash(plan: GcPlan) -> str:
 
 def _show_json(plan: GcPlan, done: GcResult | None, dry_run: bool) -> None:
     from mstore.cli.json_output import show_json
-    from mstore.render.json.maintenance import gc_document, gc_plan_document
+    from mstore.render.json.maintenance import gc_document
 
-    show_json(gc_plan_document(plan) if dry_run else gc_document(plan, done))
+    show_json(plan.to_dict() if dry_run else gc_document(plan, done))

@@ -36,11 +36,11 @@ def init(store: str | None, shared: bool, model_dir: str | None, force: bool, as
     made = discovery.init(store=store, shared=shared, model_dir=model_dir, force=force)
     workspace = made.workspace
     assert workspace is not None
-    kind = network_type(made.store.path)
+    kind = next(filter(None, map(network_type, made.store.folders)), None)
     warnings = []
     if kind is not None:
         warnings.append(
-            f"{made.store.path} lies on a network file system ({kind}): a commit survives what the"
+            f"{made.store.location} lies on a network file system ({kind}): a commit survives what the"
             " server keeps, and gc and repack must run when nothing else uses the store"
         )
     if as_json:
@@ -51,7 +51,7 @@ def init(store: str | None, shared: bool, model_dir: str | None, force: bool, as
         return
     click.echo(f"Made {workspace.path}")
     if store is not None:
-        click.echo(f"with its store at {made.store.path}")
+        click.echo(f"with its store at {made.store.location}")
     for warning in warnings:
         warn(warning)
     click.echo("Next: mstore commit DIR -m MESSAGE   (DIR: what save_model or save_pretrained wrote)")

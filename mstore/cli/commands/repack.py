@@ -5,22 +5,28 @@ from __future__ import annotations
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress
+from mstore.cli.output import progress, show_plan
 from mstore.cli.params import json_options
 
 
 @examples("""
 mstore repack
+mstore repack --dry-run
 """)
 @click.command()
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @json_options()
-def repack(as_json: bool) -> None:
-    """Code again what was stored in haste, and merge small packs.
+def repack(dry_run: bool, as_json: bool) -> None:
+    """Re-encode objects with better delta bases, and merge small packs.
 
     New packs are read back and checked before old ones go. It may be interrupted.
     """
     from mstore.text import size
 
+    if dry_run:
+        plan = repo().plan_repack()
+        show_plan(plan, as_json)
+        return
     with progress() as told:
         done = repo().repack(progress=told)
     if as_json:
@@ -34,5 +40,5 @@ def repack(as_json: bool) -> None:
         click.echo(
             f"{size(done.before_bytes)} → {size(done.after_bytes)}:"
             f" {done.removed} packs became {done.written}"
-            + (f"; {done.kept} old ones are still leant on" if done.kept else "")
+            + (f"; {done.kept} old ones are still needed" if done.kept else "")
         )

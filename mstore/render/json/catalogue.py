@@ -60,11 +60,13 @@ FORMS: Final = {
     "undo": Form(changing.UndoDocument),
     "undo --dry-run": Form(changing.UndoPlanDocument),
     "fsck": Form(looking.FsckDocument),
+    "fsck --repair --dry-run": Form(maintaining.RepairPlanDocument),
     "gc": Form(maintaining.GcDocument),
     "gc --dry-run": Form(maintaining.GcPlanDocument),
     "forget": Form(maintaining.ForgetDocument),
     "forget --dry-run": Form(maintaining.ForgetPlanDocument),
     "repack": Form(maintaining.RepackDocument),
+    "repack --dry-run": Form(maintaining.RepackPlanDocument),
     "config": Form(changing.ConfigDocument),
 }
 """By the command, and the option or argument that gives it another form."""

@@ -1,4 +1,4 @@
-"""Types of what gc, forget and repack give under `--json`, and their plans; see `shared`."""
+"""Types of what gc, forget, repack and a repair give under `--json`, and their plans; see `shared`."""
 
 from collections.abc import Mapping
 from typing import TypedDict
@@ -38,6 +38,7 @@ class GcPlanDocument(TypedDict):
         purged_bytes: what in the trash has had its time, and would go.
         trash_bytes: what would stay in the trash.
         pack_bytes: all packs.
+        now: reflogs would keep nothing, and the trash would be emptied.
     """
 
     versions: list[UnreachableDocument]
@@ -50,6 +51,7 @@ class GcPlanDocument(TypedDict):
     purged_bytes: Bytes
     trash_bytes: Bytes
     pack_bytes: Bytes
+    now: bool
 
 
 class GcDocument(TypedDict):
@@ -136,3 +138,87 @@ class RepackDocument(TypedDict):
     removed_pack_count: int
     written_pack_count: int
     kept_pack_count: int
+
+
+class RepackPlanDocument(TypedDict):
+    """What repack would do; how much that gains is known only when it is done.
+
+    Args:
+        pack_count: packs that would be read, and replaced by new ones.
+        object_count: the objects in them.
+        raw_bytes: these objects before encoding.
+        pack_bytes: all packs.
+        merges: there are many small packs, which would become few whatever else is gained.
+    """
+
+    pack_count: int
+    object_count: int
+    raw_bytes: Bytes
+    pack_bytes: Bytes
+    merges: bool
+
+
+class ReflogRepairDocument(TypedDict):
+    """A reflog that would lose the records that cannot be read.
+
+    Args:
+        ref: its ref, with the namespace.
+        kept_count: records that would stay.
+        cut_count: records that would go into quarantine.
+    """
+
+    ref: str
+    kept_count: int
+    cut_count: int
+
+
+class RefRepairDocument(TypedDict):
+    """A damaged ref that would get the value that its reflog has.
+
+    Args:
+        ref: its name, with the namespace.
+        id: the object that it would name.
+    """
+
+    ref: str
+    id: Id
+
+
+class PackRepairDocument(TypedDict):
+    """A damaged pack: its whole objects would go into a new one.
+
+    Args:
+        pack: its name.
+        size_bytes: its size.
+        object_count: the objects in it, as far as that can be read.
+        whole_count: those that are whole.
+        quarantine: the key that it would get in the store.
+    """
+
+    pack: Id
+    size_bytes: Bytes
+    object_count: int
+    whole_count: int
+    quarantine: str
+
+
+class RepairPlanDocument(TypedDict):
+    """What a repair would do.
+
+    Args:
+        ok: nothing is damaged; otherwise the exit code is 4.
+        reflogs: damaged ones that can be repaired.
+        refs: damaged ones that can be repaired.
+        packs: damaged ones that can be repaired.
+        source_path: where lost objects would be fetched from; null where no store was named.
+        fetched: ids of lost objects that it has, with what they need in turn.
+        lost: ids of those that would stay lost.
+    """
+
+    ok: bool
+    reflogs: list[ReflogRepairDocument]
+    refs: list[RefRepairDocument]
+    packs: list[PackRepairDocument]
+    source_path: str | None
+    fetched: list[Id]
+    lost: list[Id]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mstore.maintain.du import CommitUsage, GroupUsage, Usage
     from mstore.maintain.forget import ForgetPlan, ForgetResult
     from mstore.maintain.fsck import FsckResult, Problem
-    from mstore.maintain.gc import GcPlan
+    from mstore.maintain.gc_plan import GcPlan
     from mstore.maintain.gc_run import GcResult
     from mstore.maintain.repack import RepackResult
     from mstore.render.json import looking, maintaining
@@ -77,33 +77,6 @@ def _problem(problem: Problem) -> looking.ProblemDocument:
     }
 
 
-def gc_plan_document(plan: GcPlan) -> maintaining.GcPlanDocument:
-    """Give what gc would do."""
-    from mstore.objects import Time
-
-    return {
-        "versions": [
-            {
-                "id": version.id.hex,
-                "subject": version.message,
-                "branch": version.branch,
-                "time": Time(version.time_ns, 0).iso(),
-                "freed_bytes": version.freed_bytes,
-            }
-            for version in plan.commits
-        ],
-        "branch_bytes": dict(plan.branches()),
-        "dead_pack_count": len(plan.dead_packs),
-        "rewritten_pack_count": len(plan.rewritten_packs),
-        "merged_pack_count": len(plan.merged_packs),
-        "freed_bytes": plan.freed_bytes,
-        "unfinished_bytes": plan.unfinished_bytes,
-        "purged_bytes": plan.trash_bytes,
-        "trash_bytes": plan.kept_trash_bytes,
-        "pack_bytes": plan.store_bytes,
-    }
-
-
 def gc_document(plan: GcPlan, done: GcResult | None) -> maintaining.GcDocument:
     """Give what gc did; None where nothing had to be done."""
     return {
@@ -112,25 +85,7 @@ def gc_document(plan: GcPlan, done: GcResult | None) -> maintaining.GcDocument:
         "removed_pack_count": done.removed if done is not None else 0,
         "written_pack_count": done.written if done is not None else 0,
         "undeleted_pack_count": done.undeleted if done is not None else 0,
-        "plan": gc_plan_document(plan),
-    }
-
-
-def forget_plan_document(plan: ForgetPlan) -> maintaining.ForgetPlanDocument:
-    """Give what forget would do."""
-    return {
-        "versions": [
-            {
-                "id": version.id.hex,
-                "subject": version.message,
-                "roles": list(version.roles),
-                "file_count": version.files,
-                "size_bytes": version.size_bytes,
-            }
-            for version in plan.commits
-        ],
-        "kept_count": plan.kept,
-        "freed_bytes": plan.freed_bytes,
+        "plan": cast("maintaining.GcPlanDocument", plan.to_dict()),
     }
 
 
@@ -139,7 +94,7 @@ def forget_document(plan: ForgetPlan, done: ForgetResult | None) -> maintaining.
     return {
         "version_count": done.commits if done is not None else 0,
         "freed_bytes": done.freed_bytes if done is not None else 0,
-        "plan": forget_plan_document(plan),
+        "plan": cast("maintaining.ForgetPlanDocument", plan.to_dict()),
     }
 
 

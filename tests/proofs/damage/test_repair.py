@@ -114,7 +114,7 @@ def test_a_cut_pack_is_read_from_its_front(repo: Repository) -> None:
     pack.chmod(0o644)
     pack.write_bytes(pack.read_bytes()[: frames[-1].offset + 9])
     assert [f.head for f in scan_frames(repo.store.backend, name)] == [f.head for f in frames[:-1]]
-    repo.store.backend.close()  # type: ignore[attr-defined]
+    repo.store.backend.close()
     repaired = repo.repair()
     assert any(f"{len(frames) - 1} of {len(frames) - 1} objects" in line for line in repaired.done)
 

@@ -58,7 +58,11 @@ BY_KIND: Final = {
 
 def proofs_of(mutant: Mutant, only: str = "") -> tuple[str, ...]:
     """The proofs that are to notice a mutant; with `only`, that one or none."""
-    names = ("training",) if mutant.file.startswith("hf/") else BY_KIND[mutant.kind]
+    names = (
+        ("training",)
+        if mutant.file.startswith(("hf/", "staging/", "training/"))
+        else BY_KIND[mutant.kind]
+    )
     return tuple(name for name in names if only in ("", name))
 
 

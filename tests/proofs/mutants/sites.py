@@ -23,6 +23,7 @@ _CALLS: Final = {
     "fsync_folder": _NOTHING,
     "_fsync_folders": _NOTHING,
     "flock": _NOTHING,
+    "take_lock": "True",
     "lock": _CONTEXT,
     "protect": _NOTHING,
     "check_pack": _NOTHING,
@@ -31,7 +32,7 @@ _CALLS: Final = {
 }
 
 EXEMPT: Final = {
-    "fs/mounts.py:locks_work:flock": "probes whether locks work; protects nothing",
+    "fs/locks.py:locks_work:take_lock": "probes whether locks work; protects nothing",
     "backend/local.py:activity:lock": "looks who holds a lock, for `status`",
     "backend/local.py:rename:_fsync_folders": (
         "a pack whose way into the trash or back is lost in a power cut lies where readers look as"
@@ -184,7 +185,7 @@ def _called(node: ast.Call) -> str | None:
 def _kind(call: str) -> str:
     if "fsync" in call:
         return "sync"
-    if call in ("flock", "lock"):
+    if call in ("flock", "take_lock", "lock"):
         return "lock"
     return "check" if call == "check_pack" else "lean"
 

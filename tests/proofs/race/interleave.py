@@ -31,12 +31,13 @@ from typing import Any
 from unittest import mock
 
 from mstore.api.repository import Repository
-from mstore.backend import Entry, MemoryBackend, Upload
+from mstore.backend import Activity, Entry, MemoryBackend, Upload
 from mstore.backend.base import TempRoots
 from mstore.context import Context
 from mstore.errors import Conflict, MStoreError
 from mstore.objects import Time
-from mstore.store import Refs, Store
+from mstore.store import Store
+from mstore.store.identity import create_identity, read_identity
 from tests.proofs.race.storm import write_model
 
 _NOW_S = 1.8e9  # gc looks at the clock; a run must go as it went before
@@ -182,6 +183,8 @@ class SteppingBackend:
     """A backend in memory, each of whose calls is a step. Its locks are the scheduler's."""
 
     def __init__(self, kept: dict[str, bytes], scheduler: Scheduler) -> None:
+        self.location = "steps"
+        self.folders: tuple[Path, ...] = ()
         self.read_only = False
         self.inner = MemoryBackend()
         self.inner.kept = kept
@@ -273,6 +276,18 @@ class SteppingBackend:
             if not depth[name]:
                 self._scheduler.give(name)
 
+    def sweep(self) -> int:
+        return self.inner.sweep()
+
+    def activity(self) -> Activity:
+        return Activity((), len(self._leans), self.inner.activity().writing_bytes, ())
+
+    def free_bytes(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self.inner.close()
+
 
 class _AtOnce(Executor):
     """A pool that does its work where it is handed in: its calls are steps of that actor."""
@@ -321,8 +336,9 @@ class World:
     """
 
     def __init__(self, folder: Path, tends: str) -> None:
-        self._path = folder / "store"
-        Store.create(self._path)
+        made = MemoryBackend()
+        create_identity(made)
+        self._identity = read_identity(made)
         self._folders = [folder / name for name in ("zero", "one", "two")]
         for path in self._folders:
             write_model(path, path.name)
@@ -338,9 +354,7 @@ class World:
         repo.close()
 
     def _repository(self, backend: SteppingBackend, author: str) -> Repository:
-        store = Store(self._path)
-        store.backend = backend
-        store.refs = Refs(backend)
+        store = Store(backend, identity=self._identity)
         return Repository(Context(store, None, author))
 
     def actors(self, backend: SteppingBackend, names: tuple[str, ...]) -> dict[str, Callable[[], None]]:

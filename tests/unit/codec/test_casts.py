@@ -187,9 +187,9 @@ def test_who_lacks_casts_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     repo.commit(tmp_path / "out", message="one")
     _save(tmp_path / "out", rounded(NEW), "BF16")
     repo.commit(tmp_path / "out", message="two")
-    monkeypatch.setattr("mstore.store.store.READ_FEATURES", frozenset({"pack-1"}))
+    monkeypatch.setattr("mstore.store.identity.READ_FEATURES", frozenset({"pack-1"}))
     with pytest.raises(Unsupported, match="casts-1"):
-        Store(repo.store.path)
+        Store.at(repo.store.path)
 
 
 def test_same_dtypes_ask_for_no_feature(tmp_path: Path) -> None:

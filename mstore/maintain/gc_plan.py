@@ -1,0 +1,168 @@
+"""What gc would do, as a value: printed, put into JSON, pickled, compared, and run later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from mstore.compat import renamed_field
+from mstore.errors import Conflict
+from mstore.text import size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mstore.objects import BlobId, CommitId, ObjectId
+
+UNFINISHED: Final = "(of no commit)"
+
+
+def no_longer_holds(what: str) -> Conflict:
+    """Give the refusal of a plan that the store has outgrown; `what` says what happened."""
+    return Conflict(f"{what} since this plan was made", hint="the same command again makes a new one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnreachableCommit:
+    """A version that no name reaches.
+
+    Args:
+        id: the commit.
+        message: its first line.
+        time_ns: when it was made.
+        branch: the branch that once had it, as its reflog says, or None.
+        freed_bytes: stored bytes that only it and later unreachable ones need.
+    """
+
+    id: CommitId
+    message: str
+    time_ns: int
+    branch: str | None
+    freed_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as a JSON object (docs/json.md)."""
+        from mstore.objects import Time
+
+        return {
+            "id": self.id.hex,
+            "subject": self.message,
+            "branch": self.branch,
+            "time": Time(self.time_ns, 0).iso(),
+            "freed_bytes": self.freed_bytes,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Recoded:
+    """A blob to be stored again because its delta base goes.
+
+    Args:
+        id: the blob.
+        pack, frame: where it lies.
+        base: another recoded blob to take it against, or None: it is stored whole.
+    """
+
+    id: BlobId
+    pack: bytes
+    frame: int
+    base: BlobId | None
+
+
+@dataclass(frozen=True)
+class PackLayout:
+    """Which frames of which packs stay.
+
+    Args:
+        packs: all packs that the plan is about; it holds only while they are there.
+        kept: (pack, frame) of the copies that are needed, of packs to be written anew.
+        recoded: blobs to be stored again because their delta bases go.
+        postponed: packs that are read for that, and cannot go before it is done.
+        training_state: of those blobs, the ones that are nothing but training state.
+    """
+
+    packs: frozenset[bytes]
+    kept: frozenset[tuple[bytes, int]]
+    recoded: tuple[Recoded, ...]
+    postponed: frozenset[bytes]
+    training_state: frozenset[BlobId]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GcPlan:
+    """What gc would do.
+
+    Args:
+        commits: versions that go, the oldest first.
+        unfinished_bytes: stored bytes of objects that belong to no commit.
+        dead_packs: packs of which nothing is needed.
+        rewritten_packs: packs that are written anew without what is unreachable in them.
+        merged_packs: small packs that become one.
+        freed_bytes: stored bytes that nothing needs.
+        trash_bytes: bytes in the trash that have been there for a day, and are purged.
+        kept_trash_bytes: bytes in the trash that have not.
+        store_bytes: bytes of all packs.
+        now: reflogs keep nothing, and the trash is emptied.
+        purged: objects that go for good, without a day in the trash.
+        layout: which frames stay; None in a plan that does nothing.
+    """
+
+    commits: tuple[UnreachableCommit, ...] = ()
+    unfinished_bytes: int = 0
+    dead_packs: tuple[bytes, ...] = ()
+    rewritten_packs: tuple[bytes, ...] = ()
+    merged_packs: tuple[bytes, ...] = ()
+    freed_bytes: int = 0
+    trash_bytes: int = 0
+    kept_trash_bytes: int = 0
+    store_bytes: int = 0
+    now: bool = False
+    purged: frozenset[ObjectId] = field(default=frozenset(), repr=False)
+    layout: PackLayout | None = field(default=None, repr=False)
+
+    let_go = renamed_field("let_go", "purged")
+
+    def __bool__(self) -> bool:
+        return bool(self.dead_packs or self.rewritten_packs or self.merged_packs or self.trash_bytes)
+
+    def __str__(self) -> str:
+        if not self:
+            return f"{size(self.store_bytes)} in packs, all of it needed"
+        lines = []
+        if self.commits:
+            lines.append(f"{len(self.commits)} versions that no name reaches")
+        for packs, what in (
+            (self.dead_packs, "packs of which nothing is needed go"),
+            (self.rewritten_packs, "packs are written anew without what nothing needs"),
+            (self.merged_packs, "small packs become one"),
+        ):
+            if packs:
+                lines.append(f"{len(packs)} {what}")
+        lines.append(f"frees {size(self.freed_bytes + self.trash_bytes)} of {size(self.store_bytes)}")
+        return "\n".join(lines)
+
+    def branches(self) -> Mapping[str, int]:
+        """Bytes freed by branch that once had them."""
+        found: dict[str, int] = {}
+        for commit in self.commits:
+            name = commit.branch or UNFINISHED
+            found[name] = found.get(name, 0) + commit.freed_bytes
+        if self.unfinished_bytes:
+            found[UNFINISHED] = found.get(UNFINISHED, 0) + self.unfinished_bytes
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as a JSON object (docs/json.md); packs are counted, not named."""
+        return {
+            "versions": [commit.to_dict() for commit in self.commits],
+            "branch_bytes": dict(self.branches()),
+            "dead_pack_count": len(self.dead_packs),
+            "rewritten_pack_count": len(self.rewritten_packs),
+            "merged_pack_count": len(self.merged_packs),
+            "freed_bytes": self.freed_bytes,
+            "unfinished_bytes": self.unfinished_bytes,
+            "purged_bytes": self.trash_bytes,
+            "trash_bytes": self.kept_trash_bytes,
+            "pack_bytes": self.store_bytes,
+            "now": self.now,
+        }
