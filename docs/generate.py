@@ -1,6 +1,8 @@
-"""Makes docs/cli.md from the commands' own help, and the README's pictures from a real demo.
+"""Makes docs/cli.md from the commands' own help, docs/json.md, and the README's pictures.
 
 python docs/generate.py cli              writes docs/cli.md (a test compares them)
+python docs/generate.py json             writes docs/json.md (a test compares them)
+python docs/generate.py examples         runs all commands for the examples of docs/json.md
 python docs/generate.py pictures DIR     DIR: what `make demo` left (demo-out)
 """
 
@@ -11,6 +13,7 @@ import pty
 import re
 import subprocess
 import sys
+from copy import copy
 from pathlib import Path
 
 import click
@@ -23,8 +26,8 @@ Made by `python docs/generate.py cli` from the commands' own help.
 
 Data goes to stdout, everything else to stderr. Progress, colours, tables and the
 pager appear on a terminal only; `NO_COLOR` or `--no-color` turn colours off.
-Control characters in names and messages are shown escaped. `--json` prints strict
-JSON; NaN and infinities are the texts `"NaN"`, `"Infinity"`, `"-Infinity"`.
+Control characters in names and messages are shown escaped. `--json` prints one object of strict
+JSON, and failures as JSON on stderr; `--fields A,B` chooses fields of it: [json.md](json.md).
 
 ## Where the store is
 
@@ -79,7 +82,9 @@ syntax (`!runs/` takes a default back). `commit` says what it left out.
 | 130 | interrupted |
 | 141 | whoever read the output stopped reading |
 
-With `diff --exit-code`, failures are never 1: what would be is 2.
+With `diff --exit-code`, failures are never 1: what would be is 2. Reserved, and given by no command
+yet: 7 (a decision is needed), 8 (the outcome is unknown: look again; nothing was deleted),
+9 (a remote cannot be reached, or refuses).
 
 ## Commands
 """
@@ -117,11 +122,20 @@ def cli_page() -> str:
     from mstore.cli.app import app
 
     parts = [INTRODUCTION]
-    context = click.Context(app, info_name="mstore", terminal_width=96, max_content_width=96)
+    names = app.context_settings["help_option_names"]
+    context = click.Context(
+        app,
+        info_name="mstore",
+        terminal_width=96,
+        max_content_width=96,
+        help_option_names=names,
+    )
     if sorted(ORDER) != sorted(app.commands):
         raise SystemExit(f"ORDER and the commands differ: {sorted({*ORDER} ^ {*app.commands})}")
     for name in ORDER:
-        command = app.commands[name]
+        command = copy(app.commands[name])
+        # click keeps what a command's first context said of `-h`, whoever made that.
+        vars(command)["_help_option"] = None
         inner = click.Context(
             command, info_name=name, parent=context, terminal_width=96, max_content_width=96
         )
@@ -182,6 +196,13 @@ def main() -> None:
     match sys.argv[1:]:
         case ["cli"]:
             (HERE / "cli.md").write_text(cli_page())
+        case ["json" | "examples" as what]:
+            sys.path.insert(0, str(HERE.parent))
+            from docs.json_page import json_page, make_examples
+
+            if what == "examples":
+                make_examples()
+            (HERE / "json.md").write_text(json_page())
         case ["pictures", folder]:
             pictures(Path(folder))
         case _:

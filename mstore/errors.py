@@ -19,8 +19,8 @@
     └── StorageFailed          free space, permissions, hardware                exit 1
         └── DurabilityUnknown  it is done, and may not outlast a power cut
 
-Errors carry fields; the message is made from them. Foreign exceptions (OSError,
-json, zstd, sqlite3) are translated once, by the module that meets them.
+Errors carry fields, and the message is made from them; `code` names the class in `--json`. Foreign
+exceptions (OSError, json, zstd, sqlite3) are translated once, by the module that meets them.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ class MStoreError(Exception):
     """
 
     exit_code = 1
+    code = "failed"
+    """Its name in `--json`: one a class, never changed and never used for anything else."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -82,16 +84,20 @@ class UsageError(MStoreError):
     """The call makes no sense as it stands."""
 
     exit_code = 2
+    code = "usage-error"
 
 
 class NotFound(MStoreError):
     """What was asked for does not exist (or no longer)."""
 
     exit_code = 3
+    code = "not-found"
 
 
 class NoStore(NotFound):
     """There is no store or workspace where one was looked for."""
+
+    code = "no-store"
 
 
 class RevisionNotFound(NotFound):
@@ -101,6 +107,8 @@ class RevisionNotFound(NotFound):
         revision: the name asked for.
         near: existing names that look like it, best first.
     """
+
+    code = "revision-not-found"
 
     def __init__(self, revision: str, *, near: tuple[str, ...] = (), hint: str | None = None) -> None:
         if hint is None and near:
@@ -119,6 +127,7 @@ class Ambiguous(MStoreError):
     """
 
     exit_code = 3
+    code = "ambiguous"
 
     def __init__(
         self, revision: str, candidates: tuple[str, ...], *, message: str | None = None
@@ -140,6 +149,7 @@ class Corrupt(MStoreError):
     """
 
     exit_code = 4
+    code = "corrupt"
 
     def __init__(self, where: str, rule: str, *, hint: str | None = None) -> None:
         super().__init__(f"{where}: {rule}", hint=hint)
@@ -151,6 +161,7 @@ class Conflict(MStoreError):
     """Somebody else was faster, or holds what is needed."""
 
     exit_code = 5
+    code = "conflict"
 
 
 class RefMoved(Conflict):
@@ -160,6 +171,8 @@ class RefMoved(Conflict):
         ref: the ref's name.
     """
 
+    code = "ref-moved"
+
     def __init__(self, ref: str, *, hint: str | None = None) -> None:
         super().__init__(f"{ref} was moved by somebody else in the meantime", hint=hint)
         self.ref = ref
@@ -168,6 +181,8 @@ class RefMoved(Conflict):
 class ObjectRemoved(Conflict):
     """An object that was taken for stored was removed in the meantime."""
 
+    code = "object-removed"
+
 
 class Dirty(Conflict):
     """Going on would lose files that no commit holds.
@@ -175,6 +190,8 @@ class Dirty(Conflict):
     Attributes:
         paths: the files concerned.
     """
+
+    code = "dirty"
 
     def __init__(self, message: str, paths: tuple[str, ...], *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -190,6 +207,7 @@ class InvalidInput(MStoreError):
     """
 
     exit_code = 6
+    code = "invalid-input"
 
     def __init__(self, where: str, rule: str, *, hint: str | None = None) -> None:
         super().__init__(f"{where}: {rule}", hint=hint)
@@ -200,6 +218,8 @@ class InvalidInput(MStoreError):
 class BadPath(InvalidInput):
     """A path that must not be written to, or read from."""
 
+    code = "bad-path"
+
 
 class BadFile(InvalidInput):
     """A file breaks the rules of its format.
@@ -207,6 +227,8 @@ class BadFile(InvalidInput):
     Attributes:
         tensor: the tensor at fault, or None.
     """
+
+    code = "bad-file"
 
     def __init__(
         self, where: str, rule: str, *, tensor: str | None = None, hint: str | None = None
@@ -218,9 +240,13 @@ class BadFile(InvalidInput):
 class BadEncoding(InvalidInput):
     """Bytes are not the canonical encoding of what they claim to be."""
 
+    code = "bad-encoding"
+
 
 class Unsupported(MStoreError):
     """The store uses something that this version does not know."""
+
+    code = "unsupported"
 
 
 class StorageFailed(MStoreError):
@@ -230,6 +256,8 @@ class StorageFailed(MStoreError):
         errno: the system's error number, or None.
     """
 
+    code = "storage-failed"
+
     def __init__(self, message: str, *, errno: int | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.errno = errno
@@ -237,6 +265,8 @@ class StorageFailed(MStoreError):
 
 class DurabilityUnknown(StorageFailed):
     """What was asked for is done and can be seen; the disk did not confirm that it will last."""
+
+    code = "durability-unknown"
 
 
 __getattr__ = moved_names(

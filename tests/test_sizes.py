@@ -21,8 +21,6 @@ LONG = {
 
 NOT_CUT_YET = {
     "backend/local.py",
-    "cli/commands/fsck.py:fsck",
-    "cli/commands/status.py:status",
     "maintain/fsck.py",
     "maintain/gc.py:_keep",
     "maintain/repair.py",

@@ -137,15 +137,15 @@ class CheckoutPlan:
                 for f in (folder.write if folder is not None else ())
             ],
             "remove": list(folder.remove) if folder is not None else [],
-            "unchanged": folder.unchanged if folder is not None else 0,
+            "unchanged_count": folder.unchanged if folder is not None else 0,
             "back_up": list(folder.back_up) if folder is not None else [],
             "packs": [
-                {"pack": p.pack.hex(), "objects": p.objects, "size_bytes": p.size_bytes}
+                {"pack": p.pack.hex(), "object_count": p.objects, "stored_bytes": p.size_bytes}
                 for p in self.packs
             ],
             "moves_head": self.in_place,
             "branch": self.branch,
-            "new_branch": self.new_branch,
+            "new_branch": self.new_branch is not None,
             "warnings": list(self.warnings),
         }
 

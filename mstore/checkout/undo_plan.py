@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mstore.context import Context, ref_move
 from mstore.errors import Corrupt, NotFound, RefMoved, UsageError
@@ -57,11 +57,25 @@ class UndoPlan:
         head = operation.head[0] if operation is not None and operation.head is not None else None
         return {
             "action": self.action,
-            "refs": {move.ref.partition("/")[2]: move.old for move in reversed(self.moves)},
-            "head": {k: v for k, v in head.items() if k != "at"} if head is not None else None,
+            "refs": [
+                dict(zip(("kind", "name", "id"), (*kind_and_name(move.ref), move.old), strict=True))
+                for move in reversed(self.moves)
+            ],
+            "head": (
+                {"branch": head.get("branch"), "id": head.get("commit") or None}
+                if head is not None
+                else None
+            ),
             "path": operation.folder if operation is not None else None,
-            "files": list(self.files),
+            "restored": list(self.files),
         }
+
+
+def kind_and_name(ref: str) -> tuple[Literal["branch", "tag", "note"], str]:
+    """Tell what a ref with its namespace is, and give its name without."""
+    namespace, _, name = ref.partition("/")
+    kinds: dict[str, Literal["branch", "tag", "note"]] = {"heads": "branch", "tags": "tag"}
+    return kinds.get(namespace, "note"), name
 
 
 def plan_undo(context: Context, name: str | None = None) -> UndoPlan:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import click
+
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
@@ -27,10 +29,12 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: C901 - one clau
     import click
 
     from mstore.cli.app import app
-    from mstore.cli.output import complain
+    from mstore.cli.output import ask_for_json, fail
     from mstore.errors import MStoreError
     from mstore.fs.temp import remove_own
 
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    ask_for_json(False)
     try:
         result = app.main(
             list(arguments) if arguments is not None else None, "mstore", standalone_mode=False
@@ -38,8 +42,7 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: C901 - one clau
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except MStoreError as error:
-        complain(error.message, error.hint)
-        return error.exit_code
+        return fail(error.code, error.exit_code, error.message, error.hint)
     except SystemExit as error:
         # click meets a closed pipe itself: it mutes stdout and leaves with 1.
         if "PacifyFlush" in type(sys.stdout).__name__:
@@ -49,26 +52,32 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: C901 - one clau
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         remove_own()
-        complain("interrupted; nothing half-done is left behind")
-        return INTERRUPTED
+        said = "interrupted; nothing half-done is left behind"
+        return fail("interrupted", INTERRUPTED, said, typed=typed)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _fail_of_click(error, typed)
     except BrokenPipeError:
         # Whoever read our output has seen enough (`mstore log | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:
         # Those of stores and files were translated where they were met: what is left is our output.
-        complain(f"cannot write the output: {error.strerror or error}")
+        code = fail("output-failed", 1, f"cannot write the output: {error.strerror or error}")
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return code
     except Exception as error:
         if os.environ.get("MSTORE_DEBUG"):
             raise
-        complain(
-            f"this is a defect of mstore: {type(error).__name__}: {error}",
-            "MSTORE_DEBUG=1 shows where; please report it with that",
-        )
-        return 1
+        said = f"this is a defect of mstore: {type(error).__name__}: {error}"
+        return fail("defect", 1, said, "MSTORE_DEBUG=1 shows where; please report it with that")
+
+
+def _fail_of_click(error: click.ClickException, typed: Sequence[str]) -> int:
+    """Show what click has to say of a call; as it likes to, where no JSON was asked for."""
+    from mstore.cli.output import fail, wants_json
+
+    if not wants_json(typed):
+        error.show()
+        return error.exit_code
+    return fail("usage-error", error.exit_code, error.format_message(), typed=typed)

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from mstore.commit.options import CommitResult
-
-
-def commit_document(result: CommitResult) -> dict[str, Any]:
-    """Give what `--json` shows of a commit."""
-    return {
-        "id": result.id.hex,
-        "branch": result.branch,
-        "created": result.created,
-        "note": result.note.hex if result.note else None,
-        "message": result.commit.message,
-        "metrics": dict(result.commit.metrics),
-        "tensors": result.tensors,
-        "size_bytes": result.size_bytes,
-        "new_bytes": result.new_bytes,
-        "stored_bytes": result.stored_bytes,
-        "left_out": result.ignored,
-        "warnings": result.warnings,
-    }
 
 
 def show_commit(result: CommitResult) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from mstore.cli.params import REVISION
+
+if TYPE_CHECKING:
+    from mstore.objects import CommitId
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -31,10 +35,43 @@ def name_command(kind: str) -> Callable[[_F], _F]:
                 click.option("-d", "--delete", "delete", is_flag=True, help=f"Delete {kind} NAME."),
                 click.option("--rename", metavar="NEW", help=f"Give {kind} NAME another name."),
                 click.option("-f", "--force", is_flag=True, help="Move it if it exists."),
-                click.option("--json", "as_json", is_flag=True, help="As JSON."),
             )
         ):
             function = option(function)
         return function
 
     return apply
+
+
+@dataclass(frozen=True)
+class NameChange:
+    """What was done to a branch or a tag.
+
+    Args:
+        kind: branch or tag.
+        action: what was done.
+        name: its name now, or the one that it had.
+        old_name: its name before, where it has another one now.
+        id: the commit that it names, or named.
+    """
+
+    kind: Literal["branch", "tag"]
+    action: Literal["made", "renamed", "deleted"]
+    name: str
+    old_name: str | None
+    id: CommitId
+
+    def show(self, as_json: bool) -> None:
+        """Say so on stdout."""
+        if as_json:
+            from mstore.cli.json_output import show_json
+            from mstore.render.json.documents import name_document
+
+            show_json(name_document(self.kind, self.action, self.name, self.old_name, self.id))
+        elif self.action == "deleted":
+            was = f"(was {self.id.short})"
+            click.echo(f"Deleted {self.kind} {self.name} {was}; `mstore undo` brings it back")
+        elif self.action == "renamed":
+            click.echo(f"{self.old_name} is now {self.name}")
+        else:
+            click.echo(f"{self.name} → {self.id.short}")

@@ -1,4 +1,4 @@
-"""What people see: errors, warnings, JSON, progress, the pager.
+"""What people see: errors, warnings, plans, progress, the pager.
 
 Data goes to stdout, everything else to stderr. Text from files passes through
 `escaped` before it reaches a terminal.
@@ -14,12 +14,51 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from mstore.text import escaped, jsonable
+from mstore.text import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 _PATIENCE_SECONDS = 1.0
+
+
+class _Asked:
+    """Whether the running command was asked for JSON: `--json` was read, and it failed later."""
+
+    json = False
+
+
+def ask_for_json(asked: bool) -> None:
+    """Take note that failures are to be told as JSON, or as text again."""
+    _Asked.json = asked
+
+
+def wants_json(typed: Sequence[str] = ()) -> bool:
+    """Tell whether failures are told as JSON: `--json` was read, or stands in what was typed."""
+    options = typed[: typed.index("--")] if "--" in typed else typed
+    return _Asked.json or any(word.partition("=")[0] == "--json" for word in options)
+
+
+def fail(
+    code: str, exit_code: int, message: str, hint: str | None = None, *, typed: Sequence[str] = ()
+) -> int:
+    """Show on stderr why the command failed, as text or as JSON; gives the exit code.
+
+    Args:
+        code: a name for what happened, as `MStoreError.code` is one.
+        exit_code: the exit code.
+        message: one sentence.
+        hint: what to do about it.
+        typed: what was typed, for failures before `--json` could be read.
+    """
+    if not wants_json(typed):
+        complain(message, hint)
+        return exit_code
+    from mstore.cli.json_output import one_line
+    from mstore.render.json.documents import failure_document
+
+    click.echo(one_line(failure_document(code, exit_code, message, hint)), err=True)
+    return exit_code
 
 
 def complain(message: str, hint: str | None = None) -> None:
@@ -39,24 +78,6 @@ def hint(message: str) -> None:
     click.echo(click.style("hint: ", fg="yellow") + escaped(message, newlines=True), err=True)
 
 
-def show_json(value: Any) -> None:
-    """Print a value as strict JSON (NaN and infinities as text)."""
-    import json
-
-    click.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=True, allow_nan=False))
-
-
-def show_json_list(values: Iterable[Any]) -> None:
-    """Print a list of values as one JSON array, each as it comes."""
-    import json
-
-    separator = "["
-    for value in values:
-        click.echo(separator + json.dumps(jsonable(value), ensure_ascii=True, allow_nan=False))
-        separator = ","
-    click.echo("]" if separator == "," else "[]")
-
-
 class _Plan(Protocol):
     """What a command would do."""
 
@@ -67,6 +88,8 @@ class _Plan(Protocol):
 def show_plan(plan: _Plan, as_json: bool) -> None:
     """Show what a command would do, for `--dry-run`."""
     if as_json:
+        from mstore.cli.json_output import show_json
+
         show_json(plan.to_dict())
     else:
         click.echo(escaped(str(plan), newlines=True))

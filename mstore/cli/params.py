@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mstore.cli.context import Settings
+from mstore.cli.output import ask_for_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mstore.history.query.revision_grammar import Revision
@@ -75,6 +78,51 @@ META = click.option(
 METRIC = click.option(
     "--metric", "metric", multiple=True, metavar="K=V", help="A number to keep beside the weights."
 )
+
+
+def json_options(note: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options that every command has whose output is data.
+
+    Args:
+        note: what else `--json` needs, for its help.
+    """
+
+    def apply(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(*, fields: str | None, **given: Any) -> Any:
+            if fields is not None:
+                if not given["as_json"]:
+                    raise click.UsageError("--fields chooses what --json gives: add --json")
+                from mstore.cli.json_output import choose
+
+                choose(fields, given)
+            try:
+                return function(**given)
+            except KeyboardInterrupt:
+                if not given["as_json"]:
+                    raise
+                # click would end the terminal's line first, and stderr is one line of JSON.
+                raise click.Abort from None
+
+        as_json = click.option(
+            "--json",
+            "as_json",
+            is_flag=True,
+            is_eager=True,
+            callback=_asked,
+            help="As JSON" + (f"; {note}." if note else "."),
+        )
+        fields = click.option("--fields", metavar="A,B", help="With --json: these fields alone.")
+        # What is applied last comes first in the help.
+        return as_json(fields(call))
+
+    return apply
+
+
+def _asked(context: click.Context, param: click.Parameter, value: bool) -> bool:
+    if value and not context.resilient_parsing:
+        ask_for_json(True)
+    return value
 
 
 def read_pairs(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -122,14 +122,18 @@ class DiffResult:
         others = {f: d.to_dict() for f, d in self.adapters.items() if f != self.lora_folder}
         document: dict[str, Any] = jsonable(
             {
+                "a": self.a,
+                "b": self.b,
+                "same": self.same,
                 "lora": lora.to_dict(),
                 "adapters": others,
                 "config": pairs(self.config),
                 "metadata": pairs(self.metadata),
                 "metrics": {k: {"a": a, "b": b} for k, (a, b) in self.metrics.items()},
                 "tensors": self.tensors.to_dict(),
-                **({"effects": {e.module: e.to_dict() for e in self.effects}} if self.effects else {}),
+                "effects": {e.module: e.to_dict() for e in self.effects},
                 "files": self.files.to_dict(),
+                "warnings": list(self.warnings),
             }
         )
         return document

@@ -86,15 +86,15 @@ class TensorStat:
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return {
-            "elements": self.elements,
-            "differing": self.differing,
+            "element_count": self.elements,
+            "differing_count": self.differing,
+            "not_finite_count": self.not_finite,
             "share": self.share,
             "relative": self.relative,
             "cosine": self.cosine,
             "norm_change": self.norm_change,
             "norm_a": self.norm_a,
             "norm_b": self.norm_b,
-            "left_out": self.not_finite,
         }
 
     def __str__(self) -> str:

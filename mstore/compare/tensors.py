@@ -125,10 +125,10 @@ class TensorDiff:
             "recast": [pair(p) for p in self.recast],
             "changed": [pair(p) for p in self.changed],
             "moved": [{"from": named(p.a), "to": named(p.b), **p.b.to_dict()} for p in self.moved],
-            "same": self.same,
+            "same_count": self.same,
         }
         if self.total is not None:
-            document["stat"] = {**self.total.to_dict(), "unmeasured": self.unmeasured}
+            document["stat"] = {**self.total.to_dict(), "unmeasured_count": self.unmeasured}
         return document
 
 

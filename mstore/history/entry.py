@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ from mstore.frozen import frozen
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import Commit, CommitId
 from mstore.store import CommitSizes, LateFacts, late_facts
-from mstore.text import jsonable, number
+from mstore.text import number
 
 if TYPE_CHECKING:
     from mstore.context import Context
@@ -137,33 +137,6 @@ class LogEntry:
             return self.metadata[name]
         return _inner(self.metadata, *name.split("."))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give what `--json` shows."""
-        base = self.commit.base
-        document = {
-            "id": self.id.hex,
-            "parents": [p.hex for p in self.parents],
-            "message": self.message,
-            "author": self.commit.author,
-            "time": self.commit.time.iso(),
-            "refs": list(self.refs),
-            "metadata": self.metadata,
-            "metrics": self.metrics,
-            "tensors": self.sizes.tensors,
-            "size_bytes": self.sizes.size_bytes,
-            "added_bytes": self.sizes.added_bytes,
-            "weights": {k: v.hex for k, v in self.commit.weights.items()},
-        }
-        if base is not None:
-            document["base"] = {
-                "weights": base.weights.hex if base.weights else None,
-                "commit": base.commit.hex if base.commit else None,
-                "name": base.name,
-                "revision": base.revision,
-            }
-        cleaned: dict[str, Any] = jsonable(document)
-        return cleaned
-
     def __str__(self) -> str:
         loss = "".join(
             f" {k} {number(self.metrics[k])}" for k in ("loss", "eval_loss") if k in self.metrics
@@ -204,3 +177,9 @@ def entry_of(context: Context, id: CommitId, commit: Commit, refs: tuple[str, ..
         late = LateFacts()
     head = context.head if refs[:1] == ("HEAD",) else None
     return LogEntry(id, commit, refs, head.branch if head is not None else None, late, context.store)
+
+
+def entries_of(context: Context, ids: Iterable[CommitId]) -> dict[CommitId, LogEntry]:
+    """Make log entries of some commits, the names of all looked up once. Raises NotFound, Corrupt."""
+    names = decorations(context)
+    return {id: entry_of(context, id, context.store.commit(id), names.get(id, ())) for id in ids}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mstore.errors import Corrupt, NotFound
 from mstore.history.entry import LogEntry, decorations, entry_of
@@ -99,8 +99,3 @@ def _streamed(store: Store, file: ManifestFile) -> Iterator[Buffer]:
         if len(content) != segment.length:
             raise Corrupt(f"blob {segment.blob.short}", f"ends before what {file.path} needs of it")
         yield content
-
-
-def file_document(file: ManifestFile) -> dict[str, Any]:
-    """Turn a file into JSON values."""
-    return {"path": file.path, "role": file.role, "size_bytes": file.size_bytes}

@@ -50,12 +50,12 @@ class ForgottenFiles:
     size_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object."""
+        """Give it as a JSON object (docs/json.md)."""
         return {
             "id": self.id.hex,
-            "message": self.message,
+            "subject": self.message,
             "roles": list(self.roles),
-            "files": self.files,
+            "file_count": self.files,
             "size_bytes": self.size_bytes,
         }
 
@@ -92,10 +92,10 @@ class ForgetPlan:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object."""
+        """Give it as a JSON object (docs/json.md)."""
         return {
-            "commits": [files.to_dict() for files in self.commits],
-            "kept": self.kept,
+            "versions": [files.to_dict() for files in self.commits],
+            "kept_count": self.kept,
             "freed_bytes": self.freed_bytes,
         }
 

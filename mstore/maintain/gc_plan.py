@@ -41,12 +41,14 @@ class UnreachableCommit:
     freed_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object."""
+        """Give it as a JSON object (docs/json.md)."""
+        from mstore.objects import Time
+
         return {
             "id": self.id.hex,
-            "message": self.message,
+            "subject": self.message,
             "branch": self.branch,
-            "time_ns": self.time_ns,
+            "time": Time(self.time_ns, 0).iso(),
             "freed_bytes": self.freed_bytes,
         }
 
@@ -150,16 +152,17 @@ class GcPlan:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object; packs are counted, not named."""
+        """Give it as a JSON object (docs/json.md); packs are counted, not named."""
         return {
-            "commits": [commit.to_dict() for commit in self.commits],
-            "branches": dict(self.branches()),
-            "dead_packs": len(self.dead_packs),
-            "rewritten_packs": len(self.rewritten_packs),
-            "merged_packs": len(self.merged_packs),
+            "versions": [commit.to_dict() for commit in self.commits],
+            "branch_bytes": dict(self.branches()),
+            "dead_pack_count": len(self.dead_packs),
+            "rewritten_pack_count": len(self.rewritten_packs),
+            "merged_pack_count": len(self.merged_packs),
             "freed_bytes": self.freed_bytes,
-            "trash_bytes": self.trash_bytes,
-            "kept_trash_bytes": self.kept_trash_bytes,
-            "store_bytes": self.store_bytes,
+            "unfinished_bytes": self.unfinished_bytes,
+            "purged_bytes": self.trash_bytes,
+            "trash_bytes": self.kept_trash_bytes,
+            "pack_bytes": self.store_bytes,
             "now": self.now,
         }

@@ -91,12 +91,12 @@ class RepackPlan:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object; packs are counted, not named."""
+        """Give it as a JSON object (docs/json.md); packs are counted, not named."""
         return {
-            "packs": len(self.packs),
-            "objects": self.objects,
+            "pack_count": len(self.packs),
+            "object_count": self.objects,
             "raw_bytes": self.raw_bytes,
-            "store_bytes": self.store_bytes,
+            "pack_bytes": self.store_bytes,
             "merges": self.merges,
         }
 

@@ -127,21 +127,22 @@ class RepairPlan:
         return "\n".join(lines) or "nothing to repair"
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object."""
+        """Give it as a JSON object (docs/json.md)."""
         return {
-            "reflogs": [{"ref": r.ref, "kept": r.kept, "cut": r.cut} for r in self.reflogs],
-            "refs": [{"ref": r.ref, "target": r.target.hex} for r in self.refs],
+            "ok": self.found.ok,
+            "reflogs": [{"ref": r.ref, "kept_count": r.kept, "cut_count": r.cut} for r in self.reflogs],
+            "refs": [{"ref": r.ref, "id": r.target.hex} for r in self.refs],
             "packs": [
                 {
                     "pack": p.pack.hex(),
                     "size_bytes": p.size_bytes,
-                    "objects": p.objects,
-                    "whole": len(p.whole),
+                    "object_count": p.objects,
+                    "whole_count": len(p.whole),
                     "quarantine": p.quarantine,
                 }
                 for p in self.packs
             ],
-            "source": self.source,
+            "source_path": self.source,
             "fetched": [id.hex for id in self.fetched],
             "lost": [id.hex for id in self.lost],
         }

@@ -181,7 +181,7 @@ def test_inside_the_directory_it_is_bytes(
     (stand / "ad" / name).write_bytes(case[0])
     _code, _out, err = mstore("commit", "ad", "-m", "bytes", "--branch", "b")
     assert "warning" in err and name in err, err
-    recorded = json.loads(mstore("log", "b", "--json")[1])[0]["metadata"]["recorded"]
+    recorded = json.loads(mstore("log", "b", "--json")[1])["versions"][0]["metadata"]["recorded"]
     fact = {"config.json": "model", "adapter_config.json": "adapters", "trainer_state.json": "trainer"}[
         name
     ]
@@ -204,7 +204,8 @@ def test_n44_bare_nan_and_infinity_are_read(mstore: Callable[..., Any], stand: P
     (stand / "meta.json").write_text('{"best": NaN, "inner": {"worst": [Infinity]}}')
     mstore("commit", "m", "-m", "nan", "--branch", "b", "--meta-file", "meta.json")
     text = mstore("log", "b", "--json")[1]
-    entry = json.loads(text, parse_constant=lambda c: pytest.fail(f"bare {c} in --json"))[0]
+    found = json.loads(text, parse_constant=lambda c: pytest.fail(f"bare {c} in --json"))
+    entry = found["versions"][0]
     assert entry["metrics"]["loss"] == "NaN"
     assert entry["metrics"]["grad_norm"] == "Infinity"
     assert entry["metrics"]["x"] == "-Infinity"
@@ -294,7 +295,7 @@ def test_facts_of_wrong_types_are_absent(
     for command in (["show", "b"], ["log", "b"], ["diff", "main", "b"], ["diff", "./ad", "./out"]):
         _, out, err = mstore(*command)
         assert "\x1b" not in out + err and "\u202e" not in out + err
-    json.loads(mstore("log", "b", "--json")[1])
+    json.loads(mstore("log", "b", "--json")[1])["versions"]
 
 
 # -- 45, 46: code and pickles
@@ -767,7 +768,7 @@ def test_n52_the_store_is_left_out(mstore: Callable[..., Any], workshop: Path) -
     mstore("init", "--force")
     _, out, _ = mstore("commit", ".", "-m", "here")
     assert ".mstore/" in out
-    names = [f["path"] for f in json.loads(mstore("ls", "--json")[1])]
+    names = [f["path"] for f in json.loads(mstore("ls", "--json")[1])["files"]]
     assert names == ["config.json", "model.safetensors", "tokenizer.json"]
     assert "nothing changed" in mstore("status")[1]
     (workshop / "config.json").write_text('{"b": 1}')
@@ -788,10 +789,10 @@ def test_a_store_elsewhere_in_the_model_directory(
     mstore("init", "--store", "out/deep/versions")
     (workshop / "out/.mstoreignore").write_text(rule)
     mstore("commit", "out", "-m", "one")
-    paths = [f["path"] for f in json.loads(mstore("ls", "--json")[1])]
+    paths = [f["path"] for f in json.loads(mstore("ls", "--json")[1])["files"]]
     assert not any("versions" in p for p in paths)
     mstore("commit", "out", "-m", "again", "--allow-empty")
-    assert not any("versions" in f["path"] for f in json.loads(mstore("ls", "--json")[1]))
+    assert not any("versions" in f["path"] for f in json.loads(mstore("ls", "--json")[1])["files"])
     (workshop / "out/config.json").write_text("{}")
     mstore("commit", "-m", "two")
     mstore("checkout", "HEAD~1")
@@ -807,7 +808,7 @@ def test_its_own_store_whatever_the_ignore_file_says(
     (workshop / ".mstoreignore").write_text(rule)
     mstore("init", "--force")
     mstore("commit", ".", "-m", "one")
-    assert not any("store.json" in f["path"] for f in json.loads(mstore("ls", "--json")[1]))
+    assert not any("store.json" in f["path"] for f in json.loads(mstore("ls", "--json")[1])["files"])
 
 
 def test_n52_another_workspace_in_the_model_directory(
@@ -821,7 +822,7 @@ def test_n52_another_workspace_in_the_model_directory(
     mstore("init")
     _, out, _ = mstore("commit", "out", "-m", "one")
     assert ".mstore/" in out
-    assert len(json.loads(mstore("ls", "--json")[1])) == 3
+    assert len(json.loads(mstore("ls", "--json")[1])["files"]) == 3
 
 
 # -- 53: nothing to keep

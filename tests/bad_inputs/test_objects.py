@@ -663,7 +663,7 @@ TORN: dict[str, Callable[[bytes], bytes]] = {
 
 @numbered("tear", TORN)
 def test_torn_refs(mstore: Callable[..., Any], stand: Path, tear: Callable[[bytes], bytes]) -> None:
-    id = json.loads(mstore("log", "--json")[1])[0]["id"]
+    id = json.loads(mstore("log", "--json")[1])["versions"][0]["id"]
     mstore("branch", "well")
     ref = stand / ".mstore/store/refs/heads/main"
     right = ref.read_bytes()
@@ -684,7 +684,7 @@ def test_torn_refs(mstore: Callable[..., Any], stand: Path, tear: Callable[[byte
     # What fsck proposes works as it is written.
     (proposed,) = [line.split("`")[1] for line in out.splitlines() if "`mstore branch -f main" in line]
     mstore(*proposed.split()[1:])
-    assert json.loads(mstore("log", "--json")[1])[0]["id"] == id
+    assert json.loads(mstore("log", "--json")[1])["versions"][0]["id"] == id
     mstore("fsck")
 
 
@@ -1000,7 +1000,7 @@ def test_n41_without_a_catalog_too(mstore: Callable[..., Any], stand: Path) -> N
         file.unlink()
     _code, _, err = mstore("log", code=4)
     assert pack.name[:12] in err
-    (out,) = json.loads(mstore("log", "main@{1}", "--json")[1])
+    (out,) = json.loads(mstore("log", "main@{1}", "--json")[1])["versions"]
     assert out["message"] == "right"
 
 

@@ -413,7 +413,7 @@ def test_n57_ignored_files_are_not_counted(mstore: Callable[..., Any], two: Path
     (two / "to/debug.tmp").write_text("ignored")
     mstore("checkout", "main", "--to", "to")
     assert (two / "to/debug.tmp").read_text() == "ignored"
-    assert json.loads(mstore("checkout", "main~1", "--to", "to", "--json")[1])["removed"] == 1
+    assert json.loads(mstore("checkout", "main~1", "--to", "to", "--json")[1])["removed_count"] == 1
     assert (two / "to/debug.tmp").read_text() == "ignored"
     assert mstore("status")[1].count("nothing changed") == 1
 
@@ -590,7 +590,7 @@ def test_numbers_that_are_no_usual_ones_are_kept(
 )
 def test_metadata(mstore: Callable[..., Any], stand: Path, case: tuple[str, Any]) -> None:
     mstore("commit", "out", "--allow-empty", "-m", "x", "--meta", case[0])
-    metadata = json.loads(mstore("log", "--json")[1])[0]["metadata"]
+    metadata = json.loads(mstore("log", "--json")[1])["versions"][0]["metadata"]
     assert {k: v for k, v in metadata.items() if k != "recorded"} == case[1]
     assert "\x1b" not in mstore("show")[1]
 
@@ -902,7 +902,7 @@ def test_n64_a_message_is_kept_and_escaped(mstore: Callable[..., Any], stand: Pa
     for command, text in outputs:
         assert not any(c in text for c in STEERING), f"{command[0]} steers the terminal: {text!r}"
     mstore("commit", "out", "-m", MESSAGE)
-    assert json.loads(mstore("log", "--json")[1])[0]["message"] == MESSAGE
+    assert json.loads(mstore("log", "--json")[1])["versions"][0]["message"] == MESSAGE
 
 
 @numbered(

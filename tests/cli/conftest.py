@@ -56,7 +56,7 @@ def entries(mstore: Run) -> Callable[..., list[dict[str, Any]]]:
     """What `log --json` says of some revisions."""
 
     def call(*arguments: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(mstore("log", "--json", *arguments)[1])
+        found: list[dict[str, Any]] = json.loads(mstore("log", "--json", *arguments)[1])["versions"]
         return found
 
     return call

@@ -48,7 +48,15 @@ def test_json(mstore: Run, place: Path) -> None:
     found = json.loads(out)
     assert len(found["id"]) == 64 and found["branch"] == "main" and found["created"] is True
     assert found["metrics"] == {"loss": "NaN"} and found["message"] == "two"
-    for key in ("note", "tensors", "size_bytes", "new_bytes", "stored_bytes", "left_out", "warnings"):
+    for key in (
+        "note",
+        "tensor_count",
+        "size_bytes",
+        "new_bytes",
+        "stored_bytes",
+        "ignored",
+        "warnings",
+    ):
         assert key in found
 
 
@@ -187,7 +195,7 @@ def test_what_is_recorded_unasked(mstore: Run, place: Path, entries: Entries) ->
 
 def test_the_base(mstore: Run, history: Path, entries: Entries) -> None:
     base = entries("r8", "-n", "1")[0]["base"]
-    assert base["commit"] == entries("main")[0]["id"]
+    assert base["id"] == entries("main")[0]["id"]
     assert base["weights"] == entries("main")[0]["weights"][""]
     mstore("commit", "r8", "--allow-empty", "--base", "nowhere", "-m", "x", code=3)
     # The base's folder lies on this machine: its weights id is known, and so is its commit.
@@ -196,20 +204,20 @@ def test_the_base(mstore: Run, history: Path, entries: Entries) -> None:
     (history / "r8/adapter_config.json").write_text(json.dumps(config))
     mstore("commit", "r8", "--branch", "local", "-m", "x")
     base = entries("local", "-n", "1")[0]["base"]
-    assert base["commit"] == entries("main")[0]["id"] and base["name"] == str(history / "out")
+    assert base["id"] == entries("main")[0]["id"] and base["name"] == str(history / "out")
 
 
 def test_roles_that_are_left_out(mstore: Run, place: Path, entries: Entries) -> None:
     (place / "out/optimizer.pt").write_bytes(b"x" * 5000)
     (place / "out/rng_state.pth").write_bytes(b"x")
     mstore("commit", "out", "--without", "training-state", "-m", "lean", "--allow-empty")
-    names = {f["path"] for f in json.loads(mstore("ls", "--json")[1])}
+    names = {f["path"] for f in json.loads(mstore("ls", "--json")[1])["files"]}
     assert names == {"config.json", "model.safetensors", "tokenizer.json"}
     assert "nothing changed" in mstore("status")[1]
     _, _, err = mstore("commit", "out", "--without", "optimizer", code=2)
     assert "training-state" in err
     mstore("commit", "out", "--without", "training-state", "--without", "tokenizer", "-m", "leaner")
-    assert len(json.loads(mstore("ls", "--json")[1])) == 2
+    assert len(json.loads(mstore("ls", "--json")[1])["files"]) == 2
 
 
 def test_what_is_left_out_is_said(mstore: Run, place: Path) -> None:
@@ -223,7 +231,7 @@ def test_what_is_left_out_is_said(mstore: Run, place: Path) -> None:
     line = next(line for line in out.splitlines() if "left out" in line)
     for name in ("checkpoint-5/", "runs/", ".git/", "x.tmp", "__pycache__/"):
         assert name in line
-    assert len(json.loads(mstore("ls", "--json")[1])) == 3
+    assert len(json.loads(mstore("ls", "--json")[1])["files"]) == 3
 
 
 def test_the_ignore_file(mstore: Run, place: Path) -> None:
@@ -240,7 +248,7 @@ def test_the_ignore_file(mstore: Run, place: Path) -> None:
         (place / "out" / name).parent.mkdir(exist_ok=True)
         (place / "out" / name).write_text("x")
     mstore("commit", "out", "-m", "x")
-    names = {f["path"] for f in json.loads(mstore("ls", "--json")[1])}
+    names = {f["path"] for f in json.loads(mstore("ls", "--json")[1])["files"]}
     assert names == {
         ".mstoreignore",
         "keep.log",
@@ -315,7 +323,7 @@ def test_notes(mstore: Run, history: Path, entries: Entries) -> None:
     assert after["metrics"]["mmlu"] == 0.5 and after["metrics"]["loss"] == 9, "the latest counts"
     assert after["metadata"]["verdict"] == "best"
     shown = json.loads(mstore("show", "r8", "--json")[1])
-    assert [set(n["metrics"]) for n in shown["notes"]] == [{"mmlu", "loss"}, {"mmlu"}]
+    assert [set(n["payload"]["metrics"]) for n in shown["notes"]] == [{"mmlu", "loss"}, {"mmlu"}]
     assert "noted later" in mstore("show", "r8")[1]
     assert "mmlu" in mstore("diff", "r4", "r8")[1]
     mstore("note", "r8", code=2)
@@ -339,6 +347,6 @@ def test_odd_tensors_come_back(mstore: Run, workshop: Path) -> None:
     mstore("commit", "out", "-m", "x")
     mstore("checkout", "HEAD", "--to", "back")
     assert contents(workshop / "back") == contents(workshop / "out")
-    names = {t["name"]: t for t in json.loads(mstore("ls", "--tensors", "--json")[1])}
+    names = {t["name"]: t for t in json.loads(mstore("ls", "--tensors", "--json")[1])["tensors"]}
     assert names["scalar"]["shape"] == [] and names["empty"]["shape"] == [0, 5]
     assert names["doubles"]["dtype"] == "F64" and names["bits"]["dtype"] == "BOOL"

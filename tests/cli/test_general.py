@@ -191,8 +191,8 @@ def test_fsck(mstore: Run, history: Path) -> None:
     _, out, _ = mstore("fsck")
     assert "all well" in out and "4 commits" in out
     found = json.loads(mstore("fsck", "--json")[1])
-    assert found["ok"] is True and found["problems"] == [] and found["commits"] == 4
-    for key in ("quick", "warnings", "packs", "objects", "bytes_read"):
+    assert found["ok"] is True and found["problems"] == [] and found["commit_count"] == 4
+    for key in ("quick", "harmless", "pack_count", "object_count", "read_bytes"):
         assert key in found
     for path in (history / ".mstore/store/packs").rglob("*.pack"):
         path.chmod(0o644)

@@ -69,7 +69,7 @@ def test_dry_run(mstore: Run, run: Path) -> None:
     assert found["size_bytes"] > 0
     assert listing(run / ".mstore", leave_out=("cache",)) == before
     found = json.loads(mstore("import", "out", "--json")[1])
-    assert len(found["commits"]) == 3 and found["stored_bytes"] > 0
+    assert len(found["versions"]) == len(found["folders"]) == 3 and found["stored_bytes"] > 0
 
 
 def test_the_parent_itself_is_the_last_one(mstore: Run, run: Path, entries: Entries) -> None:

@@ -47,7 +47,7 @@ def test_json_has_what_is_promised(mstore: Run, history: Path, entries: Entries)
             "metadata",
             "metrics",
             "refs",
-            "tensors",
+            "tensor_count",
             "size_bytes",
             "added_bytes",
         ):
@@ -58,8 +58,9 @@ def test_json_has_what_is_promised(mstore: Run, history: Path, entries: Entries)
     assert two["parents"] == [one["id"]] and one["parents"] == []
     assert two["metrics"] == {"loss": 1.5, "eval_loss": 1.75} and two["metadata"]["lr"] == 0.0002
     assert one["size_bytes"] == one["added_bytes"] > two["added_bytes"] > 0
-    assert one["tensors"] == 3
-    assert "HEAD" in two["refs"] and "main" in two["refs"]
+    assert one["tensor_count"] == 3
+    assert two["refs"] == [{"kind": "head", "name": "HEAD"}, {"kind": "branch", "name": "main"}]
+    assert one["refs"] == [{"kind": "tag", "name": "v1"}]
     assert entries("-n", "0") == []
 
 
@@ -147,7 +148,7 @@ def test_an_unborn_head_shows_all_branches(mstore: Run, workshop: Path) -> None:
     mstore("init")
     _, out, err = mstore("log")
     assert out == "" and "mstore commit" in err
-    assert json.loads(mstore("log", "--json")[1]) == []
+    assert json.loads(mstore("log", "--json")[1])["versions"] == []
     write_model(workshop / "out", elements=3000)
     mstore("commit", "out", "--branch", "a", "-m", "on a")
     mstore("commit", "out", "--branch", "b", "-m", "on b")
@@ -187,12 +188,12 @@ def test_show(mstore: Run, history: Path, entries: Entries) -> None:
 def test_ls(mstore: Run, history: Path) -> None:
     _, out, _ = mstore("ls", "main")
     assert "model.safetensors" in out and "weights" in out and "tokenizer" in out
-    rows = json.loads(mstore("ls", "main", "--json")[1])
+    rows = json.loads(mstore("ls", "main", "--json")[1])["files"]
     size = (history / "out/model.safetensors").stat().st_size
     assert next(r for r in rows if r["path"] == "model.safetensors")["size_bytes"] == size
     _, out, _ = mstore("ls", "main", "--tensors")
     assert "embed.weight" in out and "F32" in out and "[3000]" in out
-    tensors = json.loads(mstore("ls", "--tensors", "--json")[1])
+    tensors = json.loads(mstore("ls", "--tensors", "--json")[1])["tensors"]
     assert {t["name"]: t["shape"] for t in tensors} == {
         "embed.weight": [3000],
         "head.weight": [10, 30],

@@ -45,8 +45,8 @@ def test_in_place(mstore: Run, bound: Path, entries: Entries) -> None:
     mstore("checkout", "v1")
     assert head(bound) == {"commit": one}
     found = json.loads(mstore("checkout", two[:8], "--json")[1])
-    assert found["id"] == two and found["branch"] is None and found["written"] > 0
-    for key in ("path", "removed", "unchanged", "backup", "load"):
+    assert found["id"] == two and found["branch"] is None and found["written_count"] > 0
+    for key in ("path", "removed_count", "unchanged_count", "backup_path", "load"):
         assert key in found
 
 
@@ -115,7 +115,7 @@ def test_to(mstore: Run, bound: Path) -> None:
     (bound / "empty/mine.txt").write_text("x")
     mstore("checkout", "main", "--to", "empty", code=5)
     found = json.loads(mstore("checkout", "main", "--to", "new", "--json")[1])
-    assert found["path"] == "new" and found["written"] == 3 and found["load"]
+    assert found["path"] == "new" and found["written_count"] == 3 and found["load"]
 
 
 def test_new_branches(mstore: Run, bound: Path, entries: Entries) -> None:
@@ -130,7 +130,7 @@ def test_new_branches(mstore: Run, bound: Path, entries: Entries) -> None:
     mstore("checkout", code=2)
     mstore("undo")
     assert head(bound) == {"branch": "here"}
-    assert "there" not in json.loads(mstore("branch", "--json")[1]).__str__()
+    assert "there" not in json.loads(mstore("branch", "--json")[1])["branches"].__str__()
 
 
 def test_a_branch_keeps_uncommitted_changes(mstore: Run, bound: Path) -> None:
@@ -201,7 +201,7 @@ def test_the_umask_is_followed(mstore: Run, bound: Path) -> None:
 def test_branches(mstore: Run, history: Path, entries: Entries) -> None:
     _, out, _ = mstore("branch")
     assert [line[:2] for line in out.splitlines()] == ["* ", "  ", "  "]
-    rows = json.loads(mstore("branch", "--json")[1])
+    rows = json.loads(mstore("branch", "--json")[1])["branches"]
     assert [(r["name"], r["current"]) for r in rows] == [("main", True), ("r4", False), ("r8", False)]
     assert all(len(r["id"]) == 64 for r in rows)
     mstore("branch", "b")
@@ -231,7 +231,11 @@ def test_contradictory_options(mstore: Run, history: Path) -> None:
         mstore(kind, "--rename", "x", code=2)
         mstore(kind, "-f", code=2)
         mstore(kind, "r8", "-d", "--rename", "x", code=2)
-    assert {r["name"] for r in json.loads(mstore("branch", "--json")[1])} == {"main", "r4", "r8"}
+    assert {r["name"] for r in json.loads(mstore("branch", "--json")[1])["branches"]} == {
+        "main",
+        "r4",
+        "r8",
+    }
 
 
 def test_tags(mstore: Run, history: Path) -> None:
@@ -239,8 +243,8 @@ def test_tags(mstore: Run, history: Path) -> None:
     mstore("tag", "v3")
     _, out, _ = mstore("tag")
     assert "v1" in out and "shipped" in out
-    rows = {r["name"]: r for r in json.loads(mstore("tag", "--json")[1])}
-    assert rows["v2"]["message"] == "shipped" and rows["v3"]["message"] is None
+    rows = {r["name"]: r for r in json.loads(mstore("tag", "--json")[1])["tags"]}
+    assert rows["v2"]["annotation"]["message"] == "shipped" and rows["v3"]["annotation"] is None
     assert "rank 8" in mstore("show", "v2")[1]
     mstore("checkout", "v2", "--to", "x")
     mstore("tag", "v2", code=5)
@@ -255,7 +259,7 @@ def test_tags(mstore: Run, history: Path) -> None:
 def test_reflogs(mstore: Run, history: Path) -> None:
     _, out, _ = mstore("reflog")
     assert [line.split()[1] for line in out.splitlines()] == ["main@{0}", "main@{1}"]
-    rows = json.loads(mstore("reflog", "--json")[1])
+    rows = json.loads(mstore("reflog", "--json")[1])["moves"]
     assert [r["message"] for r in rows] == ["two", "one"]
     assert all(r["action"] == "commit" and r["author"].startswith("Ada") for r in rows)
     assert rows[0]["old"] == rows[1]["new"]

@@ -135,7 +135,7 @@ def test_a_store_alone(mstore: Run, workshop: Path, monkeypatch: pytest.MonkeyPa
         assert code in (2, 3), err
     mstore("commit", "out", "--branch", "main", "-m", "two", "--allow-empty")
     mstore("commit", "out", "--branch", "side", "-m", "root")
-    entries = json.loads(mstore("log", "--json")[1])
+    entries = json.loads(mstore("log", "--json")[1])["versions"]
     assert {e["message"] for e in entries} == {"one", "two", "root"}, "log shows all"
     assert next(e for e in entries if e["message"] == "root")["parents"] == []
     mstore("checkout", "main", "--to", "back")
@@ -171,7 +171,7 @@ def test_the_model_directory(mstore: Run, workshop: Path) -> None:
     mstore("commit", "b", "-m", "four", "--branch", "b")
     (workshop / "a/config.json").write_text('{"x": 1}')
     mstore("commit", "-m", "five", "--branch", "five")
-    assert json.loads(mstore("config", "--json")[1])["model-dir"] == str(workshop / "a")
+    assert json.loads(mstore("config", "--json")[1])["values"]["model-dir"] == str(workshop / "a")
 
 
 def test_a_model_directory_from_the_start(mstore: Run, workshop: Path) -> None:
@@ -191,7 +191,7 @@ def test_authors(mstore: Run, workshop: Path, monkeypatch: pytest.MonkeyPatch) -
 
     def author() -> str:
         mstore("commit", "out", "--allow-empty", "-m", "x")
-        return str(json.loads(mstore("log", "-n", "1", "--json")[1])[0]["author"])
+        return str(json.loads(mstore("log", "-n", "1", "--json")[1])["versions"][0]["author"])
 
     assert author() == "Ada <ada@example.org>"
     mstore("config", "author", "Bob <bob@example.org>")
@@ -213,10 +213,10 @@ def test_config(mstore: Run, place: Path) -> None:
     mstore("config", "author", code=3)
     mstore("config", "author", "Zoe")
     assert mstore("config", "author")[1] == "Zoe\n"
-    assert json.loads(mstore("config", "author", "--json")[1]) == "Zoe"
-    assert json.loads(mstore("config", "--json")[1]) == {"author": "Zoe"}
+    assert json.loads(mstore("config", "author", "--json")[1])["values"] == {"author": "Zoe"}
+    assert json.loads(mstore("config", "--json")[1])["values"] == {"author": "Zoe"}
     mstore("config", "--unset", "author")
-    assert json.loads(mstore("config", "--json")[1]) == {}
+    assert json.loads(mstore("config", "--json")[1])["values"] == {}
     _, _, err = mstore("config", "color", "blue", code=2)
     assert "author" in err
     mstore("config", "color", code=2)
@@ -243,13 +243,13 @@ def test_status(mstore: Run, workshop: Path) -> None:
         assert any(mark in line and name in line for line in out.splitlines())
     assert "mstore commit" in out and "mstore diff" in out and "x.tmp" in out
     found = json.loads(mstore("status", "--json")[1])
-    assert found["branch"] == "main" and len(found["commit"]) == 64
+    assert found["branch"] == "main" and len(found["id"]) == 64
     assert (found["added"], found["changed"], found["removed"]) == (
         ["new.txt"],
         ["config.json"],
         ["tokenizer.json"],
     )
-    assert found["left_out"] == ["x.tmp"] and found["problem"] is None
+    assert found["ignored"] == ["x.tmp"] and found["problem"] is None
     mstore("commit", "-m", "two")
     mstore("checkout", "main~1")
     _, out, _ = mstore("status")

@@ -125,4 +125,4 @@ def test_status_on_the_command_line(mstore: Any, workshop: Path) -> None:
         roots.add(blob_id(b"").raw)
         _, out, _ = mstore("status")
     assert "1 other commands are at work" in out and "of commands that were killed" in out
-    assert '"running": 0' in mstore("status", "--json")[1]
+    assert '"running_count": 0' in mstore("status", "--json")[1]

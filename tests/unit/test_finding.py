@@ -189,4 +189,4 @@ def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
     assert "--graph" in mstore("log", "--graph", "--sort", "eval_loss", code=2)[2]
     assert "s1" in mstore("show", "best:eval_loss")[1]
     _, out, _ = mstore("log", "--sort", "-eval_loss", "--json")
-    assert [e["message"] for e in json.loads(out)] == ["s2", "s1"]
+    assert [e["message"] for e in json.loads(out)["versions"]] == ["s2", "s1"]

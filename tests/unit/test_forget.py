@@ -171,7 +171,7 @@ def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
     _, out, _ = mstore(*forget, "--dry-run")
     assert "step 1" in out and "step 2" in out and "step 3" not in out and "frees" in out
     shown = json.loads(mstore(*forget, "--keep-last", "2", "--yes", "--json")[1])
-    assert len(shown["plan"]["commits"]) == 1 and shown["done"]["freed_bytes"] > STATE
+    assert len(shown["plan"]["versions"]) == 1 and shown["freed_bytes"] > STATE
     assert "freed" in mstore(*forget, "--yes")[1]
     assert "nothing to forget" in mstore(*forget, "--yes")[1]
     assert "was forgotten" in mstore("checkout", "HEAD~1", "--to", "there")[2]

@@ -210,7 +210,8 @@ def test_the_ranks_of_two_adapters_without_a_store(tmp_path, monkeypatch):
     result = diff(side_of(None, Path("v1")), side_of(None, "./v2"))
     assert sorted(tmp_path.rglob("*")) == before
     plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert set(plain) == {"lora", "adapters", "config", "metadata", "metrics", "tensors", "files"}
+    assert {"lora", "adapters", "config", "metadata", "metrics", "tensors", "files"} <= set(plain)
+    assert (plain["a"], plain["b"], plain["same"]) == ("v1", "./v2", False)
     modules = {f"h.{i}.c_attn": {"A": [4, 64], "B": [192, 4]} for i in range(LAYERS)}
     assert plain["lora"]["a"] == {
         "rank": 4,
@@ -228,7 +229,7 @@ def test_the_ranks_of_two_adapters_without_a_store(tmp_path, monkeypatch):
     assert [t["name"] for t in plain["tensors"]["reshaped"]] == [
         f"base_model.model.h.{i}.c_attn.lora_{part}.weight" for i in range(LAYERS) for part in "AB"
     ]
-    assert plain["tensors"]["same"] == 0
+    assert plain["tensors"]["same_count"] == 0
     assert [f["path"] for f in plain["files"]["changed"]] == [
         "adapter_config.json",
         "adapter_model.safetensors",
@@ -670,7 +671,7 @@ def test_figures_at_the_edges(tmp_path):
     figures = {t["name"]: t["stat"] for t in plain["tensors"]["changed"]}
     assert figures["zero"]["relative"] == "Infinity"
     assert figures["zero"]["cosine"] is None
-    assert plain["tensors"]["stat"]["elements"] == 16
+    assert plain["tensors"]["stat"]["element_count"] == 16
     assert "4 not finite" in text(result)
 
 

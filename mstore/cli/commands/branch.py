@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.name_command import check_name, name_command
-from mstore.cli.output import show_json
+from mstore.cli.name_command import NameChange, check_name, name_command
+from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
     from mstore.history.query.revision_grammar import Revision
@@ -22,6 +22,7 @@ mstore branch -d ablation
 """)
 @click.command()
 @name_command("branch")
+@json_options()
 def branch(
     name: str | None, rev: Revision | None, delete: bool, rename: str | None, force: bool, as_json: bool
 ) -> None:
@@ -33,7 +34,10 @@ def branch(
     if name is None:
         found = opened.list_branches()
         if as_json:
-            show_json([{"name": b.name, "id": b.id.hex, "current": b.current} for b in found])
+            from mstore.cli.json_output import show_json_list
+            from mstore.render.json.documents import branch_document
+
+            show_json_list("branches", map(branch_document, found))
             return
         width = max((len(b.name) for b in found), default=0)
         for b in found:
@@ -42,10 +46,11 @@ def branch(
             click.echo(f"{mark}{b.name:{width}}  {b.id.short}  {age(b.commit.time.ns):>10}  {subject}")
         return
     if delete:
-        was = opened.delete_branch(name).short
-        click.echo(f"Deleted branch {name} (was {was}); `mstore undo` brings it back")
+        done = NameChange("branch", "deleted", name, None, opened.delete_branch(name))
     elif rename is not None:
         opened.rename_branch(name, rename)
-        click.echo(f"{name} is now {rename}")
+        done = NameChange("branch", "renamed", rename, name, opened.branches()[rename])
     else:
-        click.echo(f"{name} → {opened.make_branch(name, look_up(rev), force=force).short}")
+        made = opened.make_branch(name, look_up(rev), force=force)
+        done = NameChange("branch", "made", name, None, made)
+    done.show(as_json)

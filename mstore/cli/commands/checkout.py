@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import progress, show_json, show_plan, warn
-from mstore.cli.params import REVISION
+from mstore.cli.output import progress, show_plan, warn
+from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
+    from mstore.checkout.execute import CheckoutResult
     from mstore.history.query.revision_grammar import Revision
 
 
@@ -29,7 +30,7 @@ mstore checkout -b retry main
     "--force", is_flag=True, help="Replace files that no commit has; `undo` brings them back."
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def checkout(
     rev: Revision | None,
     to: str | None,
@@ -42,42 +43,37 @@ def checkout(
 
     Without --to the model directory is written and HEAD moves.
     """
-    from mstore.context import display_path
-
     if rev is None and new_branch is None:
         raise click.UsageError("which version? `mstore log` lists them")
     version = look_up(rev)
     if dry_run:
         plan = repo().plan_checkout(version, to=to, force=force, new_branch=new_branch)
-        for warning in plan.warnings:
+        for warning in () if as_json else plan.warnings:
             warn(warning)
         show_plan(plan, as_json)
         return
     with progress() as report:
         result = repo().checkout(version, to=to, force=force, new_branch=new_branch, progress=report)
+    if as_json:
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.documents import checkout_document
+
+        show_json(checkout_document(result))
+        return
+    _show(result, in_place=to is None)
+
+
+def _show(result: CheckoutResult, *, in_place: bool) -> None:
+    from mstore.context import display_path
+
     for warning in result.warnings:
         warn(warning)
-    if as_json:
-        show_json(
-            {
-                "id": result.id.hex,
-                "path": str(result.path) if result.path else None,
-                "branch": result.branch,
-                "written": result.written,
-                "removed": result.removed,
-                "unchanged": result.unchanged,
-                "backup": str(result.backup) if result.backup else None,
-                "base": str(result.base) if result.base else None,
-                "load": result.load,
-            }
-        )
-        return
     where = f" → {display_path(result.path)}" if result.path is not None else ""
     counts = (
         f"{result.written} files written, {result.unchanged} right already, {result.removed} removed"
     )
     click.echo(f"{click.style(result.id.short, fg='yellow')}{where}: {counts}")
-    if to is None:
+    if in_place:
         if result.branch is not None:
             click.echo(f"On branch {result.branch}")
         else:

@@ -6,13 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mstore.cli.commit_text import commit_document, show_commit
+from mstore.cli.commit_text import show_commit
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import hint, ignored_text, progress, show_json, show_plan, warn
-from mstore.cli.params import META, METRIC, REVISION, read_meta_file, read_metrics, read_pairs
+from mstore.cli.output import hint, ignored_text, progress, show_plan, warn
+from mstore.cli.params import (
+    META,
+    METRIC,
+    REVISION,
+    json_options,
+    read_meta_file,
+    read_metrics,
+    read_pairs,
+)
 
 if TYPE_CHECKING:
     from mstore.api.repository import Repository
+    from mstore.commit.options import CommitResult
     from mstore.history.query.revision_grammar import Revision
 
 
@@ -63,7 +72,7 @@ mstore commit adapter --base main -m "adapter on our own base"
 @click.option("--allow-opaque", is_flag=True, help="Keep a broken .safetensors as plain bytes.")
 @click.option("--strict", is_flag=True, help="Refuse unknown fields in safetensors headers.")
 @click.option("--dry-run", is_flag=True, help="Show what would be committed, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def commit(
     path: str | None,
     message: str | None,
@@ -100,11 +109,24 @@ def commit(
         return
     with progress() as report:
         result = opened.run_commit(plan, progress=report)
+    if as_json:
+        _show_json(opened, result)
+    else:
+        _show(opened, result)
+
+
+def _show_json(opened: Repository, result: CommitResult) -> None:
+    from mstore.cli.json_output import show_json
+    from mstore.history.entry import entries_of
+    from mstore.render.json.documents import committed_document
+
+    (entry,) = entries_of(opened.context, [result.id]).values()
+    show_json(committed_document(entry, result))
+
+
+def _show(opened: Repository, result: CommitResult) -> None:
     for warning in result.warnings:
         warn(warning)
-    if as_json:
-        show_json(commit_document(result))
-        return
     show_commit(result)
     if result.ignored:
         click.echo(f" left out: {ignored_text(result.ignored)}")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import page, show_json
-from mstore.cli.params import REVISION
+from mstore.cli.output import page
+from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ mstore compare main~2 main best:eval_loss --md
 @click.command()
 @click.argument("revs", nargs=-1, required=True, type=REVISION)
 @click.option("--all", "everything", is_flag=True, help="Run ids, paths and hosts too.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 @click.option("--md", "as_md", is_flag=True, help="As a table in Markdown.")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
 def compare(
@@ -36,20 +36,14 @@ def compare(
     """
     import csv
 
-    from mstore.text import jsonable
-
     if as_json + as_md + as_csv > 1:
         raise click.UsageError("--json, --md and --csv exclude each other")
     found = repo().compare(*map(look_up, revs), everything=everything)
     if as_json:
-        show_json(
-            {
-                "versions": [e.id.hex for e in found.entries],
-                "rows": {name: jsonable(list(values)) for name, values in found.rows},
-                "equal": found.equal,
-                "left_out": found.hidden,
-            }
-        )
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.documents import comparison_document
+
+        show_json(comparison_document(found))
         return
     table = found.table()
     if as_csv:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import show_json
+from mstore.cli.params import json_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @examples("""
@@ -18,35 +23,40 @@ mstore config --unset author
 @click.argument("key", required=False)
 @click.argument("value", required=False)
 @click.option("--unset", is_flag=True, help="Remove KEY.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def config(key: str | None, value: str | None, unset: bool, as_json: bool) -> None:
     """Show or set what this workspace is configured to: author, model-dir."""
     from mstore.errors import NotFound, UsageError
-    from mstore.text import escaped
     from mstore.workspace import CONFIG_KEYS
 
     workspace = repo().context.need_workspace("config")
     if key is None:
         if unset:
             raise UsageError("--unset needs a KEY")
-        values = workspace.config()
-        if as_json:
-            show_json(values)
-            return
-        for name, what in CONFIG_KEYS.items():
-            click.echo(f"{name} = {escaped(values[name])}" if name in values else f"# {name}: {what}")
-        return
-    if unset or value is not None:
+    elif unset or value is not None:
         if unset and value is not None:
             raise UsageError("--unset takes no value")
         workspace.set_config(key, None if unset else value)
-        return
-    if key not in CONFIG_KEYS:
+    elif key not in CONFIG_KEYS:
         raise UsageError(f"no such configuration: {key!r}", hint="known: " + ", ".join(CONFIG_KEYS))
-    values = workspace.config()
-    if key not in values:
+    elif key not in workspace.config():
         raise NotFound(f"{key} is not set")
+    if as_json or (value is None and not unset):
+        one = key if value is None and not unset else None
+        _show(workspace.config(), one, as_json)
+
+
+def _show(values: Mapping[str, str], key: str | None, as_json: bool) -> None:
+    """Show the value of a key, or of all."""
+    from mstore.text import escaped
+    from mstore.workspace import CONFIG_KEYS
+
     if as_json:
-        show_json(values[key])
-    else:
+        from mstore.cli.json_output import show_json
+
+        show_json({"values": values if key is None else {key: values[key]}})
+    elif key is not None:
         click.echo(escaped(values[key]))
+    else:
+        for name, what in CONFIG_KEYS.items():
+            click.echo(f"{name} = {escaped(values[name])}" if name in values else f"# {name}: {what}")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import complain, page, progress, show_json, terminal_width, warn
-from mstore.cli.params import SIDE
+from mstore.cli.output import fail, page, progress, terminal_width, warn
+from mstore.cli.params import SIDE, json_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ mstore diff HEAD~1 HEAD --stat
 @click.argument("b", required=False, type=SIDE)
 @click.option("--stat", is_flag=True, help="How much each tensor changed: share, norm, cosine.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 where files differ, 0 where they do not.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def diff(
     a: Revision | Path | None, b: Revision | Path | None, stat: bool, exit_code: bool, as_json: bool
 ) -> int:
@@ -54,21 +54,23 @@ def diff(
     ends in `/`, is a folder; anything else is a version, or a folder where no version has
     this name. Without B: the model directory; without A: HEAD.
     """
-    from mstore.render.diff import diff_lines
-
     try:
         result = _compared(a, b, stat)
     except Exception as error:
         if exit_code and getattr(error, "exit_code", 1) == 1:
             # As in diff(1): 1 says that files differ, and nothing else may.
-            complain(str(error), getattr(error, "hint", None))
-            return 2
+            code = getattr(error, "code", "defect")
+            return fail(code, 2, str(error), getattr(error, "hint", None))
         raise
-    for warning in result.warnings:
+    for warning in () if as_json else result.warnings:
         warn(warning)
     if as_json:
+        from mstore.cli.json_output import show_json
+
         show_json(result.to_dict())
     else:
+        from mstore.render.diff import diff_lines
+
         page(
             diff_lines(
                 result, width=terminal_width(), style=lambda text, colour: click.style(text, fg=colour)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import page, show_json
-from mstore.cli.params import REVISION
+from mstore.cli.output import page
+from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,16 +23,15 @@ mstore du HEAD r8~1
 """)
 @click.command()
 @click.argument("revs", nargs=-1, type=REVISION, metavar="[REV]...")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def du(revs: tuple[Revision, ...], as_json: bool) -> None:
     """Why versions cost what they cost: bytes shared, new, stored, as deltas."""
     found = repo().du(*map(look_up, revs))
     if as_json:
-        from dataclasses import asdict
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.maintenance import usage_document
 
-        document = asdict(found)
-        document["commits"] = [{**asdict(c), "id": c.id.hex} for c in found.commits]
-        show_json(document)
+        show_json(usage_document(found))
         return
     page(_du_lines(found))
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from mstore.cli.confirm import must_confirm
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress, show_json
+from mstore.cli.output import progress
+from mstore.cli.params import json_options
+
+if TYPE_CHECKING:
+    from mstore.maintain.forget import ForgetPlan, ForgetResult
 
 
 @examples("""
@@ -29,7 +33,7 @@ mstore forget --role training-state --keep-last 2 --keep-best eval_loss --dry-ru
 @click.option("--branch", metavar="NAME", help="Of this branch alone.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON; needs --yes or --dry-run.")
+@json_options("needs --yes or --dry-run")
 def forget(
     roles: tuple[str, ...],
     keep_last: int,
@@ -64,11 +68,18 @@ def forget(
             )
     if dry_run or not plan.commits or (asks and not click.confirm("go on?")):
         if as_json:
-            show_json({"plan": plan.to_dict(), "done": None})
+            _show_json(plan, None, dry_run)
         return
     with progress() as told:
         done = repository.run_forget(plan, progress=told)
     if as_json:
-        show_json({"plan": plan.to_dict(), "done": asdict(done)})
+        _show_json(plan, done, dry_run)
     else:
         click.echo(f"freed {size(done.freed_bytes)}")
+
+
+def _show_json(plan: ForgetPlan, done: ForgetResult | None, dry_run: bool) -> None:
+    from mstore.cli.json_output import show_json
+    from mstore.render.json.maintenance import forget_document
+
+    show_json(plan.to_dict() if dry_run else forget_document(plan, done))

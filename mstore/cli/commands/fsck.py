@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress, show_json
-
-if TYPE_CHECKING:
-    from mstore.maintain.fsck import Problem
-
+from mstore.cli.output import progress
+from mstore.cli.params import json_options
 
 CORRUPT = 4
 
@@ -34,7 +29,7 @@ mstore fsck --from /backup/store
     help="Repair, taking what is lost from another store.",
 )
 @click.option("--dry-run", is_flag=True, help="With --repair or --from: show the plan, change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def fsck(  # noqa: C901 - each option has its own refusal
     quick: bool, repair: bool, source: str | None, dry_run: bool, as_json: bool
 ) -> int:
@@ -62,19 +57,10 @@ def fsck(  # noqa: C901 - each option has its own refusal
         else:
             found = repo().fsck(quick=quick, progress=told)
     if as_json:
-        show_json(
-            {
-                "ok": found.ok,
-                "repaired": list(repaired),
-                "quick": found.quick,
-                "problems": [_problem_document(p) for p in found.problems],
-                "warnings": [_problem_document(p) for p in found.warnings],
-                "packs": found.packs,
-                "objects": found.objects,
-                "commits": found.commits,
-                "bytes_read": found.bytes_read,
-            }
-        )
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.maintenance import fsck_document
+
+        show_json(fsck_document(found, repaired))
         return 0 if found.ok else CORRUPT
     for line in repaired:
         click.echo(f"{click.style('repaired', fg='green')}: {escaped(line)}")
@@ -104,16 +90,9 @@ def _show_plan(source: str | None, as_json: bool) -> int:
     with progress() as told:
         plan = repo().plan_repair(source=source, progress=told)
     if as_json:
-        show_json({"plan": plan.to_dict(), "done": None})
+        from mstore.cli.json_output import show_json
+
+        show_json(plan.to_dict())
     else:
         click.echo(escaped(str(plan), newlines=True))
     return 0 if plan.found.ok else CORRUPT
-
-
-def _problem_document(problem: Problem) -> dict[str, Any]:
-    return {
-        "where": problem.where,
-        "what": problem.what,
-        "affects": list(problem.affects),
-        "hint": problem.hint,
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -10,12 +9,14 @@ import click
 
 from mstore.cli.confirm import must_confirm
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress, show_json
+from mstore.cli.output import progress
+from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mstore.maintain.gc_plan import GcPlan
+    from mstore.maintain.gc_run import GcResult
 
 _SHOWN: Final = 20
 
@@ -29,7 +30,7 @@ mstore gc --now --yes
 @click.option("--now", is_flag=True, help="Keep nothing for the reflogs' sake, and empty the trash.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON; needs --yes or --dry-run.")
+@json_options("needs --yes or --dry-run")
 def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Give back the bytes that no branch, tag or reflog needs.
 
@@ -47,12 +48,12 @@ def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
         return
     if dry_run or not plan:
         if as_json:
-            show_json({"plan": plan.to_dict(), "done": None})
+            _show_json(plan, None, dry_run)
         return
     with progress() as told:
         done = repo().gc(plan, progress=told)
     if as_json:
-        show_json({"plan": plan.to_dict(), "done": asdict(done)})
+        _show_json(plan, done, dry_run)
         return
     click.echo(
         f"freed {size(done.freed_bytes)}: {done.removed} packs were removed, {done.written} written"
@@ -99,3 +100,10 @@ def _in_trash(plan: GcPlan) -> str:
     from mstore.text import size
 
     return f"; {size(plan.kept_trash_bytes)} in the trash for a day" if plan.kept_trash_bytes else ""
+
+
+def _show_json(plan: GcPlan, done: GcResult | None, dry_run: bool) -> None:
+    from mstore.cli.json_output import show_json
+    from mstore.render.json.maintenance import gc_document
+
+    show_json(plan.to_dict() if dry_run else gc_document(plan, done))

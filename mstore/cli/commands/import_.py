@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from mstore.cli.commit_text import commit_document, show_commit
+from mstore.cli.commit_text import show_commit
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress, show_json, show_plan, warn
+from mstore.cli.output import progress, show_plan, warn
+from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
-    from mstore.commit.importing import ImportResult, PlannedImport
+    from mstore.commit.importing import PlannedImport
     from mstore.commit.options import CommitResult
 
 
@@ -24,7 +25,7 @@ mstore import out --dry-run
 @click.argument("folders", nargs=-1, required=True, metavar="DIR...")
 @click.option("--branch", help="Onto this branch; default: one for each DIR, of its name.")
 @click.option("--dry-run", is_flag=True, help="Show the plan only.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json: bool) -> None:
     """Turn checkpoint folders into history.
 
@@ -36,7 +37,7 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
     opened = repo()
     plan = opened.plan_import(folders, branch=branch)
     for item in plan.folders:
-        if item.warning is not None:
+        if item.warning is not None and not as_json:
             warn(item.warning)
     if dry_run:
         show_plan(plan, as_json)
@@ -50,19 +51,12 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
     with progress() as report:
         result = opened.run_import(plan, progress=report, on_commit=show)
     if as_json:
-        show_json(_import_document(result))
+        from mstore.cli.json_output import show_json
+        from mstore.history.entry import entries_of
+        from mstore.render.json.documents import import_document
+
+        entries = entries_of(opened.context, [made.id for made in result.commits])
+        show_json(import_document(plan, result, entries))
         return
     count = f"{len(plan.folders)} checkpoint{'s' if len(plan.folders) != 1 else ''}"
     click.echo(f"{size(result.size_bytes)} in {count} → {size(result.stored_bytes)}")
-
-
-def _import_document(result: ImportResult) -> dict[str, Any]:
-    return {
-        "planned": [
-            {"path": str(p.path), "branch": p.branch, "order": p.order, "size_bytes": p.size_bytes}
-            for p in result.planned
-        ],
-        "commits": [commit_document(c) for c in result.commits],
-        "size_bytes": result.size_bytes,
-        "stored_bytes": result.stored_bytes,
-    }

@@ -6,6 +6,7 @@ import click
 
 from mstore.cli.context import examples, settings
 from mstore.cli.output import warn
+from mstore.cli.params import json_options
 
 
 @examples("""
@@ -22,7 +23,8 @@ mstore init --store /team/models.mstore --shared
     "--model-dir", metavar="DIR", help="The folder that a bare commit takes and checkout writes."
 )
 @click.option("--force", is_flag=True, help="Even in a folder that looks like a model directory.")
-def init(store: str | None, shared: bool, model_dir: str | None, force: bool) -> None:
+@json_options()
+def init(store: str | None, shared: bool, model_dir: str | None, force: bool, as_json: bool) -> None:
     """Make a workspace here, and a store in it."""
     from mstore.api import discovery
     from mstore.fs.mounts import network_type
@@ -34,13 +36,22 @@ def init(store: str | None, shared: bool, model_dir: str | None, force: bool) ->
     made = discovery.init(store=store, shared=shared, model_dir=model_dir, force=force)
     workspace = made.workspace
     assert workspace is not None
-    click.echo(f"Made {workspace.path}")
-    if store is not None:
-        click.echo(f"with its store at {made.store.location}")
     kind = next(filter(None, map(network_type, made.store.folders)), None)
+    warnings = []
     if kind is not None:
-        warn(
+        warnings.append(
             f"{made.store.location} lies on a network file system ({kind}): a commit survives what the"
             " server keeps, and gc and repack must run when nothing else uses the store"
         )
+    if as_json:
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.documents import init_document
+
+        show_json(init_document(workspace, warnings))
+        return
+    click.echo(f"Made {workspace.path}")
+    if store is not None:
+        click.echo(f"with its store at {made.store.location}")
+    for warning in warnings:
+        warn(warning)
     click.echo("Next: mstore commit DIR -m MESSAGE   (DIR: what save_model or save_pretrained wrote)")

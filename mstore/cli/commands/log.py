@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import page, show_json_list
-from mstore.cli.params import REVISION
+from mstore.cli.output import page
+from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mstore.history.entry import LogEntry
+    from mstore.history.log import Log
     from mstore.history.query.revision_grammar import Revision
 
 
@@ -23,7 +24,7 @@ mstore log
 mstore log --graph --all
 mstore log r8 -n 5 --columns id,message,eval_loss,lr
 mstore log --all --where 'eval_loss < 1.5 and r <= 8' --sort eval_loss -n 3
-mstore log --json | jq '.[].metrics'
+mstore log --json | jq '.versions[].metrics'
 """)
 @click.command()
 @click.argument("rev", required=False, type=REVISION)
@@ -34,7 +35,7 @@ mstore log --json | jq '.[].metrics'
 @click.option("--columns", metavar="A,B,…", help="Columns: built-in ones, metrics, metadata keys.")
 @click.option("--where", metavar="EXPR", help="Only those of which this holds, such as 'r <= 8'.")
 @click.option("--sort", metavar="KEY", help="By this column, the smallest first; -KEY: the largest.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def log(
     rev: Revision | None,
     count: int | None,
@@ -53,16 +54,16 @@ def log(
     inside; a name with a slash in double quotes, a text in single ones) with < <= > >= == != in
     contains, and joins with and, or, not. A name without a value makes its comparison false.
     """
-    from mstore.cli import log_text as logtext
-    from mstore.render.log_columns import DEFAULT_COLUMNS
-
     tip = look_up(rev) if rev is not None else None
     if graph and (where is not None or sort is not None):
         raise click.UsageError("--graph draws all versions in order; it goes with no --where or --sort")
     found = repo().versions(tip, all=everything, where=where, sort=sort)
     entries: Iterator[LogEntry] = islice(found.entries, count)
     if as_json:
-        show_json_list(entry.to_dict() for entry in entries)
+        from mstore.cli.json_output import show_json_list
+        from mstore.render.json.documents import version_document
+
+        show_json_list("versions", map(version_document, entries))
         return
     first = next(entries, None)
     if first is None and where is not None:
@@ -72,24 +73,32 @@ def log(
         click.echo("no versions yet: `mstore commit DIR -m MESSAGE` makes the first", err=True)
         return
     entries = chain([first], entries) if first is not None else entries
+    lines = _lines(entries, oneline=oneline, graph=graph, columns=columns)
+    page(chain(lines, _others(found, everything) if rev is None else ()))
+
+
+def _lines(
+    entries: Iterator[LogEntry], *, oneline: bool, graph: bool, columns: str | None
+) -> Iterator[str]:
+    from mstore.cli import log_text
+    from mstore.render.log_columns import DEFAULT_COLUMNS
+
     if graph:
-        lines = logtext.graph(entries, brief=oneline)
-    elif oneline:
-        lines = (logtext.one_line(e) for e in entries)
-    else:
-        chosen = tuple(c.strip() for c in columns.split(",") if c.strip()) if columns else None
-        lines = logtext.listing(entries, chosen or DEFAULT_COLUMNS, chosen=chosen is not None)
+        return log_text.graph(entries, brief=oneline)
+    if oneline:
+        return map(log_text.one_line, entries)
+    chosen = tuple(c.strip() for c in columns.split(",") if c.strip()) if columns else None
+    return log_text.listing(entries, chosen or DEFAULT_COLUMNS, chosen=chosen is not None)
 
-    def all_lines() -> Iterator[str]:
-        yield from lines
-        if found.unborn is not None and rev is None:
-            yield click.style(
-                f"(branch {found.unborn} has no commit yet; these are all branches)", dim=True
-            )
-        elif rev is None and not everything:
-            more = repo().count_elsewhere(found.tips)
-            if more:
-                noun = "commit" if more == 1 else "commits"
-                yield click.style(f"({more} {noun} on other branches: --all)", dim=True)
 
-    page(all_lines())
+def _others(found: Log, everything: bool) -> Iterator[str]:
+    """What there is beside what was listed."""
+    if found.unborn is not None:
+        yield click.style(
+            f"(branch {found.unborn} has no commit yet; these are all branches)", dim=True
+        )
+    elif not everything:
+        more = repo().count_elsewhere(found.tips)
+        if more:
+            noun = "commit" if more == 1 else "commits"
+            yield click.style(f"({more} {noun} on other branches: --all)", dim=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import page, show_json
-from mstore.cli.params import REVISION
+from mstore.cli.output import page
+from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
     from mstore.history.query.revision_grammar import Revision
@@ -21,28 +21,19 @@ mstore ls HEAD --tensors
 @click.command()
 @click.argument("rev", default="HEAD", type=REVISION)
 @click.option("--tensors", is_flag=True, help="Every tensor with dtype and shape.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def ls(rev: Revision, tensors: bool, as_json: bool) -> None:
     """Files of a version, or its tensors."""
-    from mstore.history.show import file_document
+    from mstore.cli.json_output import show_json_list
     from mstore.text import escaped, size
 
     opened, version = repo(), look_up(rev)
     if tensors:
         found = opened.tensors(version)
         if as_json:
-            show_json(
-                [
-                    {
-                        "path": t.path,
-                        "name": t.name,
-                        "dtype": t.dtype,
-                        "shape": list(t.shape),
-                        "size_bytes": t.size_bytes,
-                    }
-                    for t in found
-                ]
-            )
+            from mstore.render.json.documents import tensor_document
+
+            show_json_list("tensors", map(tensor_document, found), id=version.id.hex)
             return
         page(
             f"{escaped(t.path)}  {escaped(t.name)}  {escaped(t.dtype)}"
@@ -52,6 +43,8 @@ def ls(rev: Revision, tensors: bool, as_json: bool) -> None:
         return
     files = opened.manifest(version).files
     if as_json:
-        show_json([file_document(f) for f in files])
+        from mstore.render.json.documents import file_document
+
+        show_json_list("files", map(file_document, files), id=version.id.hex)
         return
     page(f"{size(f.size_bytes):>8}  {f.role:14}  {escaped(f.path)}" for f in files)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.params import META, METRIC, REVISION, read_metrics, read_pairs
+from mstore.cli.params import META, METRIC, REVISION, json_options, read_metrics, read_pairs
 
 if TYPE_CHECKING:
     from mstore.history.query.revision_grammar import Revision
@@ -21,8 +21,17 @@ mstore note r8~1 --meta verdict="best so far"
 @click.argument("rev", type=REVISION)
 @METRIC
 @META
-def note(rev: Revision, metric: tuple[str, ...], meta: tuple[str, ...]) -> None:
+@json_options()
+def note(rev: Revision, metric: tuple[str, ...], meta: tuple[str, ...], as_json: bool) -> None:
     """Add metrics or metadata to a version later; its id stays."""
     opened, version = repo(), look_up(rev)
     made = opened.note(version, metrics=read_metrics(metric), metadata=read_pairs(meta))
+    if as_json:
+        from mstore.cli.json_output import show_json
+        from mstore.history.entry import entries_of
+        from mstore.render.json.documents import noted_document
+
+        (entry,) = entries_of(opened.context, [version.id]).values()
+        show_json(noted_document(entry, made))
+        return
     click.echo(f"Noted on {version.id.short} ({made.short})")

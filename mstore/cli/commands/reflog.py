@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import page, show_json
-
-if TYPE_CHECKING:
-    from mstore.store import Record
+from mstore.cli.output import page
+from mstore.cli.params import json_options
 
 
 @examples("""
@@ -19,7 +17,7 @@ mstore reflog r8
 """)
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def reflog(name: str | None, as_json: bool) -> None:
     """Where a branch or tag has been; NAME@{n} names those places."""
     from mstore.text import age, escaped
@@ -27,7 +25,10 @@ def reflog(name: str | None, as_json: bool) -> None:
     opened = repo()
     records = opened.reflog(name)
     if as_json:
-        show_json([_record_document(r) for r in records])
+        from mstore.cli.json_output import show_json_list
+        from mstore.render.json.documents import move_document
+
+        show_json_list("moves", map(move_document, records))
         return
     head = opened.head
     label = name if name not in (None, "HEAD", "@") else (head.branch if head else None) or "HEAD"
@@ -42,15 +43,3 @@ def reflog(name: str | None, as_json: bool) -> None:
             )
 
     page(lines())
-
-
-def _record_document(record: Record) -> dict[str, Any]:
-    return {
-        "number": record.number,
-        "old": record.old.hex if record.old else None,
-        "new": record.new.hex if record.new else None,
-        "action": record.move.action,
-        "message": record.move.message,
-        "author": record.move.author,
-        "time": record.move.time.iso(),
-    }

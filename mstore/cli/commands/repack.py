@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress, show_json
+from mstore.cli.output import progress, show_plan
+from mstore.cli.params import json_options
 
 
 @examples("""
@@ -16,7 +15,7 @@ mstore repack --dry-run
 """)
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def repack(dry_run: bool, as_json: bool) -> None:
     """Re-encode objects with better delta bases, and merge small packs.
 
@@ -26,15 +25,15 @@ def repack(dry_run: bool, as_json: bool) -> None:
 
     if dry_run:
         plan = repo().plan_repack()
-        if as_json:
-            show_json({"plan": plan.to_dict(), "done": None})
-        else:
-            click.echo(str(plan))
+        show_plan(plan, as_json)
         return
     with progress() as told:
         done = repo().repack(progress=told)
     if as_json:
-        show_json(asdict(done))
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.maintenance import repack_document
+
+        show_json(repack_document(done))
     elif not done.worth:
         click.echo(f"{size(done.before_bytes)}: nothing to gain, nothing changed")
     else:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import progress, show_json, warn
-from mstore.cli.params import REVISION
+from mstore.cli.output import progress, warn
+from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
     from mstore.history.query.revision_grammar import Revision
@@ -22,7 +22,7 @@ mstore resume r8~1 --to again
 @click.argument("rev", type=REVISION)
 @click.option("--to", "to", required=True, metavar="DIR", help="The folder to write; new or empty.")
 @click.option("--force", is_flag=True, help="Replace files that no commit has, keeping a copy.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def resume(rev: Revision, to: str, force: bool, as_json: bool) -> None:
     """Write a version out so that training can go on from it.
 
@@ -34,19 +34,14 @@ def resume(rev: Revision, to: str, force: bool, as_json: bool) -> None:
     version = look_up(rev)
     with progress() as told:
         done = repo().resume(version, to=to, force=force, progress=told)
+    if as_json:
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.documents import resume_document
+
+        show_json(resume_document(done))
+        return
     for warning in done.warnings:
         warn(warning)
-    if as_json:
-        show_json(
-            {
-                "commit": done.checkout.id.hex,
-                "path": str(done.path),
-                "step": done.step,
-                "best": str(done.best) if done.best is not None else None,
-                "line": done.line,
-            }
-        )
-        return
     at = f", step {done.step}" if done.step is not None else ""
     click.echo(f"{done.checkout.id.short}{at} → {escaped(str(done.path))}")
     click.echo(done.line)

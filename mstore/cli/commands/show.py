@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import page, show_json
-from mstore.cli.params import REVISION
+from mstore.cli.output import page
+from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,19 +23,15 @@ mstore show r8~1 --json
 """)
 @click.command()
 @click.argument("rev", default="HEAD", type=REVISION)
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def show(rev: Revision, as_json: bool) -> None:
     """One version in full: message, metadata, metrics, files, notes."""
     found = repo().show(look_up(rev))
     if as_json:
-        from mstore.history.show import file_document
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.documents import show_document
 
-        document = found.entry.to_dict()
-        document["files"] = [file_document(f) for f in found.manifest.files]
-        document["notes"] = [
-            {"id": n.id.hex, "time": n.time.iso(), "author": n.author, **n.payload} for n in found.notes
-        ]
-        show_json(document)
+        show_json(show_document(found))
         return
     page(_show_lines(found))
 

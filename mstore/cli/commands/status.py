@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import ignored_text, show_json
+from mstore.cli.output import ignored_text
+from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mstore.backend import Activity
     from mstore.history.status import Status
 
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 mstore status
 """)
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def status(as_json: bool) -> None:
     """Where you stand, what changed, and what to type next."""
     from mstore.context import display_path
@@ -28,22 +28,10 @@ def status(as_json: bool) -> None:
 
     found = repo().status()
     if as_json:
-        show_json(
-            {
-                "branch": found.branch,
-                "commit": found.commit.hex if found.commit else None,
-                "model_dir": str(found.model_dir) if found.model_dir else None,
-                "problem": found.problem,
-                "added": found.changes.added,
-                "changed": found.changes.changed,
-                "removed": found.changes.removed,
-                "left_out": found.ignored,
-                "activity": _activity_document(found.activity),
-                "trash_bytes": found.trash_bytes,
-                "staged": _staged_saves(),
-                "copies": [str(folder) for folder in found.copies],
-            }
-        )
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.documents import status_document
+
+        show_json(status_document(found, repo().staged()))
         return
     at = (
         f"at {found.commit.short} {escaped((found.message or '').partition(chr(10))[0])}"
@@ -81,22 +69,6 @@ def status(as_json: bool) -> None:
         click.echo("Next: mstore commit -m MESSAGE   keeps it;   mstore diff   shows it")
     else:
         click.echo("Next: mstore log   shows the history")
-
-
-def _activity_document(now: Activity | None) -> dict[str, Any] | None:
-    if now is None:
-        return None
-    left = [{"key": entry.key, "size_bytes": entry.size_bytes} for entry in now.left]
-    return {
-        "held": list(now.held),
-        "running": now.running,
-        "writing_bytes": now.writing_bytes,
-        "left": left,
-    }
-
-
-def _staged_saves() -> list[dict[str, Any]]:
-    return [{"queue": str(queue), "saves": count} for queue, count in repo().staged()]
 
 
 def _activity(found: Status) -> Iterator[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.name_command import check_name, name_command
-from mstore.cli.output import show_json
+from mstore.cli.name_command import NameChange, check_name, name_command
+from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
     from mstore.history.query.revision_grammar import Revision
@@ -22,6 +22,7 @@ mstore tag -d v1
 @click.command()
 @name_command("tag")
 @click.option("-m", "--message", help="Keep a message, a date and who tagged.")
+@json_options()
 def tag(
     name: str | None,
     rev: Revision | None,
@@ -39,12 +40,10 @@ def tag(
     if name is None:
         found = opened.list_tags()
         if as_json:
-            show_json(
-                [
-                    {"name": t.name, "id": t.id.hex, "message": t.tag.message if t.tag else None}
-                    for t in found
-                ]
-            )
+            from mstore.cli.json_output import show_json_list
+            from mstore.render.json.documents import tag_document
+
+            show_json_list("tags", map(tag_document, found))
             return
         width = max((len(t.name) for t in found), default=0)
         for t in found:
@@ -52,12 +51,12 @@ def tag(
             click.echo(f"{t.name:{width}}  {t.id.short}  {said}".rstrip())
         return
     if delete:
-        click.echo(
-            f"Deleted tag {name} (was {opened.delete_tag(name).short}); `mstore undo` brings it back"
-        )
+        done = NameChange("tag", "deleted", name, None, opened.delete_tag(name))
     elif rename is not None:
         opened.rename_tag(name, rename)
-        click.echo(f"{name} is now {rename}")
+        (id,) = (tag.id for tag in opened.list_tags() if tag.name == rename)
+        done = NameChange("tag", "renamed", rename, name, id)
     else:
         made = opened.make_tag(name, look_up(rev), message=message, force=force)
-        click.echo(f"{name} → {made.short}")
+        done = NameChange("tag", "made", name, None, made)
+    done.show(as_json)

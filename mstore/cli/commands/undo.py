@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import show_json, show_plan
+from mstore.cli.output import show_plan
+from mstore.cli.params import json_options
 
 
 @examples("""
@@ -16,7 +17,7 @@ mstore undo r8             # the last move of r8, if it was made here
 @click.command()
 @click.argument("name", required=False)
 @click.option("--dry-run", is_flag=True, help="Show what would be undone, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_options()
 def undo(name: str | None, dry_run: bool, as_json: bool) -> None:
     """Take back your own last move."""
     from mstore.text import escaped
@@ -27,15 +28,10 @@ def undo(name: str | None, dry_run: bool, as_json: bool) -> None:
         return
     done = repo().run_undo(plan)
     if as_json:
-        show_json(
-            {
-                "action": done.action,
-                "refs": {
-                    ref: target.hex if target is not None else None for ref, target in done.refs.items()
-                },
-                "restored": list(done.restored),
-            }
-        )
+        from mstore.cli.json_output import show_json
+        from mstore.render.json.documents import undo_document
+
+        show_json(undo_document(plan, done))
         return
     click.echo(f"Undone: {escaped(done.action)}")
     for ref, target in done.refs.items():

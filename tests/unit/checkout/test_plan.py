@@ -38,7 +38,7 @@ def test_a_plan_is_a_value_and_changes_nothing(repo: Repository, tmp_path: Path)
     assert everything(tmp_path) == before
     assert into.to_dict()["new_folder"] and not into.in_place
     assert [f["path"] for f in here.to_dict()["write"]] == ["model.safetensors"]
-    assert here.to_dict()["unchanged"] == len(here.manifest.files) - 1
+    assert here.to_dict()["unchanged_count"] == len(here.manifest.files) - 1
     done = repo.run_checkout(here)
     assert (done.written, done.branch) == (1, "retry")
     assert repo.run_checkout(into).written == len(into.manifest.files)
@@ -100,7 +100,8 @@ def test_undo_is_planned(repo: Repository, tmp_path: Path) -> None:
     plan = repo.plan_undo()
     document = assert_is_a_value(plan)
     assert everything(tmp_path) == before
-    assert document["head"] == {"branch": "main"} and document["files"] == ["model.safetensors"]
+    assert document["head"] == {"branch": "main", "id": None}
+    assert document["restored"] == ["model.safetensors"]
     done = repo.run_undo(plan)
     assert done.action == plan.action
     assert contents(tmp_path / "out") == two and repo.head is not None and repo.head.branch == "main"
@@ -110,7 +111,9 @@ def test_undo_of_one_ref_is_planned(repo: Repository) -> None:
     repo.make_branch("side", "HEAD~1")
     repo.make_branch("side", "HEAD", force=True)
     plan = repo.plan_undo("side")
-    assert assert_is_a_value(plan)["refs"] == {"side": repo.resolve("main~1").hex}
+    assert assert_is_a_value(plan)["refs"] == [
+        {"kind": "branch", "name": "side", "id": repo.resolve("main~1").hex}
+    ]
     repo.make_branch("side", "HEAD~1", force=True)
     with pytest.raises(RefMoved):
         repo.run_undo(plan)
