@@ -197,12 +197,3 @@ def _login() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except (ImportError, KeyError):
         return f"uid-{os.getuid()}"
-
-
-def display_path(path: Path) -> str:
-    """Format a path as a user would type it from here."""
-    try:
-        relative = os.path.relpath(path)
-    except (OSError, ValueError):
-        return str(path)
-    return relative if not relative.startswith("../..") else str(path)

@@ -7,9 +7,14 @@ Names and messages may hold control characters that would steer a terminal;
 from __future__ import annotations
 
 import math
+import os
 import time
 import unicodedata
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 
 def _must_escape(character: str) -> bool:
@@ -107,3 +112,31 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [jsonable(v) for v in value]
     return value
+
+
+def display_path(path: Path) -> str:
+    """Format a path as a user would type it from here."""
+    try:
+        relative = os.path.relpath(path)
+    except (OSError, ValueError):
+        return str(path)
+    return relative if not relative.startswith("../..") else str(path)
+
+
+def near_names(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Find up to three names that a mistyped one was probably meant to be, best first."""
+    import difflib
+
+    return tuple(difflib.get_close_matches(name, list(known), n=3, cutoff=0.5))
+
+
+def near_hint(near: Iterable[str]) -> str | None:
+    """Format near names as the hint of an error, or None where there is none."""
+    names = ", ".join(near)
+    return f"near it: {names}" if names else None
+
+
+def some_names(names: Sequence[str], *, most: int = 6) -> str:
+    """List the first of some names, escaped, and count the others."""
+    listed = ", ".join(escaped(name) for name in names[:most])
+    return listed + (f" and {len(names) - most} more" if len(names) > most else "")

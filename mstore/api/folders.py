@@ -25,12 +25,13 @@ def diff(
     Raises:
         InvalidInput: a file breaks a rule.
     """
-    from mstore.api.results import Difference, rendered
+    from mstore.api.results.comparing import Difference
+    from mstore.api.results.printable import printable
     from mstore.compare.diff import diff as compare
     from mstore.compare.diff import side_of
 
     one, other = side_of(None, Path(a)), side_of(None, Path(b))
-    return rendered(Difference, compare(one, other, stat=stat, progress=progress))
+    return printable(Difference, compare(one, other, stat=stat, progress=progress))
 
 
 def weights_id(folder: str | Path) -> str:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.api.stores import open_store
 from mstore.errors import Conflict, UsageError
-from mstore.workspace import USER_CACHE, Workspace
+from mstore.workspace import CONFIG_KEYS, USER_CACHE, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Unpack
 
-    from mstore.api.results import Versions
+    from mstore.api.results.log import Versions
+    from mstore.api.results.status import WorkspaceStatus
     from mstore.checkout.execute import CheckoutResult
     from mstore.checkout.plan import CheckoutPlan
     from mstore.checkout.undo import Undone
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     from mstore.context import Context
     from mstore.formats import Facts
     from mstore.history.branches import Branch
+    from mstore.history.entry import LogEntry
     from mstore.history.log import Log
     from mstore.history.query.resolve import AnyRevision, Resolved
     from mstore.history.show import CommitDetails
-    from mstore.history.status import Status
     from mstore.history.tags import TagEntry
     from mstore.history.tensors import Tensor, TensorRef
     from mstore.maintain.du import Usage
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from mstore.maintain.gc_run import GcResult
     from mstore.maintain.repack import RepackPlan, RepackResult
     from mstore.maintain.repair import RepairPlan, RepairResult
-    from mstore.objects import CommitId, Manifest, NoteId
+    from mstore.objects import Base, Commit, CommitId, Layout, Manifest, ManifestFile, NoteId
     from mstore.progress import Progress
     from mstore.staging.resume import ResumeResult
     from mstore.store import Record, Store
@@ -105,6 +106,27 @@ class Repository:
         """Where the workspace stands, or None without one."""
         return self._context.head
 
+    @property
+    def location(self) -> str:
+        """Where the store lies."""
+        return self.store.location
+
+    @property
+    def author(self) -> str:
+        """Who acts: as given, as configured, as git knows them, or the login."""
+        return self._context.author
+
+    @property
+    def network_disk(self) -> str | None:
+        """The type of the network file system that the store lies on, or None on a local disk."""
+        from mstore.fs.mounts import network_type
+
+        return next(filter(None, map(network_type, self.store.folders)), None)
+
+    def free_bytes(self) -> int | None:
+        """Give how many bytes are free where the store lies, or None where nobody knows."""
+        return self.store.backend.free_bytes()
+
     # -- writing
 
     def commit(
@@ -152,15 +174,18 @@ class Repository:
         self, plan: CommitPlan, *, author: str | None = None, progress: Progress | None = None
     ) -> CommitResult:
         """Do what `plan_commit` found; arguments and errors as for `commit`."""
+        from mstore.api.results.committing import PrintableCommit
+        from mstore.api.results.printable import printable
+
         context = self._context if author is None else replace(self._context, author_given=author)
         if plan.unchanged:
             # The end of most commits of a watched folder: nothing more is loaded for it.
             from mstore.commit.unchanged import run_unchanged
 
-            return run_unchanged(context, plan)
+            return printable(PrintableCommit, run_unchanged(context, plan))
         from mstore.commit.execute import run_commit
 
-        return run_commit(context, plan, progress=progress)
+        return printable(PrintableCommit, run_commit(context, plan, progress=progress))
 
     def note(
         self,
@@ -184,9 +209,11 @@ class Repository:
         progress: Progress | None = None,
     ) -> CheckoutResult:
         """Write a version into a folder: plan, then run; see `mstore.checkout.execute.checkout`."""
+        from mstore.api.results.moving import PrintableCheckout
+        from mstore.api.results.printable import printable
         from mstore.checkout.execute import checkout
 
-        return checkout(
+        done = checkout(
             self._context,
             rev,
             to=Path(to) if to is not None else None,
@@ -194,6 +221,7 @@ class Repository:
             new_branch=new_branch,
             progress=progress,
         )
+        return printable(PrintableCheckout, done)
 
     def plan_checkout(
         self,
@@ -216,9 +244,11 @@ class Repository:
 
     def run_checkout(self, plan: CheckoutPlan, *, progress: Progress | None = None) -> CheckoutResult:
         """Do what `plan_checkout` found. Raises Conflict where it no longer holds."""
+        from mstore.api.results.moving import PrintableCheckout
+        from mstore.api.results.printable import printable
         from mstore.checkout.execute import run_checkout
 
-        return run_checkout(self._context, plan, progress=progress)
+        return printable(PrintableCheckout, run_checkout(self._context, plan, progress=progress))
 
     def resume(
         self,
@@ -229,9 +259,12 @@ class Repository:
         progress: Progress | None = None,
     ) -> ResumeResult:
         """Write a version out so that training can go on from it; see `staging.resume`."""
+        from mstore.api.results.moving import PrintableResume
+        from mstore.api.results.printable import printable
         from mstore.staging.resume import resume
 
-        return resume(self._context, rev, Path(to), force=force, progress=progress)
+        done = resume(self._context, rev, Path(to), force=force, progress=progress)
+        return printable(PrintableResume, done)
 
     def path(self, rev: AnyRevision, *, limit_bytes: int | None = None) -> Path:
         """Write a version into a cache of read-only folders, for whatever takes a path.
@@ -315,6 +348,11 @@ class Repository:
         """Give what this workspace is configured to, by key. Raises UsageError without a workspace."""
         return self._context.need_workspace("config").config()
 
+    @staticmethod
+    def config_keys() -> Mapping[str, str]:
+        """Give the keys that a workspace can be configured by, and what each is for."""
+        return CONFIG_KEYS
+
     def set_config(self, key: str, value: str | None) -> None:
         """Set a value of this workspace's configuration, or remove it.
 
@@ -337,11 +375,13 @@ class Repository:
         counts = ((queue.path, queue.unfinished()) for queue in registered(self.workspace.path))
         return tuple((path, count) for path, count in counts if count)
 
-    def status(self) -> Status:
-        """Where the workspace stands. Raises UsageError, InvalidInput."""
+    def status(self) -> WorkspaceStatus:
+        """Look where the workspace stands. Raises UsageError, InvalidInput."""
+        from mstore.api.results.printable import printable
+        from mstore.api.results.status import WorkspaceStatus
         from mstore.history.status import status
 
-        return status(self._context)
+        return replace(printable(WorkspaceStatus, status(self._context)), staged=self.staged())
 
     def look_up(self, rev: AnyRevision) -> Resolved:
         """Find what a revision stands for: its commit, the branch it names, a warning.
@@ -376,7 +416,7 @@ class Repository:
         Raises:
             RevisionNotFound, Ambiguous, Corrupt, UsageError.
         """
-        from mstore.api.results import Versions
+        from mstore.api.results.log import Versions
 
         return Versions(islice(self.versions(rev, all=all, where=where, sort=sort).entries, limit))
 
@@ -404,6 +444,12 @@ class Repository:
         found = log(self._context, self.resolve(rev) if rev is not None else None, everything=all)
         return replace(found, entries=filter_and_sort(found.entries, where, sort))
 
+    def entries(self, ids: Iterable[CommitId]) -> dict[CommitId, LogEntry]:
+        """Give some versions as `log` shows them. Raises NotFound, Corrupt."""
+        from mstore.history.entry import entries_of
+
+        return entries_of(self._context, ids)
+
     def count_elsewhere(self, tips: tuple[CommitId, ...]) -> int:
         """Count the commits that branches and tags reach and some tips do not."""
         from mstore.history.log import elsewhere
@@ -412,16 +458,19 @@ class Repository:
 
     def compare(self, *revs: AnyRevision, everything: bool = False) -> Comparison:
         """Compare versions; see `mstore.compare.versions.compare`."""
-        from mstore.api.results import Compared, rendered
+        from mstore.api.results.comparing import Compared
+        from mstore.api.results.printable import printable
         from mstore.compare.versions import compare
 
-        return rendered(Compared, compare(self._context, revs, everything=everything))
+        return printable(Compared, compare(self._context, revs, everything=everything))
 
     def show(self, rev: AnyRevision = "HEAD") -> CommitDetails:
         """Describe a version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        from mstore.api.results.printable import printable
+        from mstore.api.results.showing import PrintableVersion
         from mstore.history.show import show
 
-        return show(self._context, self.resolve(rev))
+        return printable(PrintableVersion, show(self._context, self.resolve(rev)))
 
     def diff(
         self,
@@ -439,17 +488,32 @@ class Repository:
             stat: how much each tensor changed, too.
             progress: called with (what, bytes done, bytes in all).
         """
-        from mstore.api.results import Difference, rendered
+        from mstore.api.results.comparing import Difference
+        from mstore.api.results.printable import printable
         from mstore.compare.diff import diff, side_of
 
         one, other = side_of(self._context, a), side_of(self._context, b)
-        return rendered(Difference, diff(one, other, stat=stat, progress=progress))
+        return printable(Difference, diff(one, other, stat=stat, progress=progress))
 
     def manifest(self, rev: AnyRevision) -> Manifest:
         """Give the files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.history.show import manifest_of
 
         return manifest_of(self._context, self.resolve(rev))
+
+    def read_commit(self, rev: AnyRevision) -> Commit:
+        """Read the commit that a revision names. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        return self.store.commit(self.resolve(rev))
+
+    def read_layout(self, file: ManifestFile) -> Layout | None:
+        """Give which tensors lie where in a file of a version; None: it holds none."""
+        return self.store.layout(file.layout) if file.layout is not None else None
+
+    def find_base(self, base: Base) -> CommitId | None:
+        """Find the version that a commit recorded as its base, or one of equal weights."""
+        from mstore.commit.base_model import find_base
+
+        return find_base(self.store, base)
 
     def facts(self, rev: AnyRevision) -> Facts:
         """Give what a version says of itself. Raises RevisionNotFound, Ambiguous, Corrupt."""
@@ -498,15 +562,19 @@ class Repository:
 
     def du(self, *revs: AnyRevision) -> Usage:
         """Measure what versions, and the store, cost. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        from mstore.api.results.maintaining import PrintableUsage
+        from mstore.api.results.printable import printable
         from mstore.maintain.du import du
 
-        return du(self._context, [self.resolve(rev) for rev in revs])
+        return printable(PrintableUsage, du(self._context, [self.resolve(rev) for rev in revs]))
 
     def fsck(self, *, quick: bool = False, progress: Progress | None = None) -> FsckResult:
         """Check the store. Raises StorageFailed."""
+        from mstore.api.results.maintaining import PrintableCheck
+        from mstore.api.results.printable import printable
         from mstore.maintain.fsck import fsck
 
-        return fsck(self._context, quick=quick, progress=progress)
+        return printable(PrintableCheck, fsck(self._context, quick=quick, progress=progress))
 
     def repair(
         self, *, source: str | Path | None = None, progress: Progress | None = None
@@ -520,12 +588,14 @@ class Repository:
         Raises:
             NoStore, Conflict, StorageFailed.
         """
+        from mstore.api.results.maintaining import PrintableRepair
+        from mstore.api.results.printable import printable
         from mstore.maintain.repair import repair
 
         if source is None:
-            return repair(self._context, progress=progress)
+            return printable(PrintableRepair, repair(self._context, progress=progress))
         with contextlib.closing(self._other(source)) as other:
-            return repair(self._context, source=other, progress=progress)
+            return printable(PrintableRepair, repair(self._context, source=other, progress=progress))
 
     def plan_repair(
         self, *, source: str | Path | None = None, progress: Progress | None = None
@@ -548,12 +618,15 @@ class Repository:
 
     def run_repair(self, plan: RepairPlan, *, progress: Progress | None = None) -> RepairResult:
         """Do what `plan_repair` found. Raises NoStore, Conflict, StorageFailed."""
+        from mstore.api.results.maintaining import PrintableRepair
+        from mstore.api.results.printable import printable
         from mstore.maintain.repair import run_repair
 
         if plan.source is None:
-            return run_repair(self._context, plan, progress=progress)
+            return printable(PrintableRepair, run_repair(self._context, plan, progress=progress))
         with contextlib.closing(self._other(plan.source)) as other:
-            return run_repair(self._context, plan, source=other, progress=progress)
+            done = run_repair(self._context, plan, source=other, progress=progress)
+        return printable(PrintableRepair, done)
 
     def _other(self, path: str | Path) -> Store:
         return open_store(path, self._cache or USER_CACHE.expanduser())
@@ -577,20 +650,19 @@ class Repository:
         Raises:
             Conflict, Corrupt, NotFound, StorageFailed.
         """
-        from mstore.maintain.gc import plan_gc
-        from mstore.maintain.gc_run import run_gc
-
         if plan is not None:
-            return run_gc(self._context, plan, progress=progress)
+            return self.run_gc(plan, progress=progress)
         with contextlib.suppress(Conflict):  # Packs came or went since the plan was made.
-            return run_gc(self._context, plan_gc(self._context, now=now), progress=progress)
-        return run_gc(self._context, plan_gc(self._context, now=now), progress=progress)
+            return self.run_gc(self.plan_gc(now=now), progress=progress)
+        return self.run_gc(self.plan_gc(now=now), progress=progress)
 
     def run_gc(self, plan: GcPlan, *, progress: Progress | None = None) -> GcResult:
         """Do what `plan_gc` found. Raises Conflict, Corrupt, StorageFailed."""
+        from mstore.api.results.maintaining import PrintableGc
+        from mstore.api.results.printable import printable
         from mstore.maintain.gc_run import run_gc
 
-        return run_gc(self._context, plan, progress=progress)
+        return printable(PrintableGc, run_gc(self._context, plan, progress=progress))
 
     def plan_forget(
         self,
@@ -624,9 +696,11 @@ class Repository:
 
     def run_forget(self, plan: ForgetPlan, *, progress: Progress | None = None) -> ForgetResult:
         """Do what `plan_forget` found. Raises Conflict, Corrupt, StorageFailed."""
+        from mstore.api.results.maintaining import PrintableForget
+        from mstore.api.results.printable import printable
         from mstore.maintain.forget import run_forget
 
-        return run_forget(self._context, plan, progress=progress)
+        return printable(PrintableForget, run_forget(self._context, plan, progress=progress))
 
     def repack(self, *, progress: Progress | None = None) -> RepackResult:
         """Re-encode objects with better delta bases, and merge small packs.
@@ -634,9 +708,11 @@ class Repository:
         Raises:
             Conflict, Corrupt, StorageFailed.
         """
+        from mstore.api.results.maintaining import PrintableRepack
+        from mstore.api.results.printable import printable
         from mstore.maintain.repack import repack
 
-        return repack(self._context, progress=progress)
+        return printable(PrintableRepack, repack(self._context, progress=progress))
 
     def plan_repack(self) -> RepackPlan:
         """Find what `repack` would re-encode, changing nothing. Raises Corrupt."""
@@ -646,21 +722,29 @@ class Repository:
 
     def run_repack(self, plan: RepackPlan, *, progress: Progress | None = None) -> RepackResult:
         """Do what `plan_repack` found. Raises Conflict, Corrupt, StorageFailed."""
+        from mstore.api.results.maintaining import PrintableRepack
+        from mstore.api.results.printable import printable
         from mstore.maintain.repack import run_repack
 
-        return run_repack(self._context, plan, progress=progress)
+        return printable(PrintableRepack, run_repack(self._context, plan, progress=progress))
 
     # -- names
+
+    def ref_names(self) -> tuple[str, ...]:
+        """Names of branches and tags; no commit is read for them."""
+        refs = self.store.refs
+        return (*refs.names("heads"), *refs.names("tags"))
 
     def branches(self) -> dict[str, CommitId]:
         """Branches and their commits."""
         return {b.name: b.id for b in self.list_branches()}
 
     def list_branches(self) -> tuple[Branch, ...]:
-        """Branches, by name."""
+        """List branches, by name."""
+        from mstore.api.results.names import Branches
         from mstore.history.branches import branches
 
-        return branches(self._context)
+        return Branches(branches(self._context))
 
     def make_branch(
         self, name: str, rev: AnyRevision | None = None, *, force: bool = False
@@ -685,10 +769,11 @@ class Repository:
         rename_branch(self._context, old, new)
 
     def list_tags(self) -> tuple[TagEntry, ...]:
-        """Tags, by name."""
+        """List tags, by name."""
+        from mstore.api.results.names import Tags
         from mstore.history.tags import tags
 
-        return tags(self._context)
+        return Tags(tags(self._context))
 
     def make_tag(
         self,
@@ -718,15 +803,18 @@ class Repository:
 
     def reflog(self, name: str | None = None) -> tuple[Record, ...]:
         """Give moves of a ref, the latest first. Raises RevisionNotFound, NotFound."""
+        from mstore.api.results.names import Moves
         from mstore.history.reflog import reflog
 
-        return reflog(self._context, name)[1]
+        return Moves(reflog(self._context, name)[1])
 
     def undo(self, name: str | None = None) -> Undone:
         """Take back one's own last move. Raises UsageError, RefMoved, Dirty."""
+        from mstore.api.results.moving import PrintableUndo
+        from mstore.api.results.printable import printable
         from mstore.checkout.undo import undo
 
-        return undo(self._context, name)
+        return printable(PrintableUndo, undo(self._context, name))
 
     def plan_undo(self, name: str | None = None) -> UndoPlan:
         """Find what `undo` would take back, and change nothing; errors as for `undo`."""
@@ -736,6 +824,8 @@ class Repository:
 
     def run_undo(self, plan: UndoPlan) -> Undone:
         """Do what `plan_undo` found; errors as for `undo`."""
+        from mstore.api.results.moving import PrintableUndo
+        from mstore.api.results.printable import printable
         from mstore.checkout.undo import run_undo
 
-        return run_undo(self._context, plan)
+        return printable(PrintableUndo, run_undo(self._context, plan))

@@ -16,18 +16,19 @@ from mstore.checkout.in_place import move_head
 from mstore.checkout.load_snippet import base_source, line_that_loads
 from mstore.checkout.plan import CheckoutPlan, plan_files
 from mstore.checkout.replace import files_replaced
-from mstore.context import Context, display_path
 from mstore.errors import Conflict, DurabilityUnknown, MStoreError
 from mstore.history.query.resolve import resolved
 from mstore.history.status import changes_between
 from mstore.modeldir.read import read_folder
 from mstore.modeldir.stored_tree import facts_of_manifest
 from mstore.modeldir.visible import visible_manifest
+from mstore.text import display_path
 from mstore.workspace import Operation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mstore.context import Context
     from mstore.history.query.resolve import AnyRevision
     from mstore.objects import Commit, CommitId
     from mstore.progress import Progress
@@ -64,9 +65,6 @@ class CheckoutResult:
     load: str | None = None
     base: Path | None = None
     warnings: tuple[str, ...] = field(default=())
-
-    def __str__(self) -> str:
-        return f"{self.id.short} → {self.path}" if self.path is not None else self.id.short
 
 
 def checkout(

@@ -10,7 +10,6 @@ import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from mstore.context import Context, display_path
 from mstore.errors import BadPath, Conflict, Dirty, UsageError
 from mstore.formats import check_index
 from mstore.fs.failures import storage_failed
@@ -20,7 +19,7 @@ from mstore.modeldir.read import Tree, read_folder
 from mstore.modeldir.stored_tree import StoredFolder
 from mstore.modeldir.visible import visible_manifest, what_is_forgotten
 from mstore.store import check_ref_name
-from mstore.text import escaped, size
+from mstore.text import display_path, escaped, size
 from mstore.worktree.destination import Destination, check_paths
 from mstore.worktree.swap import find_obstructions
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from mstore.context import Context
     from mstore.history.query.resolve import AnyRevision
     from mstore.objects import Commit, CommitId, Manifest, ManifestFile, ObjectId
     from mstore.store import Store

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from mstore.checkout.plan import folder_plan, some
 from mstore.checkout.replace import files_replaced
-from mstore.context import Context, display_path
 from mstore.errors import Conflict, Dirty
 from mstore.history.status import compare_folder
 from mstore.modeldir.visible import visible_manifest
 from mstore.objects import CommitId, Manifest
+from mstore.text import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from mstore.context import Context
 
 
 def check_unchanged(

@@ -8,8 +8,8 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 from mstore.checkout.beside import counted, write_beside
-from mstore.context import Context, display_path
 from mstore.errors import Conflict, MStoreError
+from mstore.text import display_path
 from mstore.worktree.destination import Destination, check_paths
 from mstore.worktree.scan import OpenFile, scan
 from mstore.worktree.staging import Staged, discard
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mstore.checkout.plan import FolderPlan
+    from mstore.context import Context
     from mstore.modeldir.read import Tree
     from mstore.objects import BlobId, Manifest, ManifestFile
     from mstore.progress import Progress

@@ -28,10 +28,10 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: C901 - one clau
     """Run `mstore` and give the exit code (docs/cli.md has the list)."""
     import click
 
+    from mstore.api.process import remove_temporary_files
     from mstore.cli.app import app
     from mstore.cli.output import ask_for_json, fail
     from mstore.errors import MStoreError
-    from mstore.fs.temp import remove_own
 
     typed = list(sys.argv[1:] if arguments is None else arguments)
     ask_for_json(False)
@@ -51,7 +51,7 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: C901 - one clau
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        remove_own()
+        remove_temporary_files()
         said = "interrupted; nothing half-done is left behind"
         return fail("interrupted", INTERRUPTED, said, typed=typed)
     except click.ClickException as error:

@@ -56,9 +56,9 @@ class CommandModules(UserDict[str, Any]):
 
 def _show_version(context: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        from mstore.codec.kernel import NAME
+        from mstore.api.process import kernel_name
 
-        click.echo(f"mstore, version {__version__} ({NAME} kernel)")
+        click.echo(f"mstore, version {__version__} ({kernel_name()} kernel)")
         context.exit()
 
 

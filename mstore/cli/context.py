@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mstore.api.repository import Repository
-    from mstore.history.query.resolve import Resolved
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import Resolved, Revision
 
 
 _REPOSITORY = "mstore.cli.context.repository"

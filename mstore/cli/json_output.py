@@ -5,14 +5,13 @@ docs/json.md says what is in each. Loaded only where `--json` was asked for.
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mstore.render.json import SCHEMA
-from mstore.text import jsonable
+from mstore.text import jsonable, near_hint, near_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,8 +79,7 @@ def choose(text: str, given: Mapping[str, Any]) -> None:
         if name not in known:
             from mstore.errors import UsageError
 
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = "near it: " + ", ".join(near) if near else "its fields: " + ", ".join(known)
+            hint = near_hint(near_names(name, known)) or "its fields: " + ", ".join(known)
             raise UsageError(f"--fields: there is no field {name!r} in this output", hint=hint)
     if wanted:
         context.meta[_CHOSEN] = frozenset(wanted)

@@ -175,9 +175,12 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
 
 
-def ignored_text(paths: tuple[str, ...]) -> str:
-    """Ignored paths in one line."""
-    from mstore.text import escaped
+def styled(text: str, style: str) -> str:
+    """Style a text for the terminal by the name that `mstore.render` gives: a colour, bold or dim."""
+    return click.style(text, **{style: True} if style in ("bold", "dim") else {"fg": style})
 
-    text = ", ".join(escaped(p) for p in paths[:6])
-    return text + (f" and {len(paths) - 6} more" if len(paths) > 6 else "")
+
+def echo_lines(lines: Iterable[str]) -> None:
+    """Print lines on stdout, without a pager."""
+    for line in lines:
+        click.echo(line)

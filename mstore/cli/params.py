@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import Revision
 
 _FLOAT = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)"
 
@@ -31,8 +31,7 @@ class _Naming(click.ParamType["Revision | Path"]):
         from click.shell_completion import CompletionItem
 
         try:
-            refs = Settings(None, None, None).open().store.refs
-            names = [*refs.names("heads"), *refs.names("tags")]
+            names = Settings(None, None, None).open().ref_names()
         except Exception:
             # A completion that fails must not write into the user's prompt.
             return []
@@ -46,7 +45,7 @@ class RevisionType(_Naming):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Revision | Path:
         """Read a revision. Raises UsageError."""
-        from mstore.history.query.revision_grammar import parse
+        from mstore.api.revisions import parse
 
         return parse(value) if isinstance(value, str) else value
 
@@ -58,7 +57,7 @@ class SideType(_Naming):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Revision | Path:
         """Read one side of a diff. Raises UsageError."""
-        from mstore.compare.sides import parse_side
+        from mstore.api.revisions import parse_side
 
         return parse_side(value) if isinstance(value, str) else value
 
@@ -152,16 +151,3 @@ def read_metrics(pairs: tuple[str, ...]) -> dict[str, float]:
             raise click.UsageError(f"--metric {pair!r}: {text!r} is not a number")
         found[key] = float(text)
     return found
-
-
-def read_meta_file(path: str) -> dict[str, Any]:
-    """Metadata from a JSON file. Raises InvalidInput with line and column."""
-    from mstore.errors import InvalidInput
-    from mstore.formats import read_json_object
-
-    try:
-        with open(path, "rb") as file:
-            content = file.read(64 << 20)
-    except OSError as error:
-        raise InvalidInput(path, f"cannot be read: {error.strerror}") from error
-    return read_json_object(content, path)

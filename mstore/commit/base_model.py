@@ -25,6 +25,16 @@ def base_of_version(store: Store, id: CommitId) -> Base:
     return Base(commit.weights.get(""), id, name if isinstance(name, str) else None)
 
 
+def find_base(store: Store, base: Base) -> CommitId | None:
+    """Find the commit that holds a base: the one recorded, else any whose weights are the same."""
+    if base.commit is not None and store.has(base.commit):
+        return base.commit
+    if base.weights is None:
+        return None
+    store.refresh()
+    return next(iter(store.catalog.with_weights(base.weights)), None)
+
+
 def base_of_facts(context: Context, facts: Facts, folder: Path) -> Base | None:
     """Give what the directory says it started from; its identity where it lies on this machine."""
     adapter = adapter_of(facts)

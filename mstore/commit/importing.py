@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.commit.execute import commit
 from mstore.commit.options import CommitOptions, CommitResult
-from mstore.context import display_path
 from mstore.errors import InvalidInput, NotFound
 from mstore.formats import read_json_object, role_of
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import holds_tensors
 from mstore.store import check_ref_name
-from mstore.text import escaped, size
+from mstore.text import display_path, escaped, size
 from mstore.worktree.scan import scan
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mstore.formats.facts.describe import adapter_of
+from mstore.formats.facts.describe import adapter_label, adapter_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,12 +23,7 @@ def message_of(facts: Facts, metrics: Mapping[str, float], *, first: bool) -> st
     parts = []
     adapter = adapter_of(facts)
     if adapter is not None:
-        text = "LoRA" if adapter.kind in (None, "LORA") else str(adapter.kind)
-        if adapter.rank is not None:
-            text += f" r={adapter.rank}"
-        if adapter.alpha is not None:
-            text += f" alpha={adapter.alpha:g}"
-        parts.append(text)
+        parts.append(adapter_label(adapter))
     elif facts.adapters:
         parts.append(f"{len(facts.adapters)} adapters")
     elif facts.model is not None and facts.model.architectures:

@@ -129,7 +129,3 @@ class CommitResult:
     def tensors(self) -> int:
         """Tensors in weights and adapters."""
         return self.sizes.tensors
-
-    def __str__(self) -> str:
-        first = self.commit.message.partition("\n")[0]
-        return f"[{self.branch} {self.id.short}] {first}"

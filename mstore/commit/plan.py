@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from mstore.context import display_path
 from mstore.errors import Conflict, InvalidInput, UsageError
 from mstore.frozen import frozen
 from mstore.objects import ROLES, Commit, CommitId, Manifest, ManifestFile, holds_tensors
 from mstore.store import check_ref_name
+from mstore.text import display_path
 from mstore.worktree.scan import Scan, checkpoints_in, scan
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _branch(context: Context, options: CommitOptions) -> tuple[str, CommitId | N
             )
         if head.branch is None:
             raise UsageError(
-                "HEAD stands on a commit, not on a branch",
+                "HEAD is detached: it names a commit, and no branch",
                 hint="`--branch NAME` commits to a branch, a new one if need be",
             )
         branch = head.branch

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mstore.context import display_path
 from mstore.errors import RevisionNotFound, UsageError
 from mstore.formats import describe
 from mstore.history.query.resolve import resolved
@@ -18,6 +17,7 @@ from mstore.modeldir.read import read_folder
 from mstore.modeldir.stored_tree import StoredFolder, layouts_of
 from mstore.objects import MODEL_ROLES, CommitId
 from mstore.store import late_facts
+from mstore.text import display_path
 from mstore.worktree.scan import OpenFile
 
 if TYPE_CHECKING:

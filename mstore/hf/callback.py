@@ -227,7 +227,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         kept = self._kept_states(repository, getattr(args, "hub_token", None))
         plan = RunPlan(
             repository=store_folder(repository),
-            author=author_named() or repository.context.author,
+            author=author_named() or repository.author,
             output_dir=os.path.abspath(args.output_dir),
             name=wanted_name(self._branch, args.run_name, args.output_dir),
             named=self._branch is not None,

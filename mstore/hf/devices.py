@@ -23,7 +23,7 @@ _log: Final = logging.getLogger("mstore.hf")
 def store_folder(repository: Repository) -> str:
     """Give the folder that opens this repository again: with `.mstore` in it, or the store alone."""
     workspace = repository.workspace
-    return repository.store.location if workspace is None else str(workspace.path.parent)
+    return repository.location if workspace is None else str(workspace.path.parent)
 
 
 def author_named() -> str | None:

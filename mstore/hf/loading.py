@@ -123,7 +123,7 @@ def _base_model(
     """
     import transformers
 
-    stored = _stored_base(repository, base)
+    stored = repository.find_base(base) if base is not None else None
     if stored is not None:
         return _load(repository, stored, keywords=keywords, above=adapter)
     name = (base.name if base is not None else None) or adapter.get("base_model_name_or_path")
@@ -147,18 +147,6 @@ def _base_model(
     trusted = bool(keywords.get("trust_remote_code", False))
     config, _ = transformers.PreTrainedConfig.get_config_dict(name, **where)
     return _model_class(config, adapter, trusted).from_pretrained(name, **where, **keywords)
-
-
-def _stored_base(repository: Repository, base: Base | None) -> CommitId | None:
-    """Give the commit that holds a base: the one recorded, else any whose weights are the same."""
-    if base is None:
-        return None
-    if base.commit is not None and repository.store.has(base.commit):
-        return base.commit
-    if base.weights is None:
-        return None
-    repository.store.refresh()
-    return next(iter(repository.store.catalog.with_weights(base.weights)), None)
 
 
 def _check_base(name: str, revision: str | None, wanted: WeightsId) -> None:

@@ -6,20 +6,20 @@ where the tensors' own memory is.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from mstore.errors import Ambiguous, NotFound, Unsupported
 from mstore.hf.devices import device_or_cpu, repository_at
+from mstore.text import near_hint, near_names
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
     from mstore.api.repository import Repository
-    from mstore.history.tensors import TensorRef
+    from mstore.api.values import TensorRef
 
 # Names by which torch knows them; a version of torch that lacks one cannot load it.
 _DTYPES: Final = {
@@ -110,11 +110,7 @@ def load_state_dict(
     wanted = list(found) if names is None else list(dict.fromkeys(names))
     for name in wanted:
         if name not in found:
-            near = difflib.get_close_matches(name, found, n=3)
-            raise NotFound(
-                f"no tensor {name!r} in {rev}",
-                hint="near it: " + ", ".join(near) if near else None,
-            )
+            raise NotFound(f"no tensor {name!r} in {rev}", hint=near_hint(near_names(name, found)))
         if len(found[name]) > 1:
             raise Ambiguous(
                 name,

@@ -9,6 +9,7 @@ from mstore.errors import UsageError
 from mstore.frozen import frozen
 from mstore.history.entry import BUILT_IN, LogEntry, decorations, entry_of
 from mstore.history.walk import all_tips, walk
+from mstore.text import near_hint, near_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -108,15 +109,9 @@ def _check_names(names: Iterable[str], entries: Sequence[LogEntry]) -> None:
     for name in names:
         if not entries or any(entry.column(name) is not None for entry in entries):
             continue
-        import difflib
-
         known = sorted({k for e in entries for k in (*e.metrics, *e.metadata)} | set(BUILT_IN))
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = (
-            "near it: " + ", ".join(near)
-            if near
-            else "metrics, metadata keys, or: " + ", ".join(BUILT_IN)
-        )
+        hint = near_hint(near_names(name, known))
+        hint = hint or "metrics, metadata keys, or: " + ", ".join(BUILT_IN)
         raise UsageError(f"no version here has {name!r}", hint=hint)
 
 

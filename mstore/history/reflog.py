@@ -20,7 +20,7 @@ def full_name(context: Context, name: str) -> str:
     if name in ("HEAD", "@"):
         head = context.head
         if head is None or head.branch is None:
-            raise UsageError("HEAD stands on no branch", hint="name a branch")
+            raise UsageError("HEAD is detached", hint="name a branch: `mstore branch` lists them")
         name = head.branch
     check_ref_name(name)
     refs = context.store.refs

@@ -9,6 +9,7 @@ from mstore.errors import Corrupt, NotFound
 from mstore.history.entry import LogEntry, decorations, entry_of
 from mstore.history.sizes import sizes_of_commit
 from mstore.store import forgotten_since, notes_on
+from mstore.text import near_hint, near_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,12 +47,9 @@ def file_of(manifest: Manifest, path: str) -> ManifestFile:
     """Find a file of a version. Raises NotFound, with near names."""
     file = manifest.by_path.get(path)
     if file is None:
-        import difflib
-
-        near = difflib.get_close_matches(path, manifest.by_path, n=3)
+        hint = near_hint(near_names(path, manifest.by_path))
         raise NotFound(
-            f"no file {path!r} in this version",
-            hint="near it: " + ", ".join(near) if near else "`mstore ls REV` lists its files",
+            f"no file {path!r} in this version", hint=hint or "`mstore ls REV` lists its files"
         )
     return file
 

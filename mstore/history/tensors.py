@@ -10,6 +10,7 @@ from mstore.errors import InvalidInput, NotFound, UsageError
 from mstore.history.show import manifest_of
 from mstore.modeldir.stored_tree import StoredFile, layouts_of
 from mstore.objects import MODEL_ROLES
+from mstore.text import near_hint, near_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,13 +102,9 @@ def read_tensor(
         if t.name == name
     ]
     if not found:
-        import difflib
-
         names = {t.name for layout in layouts.values() for t in layout.tensors}
-        near = difflib.get_close_matches(name, names, n=3)
-        raise NotFound(
-            f"no tensor {name!r} in this version", hint="near it: " + ", ".join(near) if near else None
-        )
+        hint = near_hint(near_names(name, sorted(names)))
+        raise NotFound(f"no tensor {name!r} in this version", hint=hint)
     chosen = [f for f in found if f[0].role in MODEL_ROLES] or found
     if len(chosen) > 1:
         raise UsageError(

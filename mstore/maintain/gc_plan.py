@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.compat import renamed_field
 from mstore.errors import Conflict
-from mstore.text import size
+from mstore.objects import Time
+from mstore.text import escaped, size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mstore.objects import BlobId, CommitId, ObjectId
 
 UNFINISHED: Final = "(of no commit)"
+_SHOWN: Final = 20  # versions in the text of a plan
 
 
 def no_longer_holds(what: str) -> Conflict:
@@ -40,10 +42,13 @@ class UnreachableCommit:
     branch: str | None
     freed_bytes: int
 
+    def __str__(self) -> str:
+        day = Time(self.time_ns, 0).iso()[:10]
+        was = f"  (was on {escaped(self.branch)})" if self.branch else ""
+        return f"{self.id.short}  {day}  {size(self.freed_bytes):>9}  {escaped(self.message)}{was}"
+
     def to_dict(self) -> dict[str, Any]:
         """Give it as a JSON object (docs/json.md)."""
-        from mstore.objects import Time
-
         return {
             "id": self.id.hex,
             "subject": self.message,
@@ -127,19 +132,31 @@ class GcPlan:
 
     def __str__(self) -> str:
         if not self:
-            return f"{size(self.store_bytes)} in packs, all of it needed"
-        lines = []
+            return f"{size(self.store_bytes)} in packs, all of it needed" + self._in_trash()
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
         if self.commits:
-            lines.append(f"{len(self.commits)} versions that no name reaches")
+            yield f"{len(self.commits)} versions that no name reaches:"
+        for commit in self.commits[-_SHOWN:]:
+            yield f"  {commit}"
+        if len(self.commits) > _SHOWN:
+            yield f"  and {len(self.commits) - _SHOWN} older ones"
+        for branch, gain in sorted(self.branches().items(), key=lambda item: -item[1]):
+            yield f"  {size(gain):>9}  {escaped(branch)}"
         for packs, what in (
             (self.dead_packs, "packs of which nothing is needed go"),
             (self.rewritten_packs, "packs are written anew without what nothing needs"),
             (self.merged_packs, "small packs become one"),
         ):
             if packs:
-                lines.append(f"{len(packs)} {what}")
-        lines.append(f"frees {size(self.freed_bytes + self.trash_bytes)} of {size(self.store_bytes)}")
-        return "\n".join(lines)
+                yield f"{len(packs)} {what}"
+        freed = size(self.freed_bytes + self.trash_bytes)
+        yield f"frees {freed} of {size(self.store_bytes)}" + self._in_trash()
+
+    def _in_trash(self) -> str:
+        kept = self.kept_trash_bytes
+        return f"; {size(kept)} in the trash for a day" if kept else ""
 
     def branches(self) -> Mapping[str, int]:
         """Bytes freed by branch that once had them."""

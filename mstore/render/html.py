@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 
-# A cascading style sheet's names for the colours that lines of text ask for by a terminal's.
-_COLOURS: Final = {
-    "cyan": "teal",
-    "red": "firebrick",
-    "green": "green",
-    "yellow": "darkgoldenrod",
-    "bright_black": "gray",
+# What a cascading style sheet says for the styles that lines of text ask for.
+_STYLES: Final = {
+    "cyan": "color: teal",
+    "red": "color: firebrick",
+    "green": "color: green",
+    "yellow": "color: darkgoldenrod",
+    "bright_black": "color: gray",
+    "dim": "color: gray",
+    "bold": "font-weight: bold",
 }
 # Marks around styled text, such as no escaped text holds.
 _BEGIN, _MIDDLE, _END = "\x01", "\x02", "\x03"
@@ -42,16 +44,6 @@ def html_table(rows: Iterable[Sequence[str]], *, more: int = 0) -> str:
     return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>{rest}"
 
 
-def text_table(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of text as lines with aligned columns."""
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    )
-
-
 def html_lines(lines: Callable[[Callable[[str, str], str]], Iterable[str]]) -> str:
     """Lines of text with their colours.
 
@@ -60,7 +52,7 @@ def html_lines(lines: Callable[[Callable[[str, str], str]], Iterable[str]]) -> s
     """
     import html
 
-    text = html.escape("\n".join(lines(lambda text, colour: _BEGIN + colour + _MIDDLE + text + _END)))
-    for colour, shown in _COLOURS.items():
-        text = text.replace(_BEGIN + colour + _MIDDLE, f'<span style="color: {shown}">')
+    text = html.escape("\n".join(lines(lambda text, style: _BEGIN + style + _MIDDLE + text + _END)))
+    for name, shown in _STYLES.items():
+        text = text.replace(_BEGIN + name + _MIDDLE, f'<span style="{shown}">')
     return f"<pre>{text.replace(_END, '</span>')}</pre>"

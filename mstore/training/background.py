@@ -97,7 +97,7 @@ class Background:
         if self._said_full:
             return
         size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-        free = self._run.repository.store.backend.free_bytes()
+        free = self._run.repository.free_bytes()
         if free is not None and free < 2 * size:
             self._said_full = True
             _log.warning(

@@ -13,7 +13,7 @@ from mstore.objects import MODEL_ROLES
 
 if TYPE_CHECKING:
     from mstore.api.repository import Repository
-    from mstore.history.tensors import TensorRef
+    from mstore.api.values import TensorRef
     from mstore.objects import BlobId, CommitId, Layout, ManifestFile
 
 # dtype → numpy's unsigned integers of that width, and the bits that are all set in NaN and ±inf
@@ -41,7 +41,7 @@ def health_of(repository: Repository, commit: CommitId, frozen: str | None = Non
         One sentence each under `not_finite` (NaN or infinity in weights), `untrained` (every
         B matrix of an adapter is zero), `frozen_changed`.
     """
-    value = repository.store.commit(commit)
+    value = repository.read_commit(commit)
     own = _tensors(repository, commit)
     before = _tensors(repository, value.parents[0]) if value.parents else {}
     changed = {n: ref for n, (ref, blob) in own.items() if before.get(n, (None, None))[1] != blob}
@@ -66,9 +66,9 @@ def _tensors(
     """Tensors of a version's models by name, with the stretches of blobs that they are."""
     manifest = repository.manifest(commit)
     stretches = {
-        file.path: _stretches(file, repository.store.layout(file.layout))
+        file.path: _stretches(file, layout)
         for file in manifest.files
-        if file.role in MODEL_ROLES and file.layout is not None
+        if file.role in MODEL_ROLES and (layout := repository.read_layout(file)) is not None
     }
     return {
         ref.name: (ref, stretches[ref.path][ref.name])

@@ -18,7 +18,7 @@ from mstore.training.naming import branch_name, free_name
 
 if TYPE_CHECKING:
     from mstore.api.repository import Repository
-    from mstore.commit.options import CommitResult
+    from mstore.api.values import CommitResult
     from mstore.objects import CommitId, Time
     from mstore.staging.run_plan import RunPlan
 

@@ -125,6 +125,19 @@ def adopt(queue: Queue, repository: Repository | None = None, *, wait: bool = Fa
     return 0
 
 
+def adopt_staged(repository: Repository) -> Iterator[tuple[Path, int | MStoreError]]:
+    """Commit what killed runs left beside a workspace.
+
+    Yields:
+        Each queue's folder with how many of its saves were committed, or why they were not.
+    """
+    for path, _ in repository.staged():
+        try:
+            yield path, adopt(Queue(path))
+        except MStoreError as error:
+            yield path, error
+
+
 def _adopt(queue: Queue, repository: Repository | None) -> int:
     queue.retry()
     try:

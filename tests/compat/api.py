@@ -23,7 +23,7 @@ MODULES: Final = ("mstore", "mstore.errors", "mstore.hf", "mstore.backend")
 """Every name in their `__all__` is public."""
 
 NAMES: Final = {
-    "mstore.api.results": ("Versions",),
+    "mstore.api.results.log": ("Versions",),
     "mstore.checkout.execute": (
         "CheckoutResult",
         "checkout",

@@ -32,7 +32,7 @@ MOVED = {
     "mstore.ops.names.TagEntry": "mstore.history.tags",
     "mstore.ops.names.Undone": "mstore.checkout.undo",
     "mstore.ops.names.undo": "mstore.checkout.undo",
-    "mstore.ops.notebook": "mstore.api.results",
+    "mstore.ops.notebook": "mstore.api.results.log",
     "mstore.ops.repack": "mstore.maintain.repack",
     "mstore.ops.repair": "mstore.maintain.repair",
     "mstore.ops.resume": "mstore.staging.resume",

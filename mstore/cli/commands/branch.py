@@ -8,10 +8,11 @@ import click
 
 from mstore.cli.context import examples, look_up, repo
 from mstore.cli.name_command import NameChange, check_name, name_command
+from mstore.cli.output import echo_lines, styled
 from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import Revision
 
 
 @examples("""
@@ -27,8 +28,6 @@ def branch(
     name: str | None, rev: Revision | None, delete: bool, rename: str | None, force: bool, as_json: bool
 ) -> None:
     """List branches; make, move, rename or delete one."""
-    from mstore.text import age, escaped
-
     check_name(name, delete, rename, force)
     opened = repo()
     if name is None:
@@ -39,11 +38,9 @@ def branch(
 
             show_json_list("branches", map(branch_document, found))
             return
-        width = max((len(b.name) for b in found), default=0)
-        for b in found:
-            mark = click.style("* ", fg="green") if b.current else "  "
-            subject = escaped(b.commit.message.partition("\n")[0])
-            click.echo(f"{mark}{b.name:{width}}  {b.id.short}  {age(b.commit.time.ns):>10}  {subject}")
+        from mstore.render.names import branch_lines
+
+        echo_lines(branch_lines(found, styled))
         return
     if delete:
         done = NameChange("branch", "deleted", name, None, opened.delete_branch(name))

@@ -11,7 +11,7 @@ from mstore.cli.context import examples, look_up, repo
 from mstore.cli.params import REVISION
 
 if TYPE_CHECKING:
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import Revision
 
 
 @examples("""

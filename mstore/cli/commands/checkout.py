@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import progress, show_plan, warn
+from mstore.cli.output import echo_lines, progress, show_plan, styled, warn
 from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
-    from mstore.checkout.execute import CheckoutResult
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import Revision
 
 
 @examples("""
@@ -60,29 +59,8 @@ def checkout(
 
         show_json(checkout_document(result))
         return
-    _show(result, in_place=to is None)
-
-
-def _show(result: CheckoutResult, *, in_place: bool) -> None:
-    from mstore.context import display_path
+    from mstore.render.checkout import checkout_lines
 
     for warning in result.warnings:
         warn(warning)
-    where = f" → {display_path(result.path)}" if result.path is not None else ""
-    counts = (
-        f"{result.written} files written, {result.unchanged} right already, {result.removed} removed"
-    )
-    click.echo(f"{click.style(result.id.short, fg='yellow')}{where}: {counts}")
-    if in_place:
-        if result.branch is not None:
-            click.echo(f"On branch {result.branch}")
-        else:
-            click.echo("HEAD stands on this commit, on no branch; `mstore checkout -b NAME` begins one")
-    if result.backup is not None:
-        click.echo(
-            f"What was replaced is kept; `mstore undo` brings it back ({display_path(result.backup)})"
-        )
-    if result.base is not None:
-        click.echo(f"Its base, which is not on this machine otherwise → {display_path(result.base)}")
-    if result.load is not None:
-        click.echo(result.load)
+    echo_lines(checkout_lines(result, styled, moved=to is None))

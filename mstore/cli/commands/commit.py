@@ -6,41 +6,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mstore.cli.commit_text import show_commit
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import hint, ignored_text, progress, show_plan, warn
+from mstore.cli.output import echo_lines, hint, progress, show_plan, styled, warn
 from mstore.cli.params import (
     META,
     METRIC,
     REVISION,
     json_options,
-    read_meta_file,
     read_metrics,
     read_pairs,
 )
 
 if TYPE_CHECKING:
     from mstore.api.repository import Repository
-    from mstore.commit.options import CommitResult
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import CommitResult, Revision
 
 
 def _adopt_staged(repository: Repository) -> None:
     """Commit first what a killed training run had staged."""
-    workspace = repository.workspace
-    if workspace is None or not repository.staged():
+    if not repository.staged():
         return
-    from mstore.errors import MStoreError
-    from mstore.staging.queue import registered
-    from mstore.training.worker import adopt
+    from mstore.training.worker import adopt_staged
 
-    for queue in registered(workspace.path):
-        try:
-            adopted = adopt(queue)
-        except MStoreError as error:
-            warn(f"saves of a killed run wait in {queue.path}: {error.message}")
-            continue
-        if adopted:
+    for queue, adopted in adopt_staged(repository):
+        if not isinstance(adopted, int):
+            warn(f"saves of a killed run wait in {queue}: {adopted.message}")
+        elif adopted:
             click.echo(f"committed {adopted} saves that a killed training run had staged", err=True)
 
 
@@ -90,8 +81,11 @@ def commit(
     committed becomes the model directory that a later bare `commit` takes.
     """
     metadata: dict[str, Any] = {}
-    for name in meta_file:
-        metadata.update(read_meta_file(name))
+    if meta_file:
+        from mstore.api.metadata import read_metadata
+
+        for name in meta_file:
+            metadata.update(read_metadata(name))
     metadata.update(read_pairs(meta))
     opened = repo()
     if not dry_run:
@@ -117,19 +111,18 @@ def commit(
 
 def _show_json(opened: Repository, result: CommitResult) -> None:
     from mstore.cli.json_output import show_json
-    from mstore.history.entry import entries_of
     from mstore.render.json.documents import committed_document
 
-    (entry,) = entries_of(opened.context, [result.id]).values()
+    (entry,) = opened.entries([result.id]).values()
     show_json(committed_document(entry, result))
 
 
 def _show(opened: Repository, result: CommitResult) -> None:
+    from mstore.render.commit import commit_lines
+
     for warning in result.warnings:
         warn(warning)
-    show_commit(result)
-    if result.ignored:
-        click.echo(f" left out: {ignored_text(result.ignored)}")
+    echo_lines(commit_lines(result, styled))
     if result.facts is not None and result.facts.trainer is None and not result.commit.metrics:
         paths = {f.path for f in opened.manifest(result.id).files}
         if "training_args.bin" in paths:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import page
+from mstore.cli.output import echo_lines, page, styled
 from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import Revision
 
 
 @examples("""
@@ -45,24 +43,12 @@ def compare(
 
         show_json(comparison_document(found))
         return
-    table = found.table()
     if as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows(table)
+        csv.writer(sys.stdout, lineterminator="\n").writerows(found.table())
         return
+    from mstore.render.comparison import WIDEST, comparison_lines, markdown_lines
+
     if as_md:
-        cells = [[text.replace("|", "\\|") for text in row] for row in table]
-        rule = ["---"] * len(cells[0])
-        for row in (cells[0], rule, *cells[1:]):
-            click.echo("| " + " | ".join(row) + " |")
-        return
-    widths = [min(40, max(len(row[i]) for row in table)) for i in range(len(table[0]))]
-
-    def lines() -> Iterator[str]:
-        for number, row in enumerate(table):
-            cut = [t if len(t) <= w else t[: w - 1] + "…" for t, w in zip(row, widths, strict=True)]
-            line = "  ".join(t.ljust(w) for t, w in zip(cut, widths, strict=True)).rstrip()
-            yield click.style(line, bold=True) if number == 0 else line
-        more = f"; {found.hidden} run ids, paths and hosts differ: --all" if found.hidden else ""
-        yield click.style(f"({found.equal} are equal{more})", dim=True)
-
-    page(lines())
+        echo_lines(markdown_lines(found))
+    else:
+        page(comparison_lines(found, styled, widest=WIDEST))

@@ -27,29 +27,29 @@ mstore config --unset author
 def config(key: str | None, value: str | None, unset: bool, as_json: bool) -> None:
     """Show or set what this workspace is configured to: author, model-dir."""
     from mstore.errors import NotFound, UsageError
-    from mstore.workspace import CONFIG_KEYS
 
-    workspace = repo().context.need_workspace("config")
+    opened = repo()
+    values = opened.config()
     if key is None:
         if unset:
             raise UsageError("--unset needs a KEY")
     elif unset or value is not None:
         if unset and value is not None:
             raise UsageError("--unset takes no value")
-        workspace.set_config(key, None if unset else value)
-    elif key not in CONFIG_KEYS:
-        raise UsageError(f"no such configuration: {key!r}", hint="known: " + ", ".join(CONFIG_KEYS))
-    elif key not in workspace.config():
+        opened.set_config(key, None if unset else value)
+    elif key not in opened.config_keys():
+        known = ", ".join(opened.config_keys())
+        raise UsageError(f"no such configuration: {key!r}", hint=f"known: {known}")
+    elif key not in values:
         raise NotFound(f"{key} is not set")
     if as_json or (value is None and not unset):
         one = key if value is None and not unset else None
-        _show(workspace.config(), one, as_json)
+        _show(opened.config(), one, as_json)
 
 
 def _show(values: Mapping[str, str], key: str | None, as_json: bool) -> None:
     """Show the value of a key, or of all."""
     from mstore.text import escaped
-    from mstore.workspace import CONFIG_KEYS
 
     if as_json:
         from mstore.cli.json_output import show_json
@@ -58,5 +58,5 @@ def _show(values: Mapping[str, str], key: str | None, as_json: bool) -> None:
     elif key is not None:
         click.echo(escaped(values[key]))
     else:
-        for name, what in CONFIG_KEYS.items():
+        for name, what in repo().config_keys().items():
             click.echo(f"{name} = {escaped(values[name])}" if name in values else f"# {name}: {what}")

@@ -13,24 +13,7 @@ from mstore.cli.params import SIDE, json_options
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mstore.compare.diff import DiffResult
-    from mstore.context import Context
-    from mstore.history.query.revision_grammar import Revision
-
-
-def _place(a: Revision | Path | None, b: Revision | Path | None) -> Context | None:
-    """Where to look up what is compared; None where two folders need no store and none is there."""
-    import os
-
-    from mstore.errors import NoStore
-
-    try:
-        return repo().context
-    except NoStore:
-        # Two folders need no store: the plainest question has the plainest answer.
-        if a is None or b is None or not (os.path.isdir(str(a)) and os.path.isdir(str(b))):
-            raise
-        return None
+    from mstore.api.values import DiffResult, Revision
 
 
 @examples("""
@@ -82,13 +65,15 @@ def diff(
 def _compared(a: Revision | Path | None, b: Revision | Path | None, stat: bool) -> DiffResult:
     from pathlib import Path
 
-    from mstore.compare.diff import diff as compare
-    from mstore.compare.diff import side_of
-    from mstore.history.query.revision_grammar import HEAD
+    from mstore.api.folders import diff as diff_folders
+    from mstore.errors import NoStore
 
-    place = _place(a, b)
-    if place is None:
-        a, b = Path(str(a)), Path(str(b))
     with progress() as told:
-        one, other = side_of(place, HEAD if a is None else a), side_of(place, b)
-        return compare(one, other, stat=stat, progress=told)
+        try:
+            opened = repo()
+        except NoStore:
+            # Two folders need no store: the plainest question has the plainest answer.
+            if a is None or b is None or not (Path(str(a)).is_dir() and Path(str(b)).is_dir()):
+                raise
+            return diff_folders(str(a), str(b), stat=stat, progress=told)
+        return opened.diff("HEAD" if a is None else a, b, stat=stat, progress=told)

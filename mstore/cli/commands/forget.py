@@ -8,11 +8,11 @@ import click
 
 from mstore.cli.confirm import must_confirm
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress
+from mstore.cli.output import echo_lines, progress, styled
 from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
-    from mstore.maintain.forget import ForgetPlan, ForgetResult
+    from mstore.api.values import ForgetPlan, ForgetResult
 
 
 @examples("""
@@ -48,24 +48,11 @@ def forget(
     The versions keep their ids and all other files; a note on each says what was dropped
     and when, and checkout leaves it out. What a tag names is not touched.
     """
-    from mstore.text import escaped, size
-
     asks = must_confirm("forget", yes, dry_run, as_json)
     repository = repo()
     plan = repository.plan_forget(*roles, keep_last=keep_last, keep_best=keep_best, branch=branch)
     if not as_json:
-        for commit in plan.commits:
-            click.echo(
-                f"  {click.style(commit.id.short, fg='yellow')}  {size(commit.size_bytes):>9}"
-                f"  {', '.join(commit.roles)}  {escaped(commit.message)}"
-            )
-        if not plan.commits:
-            click.echo(f"nothing to forget: {plan.kept} versions keep theirs")
-        else:
-            click.echo(
-                f"frees {size(plan.freed_bytes)} of {len(plan.commits)} versions for good;"
-                f" {plan.kept} keep theirs"
-            )
+        click.echo(str(plan))
     if dry_run or not plan.commits or (asks and not click.confirm("go on?")):
         if as_json:
             _show_json(plan, None, dry_run)
@@ -75,7 +62,9 @@ def forget(
     if as_json:
         _show_json(plan, done, dry_run)
     else:
-        click.echo(f"freed {size(done.freed_bytes)}")
+        from mstore.render.maintenance import forget_lines
+
+        echo_lines(forget_lines(done, styled))
 
 
 def _show_json(plan: ForgetPlan, done: ForgetResult | None, dry_run: bool) -> None:

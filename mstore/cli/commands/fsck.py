@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress
+from mstore.cli.output import echo_lines, progress, show_plan, styled
 from mstore.cli.params import json_options
 
 CORRUPT = 4
@@ -30,9 +30,7 @@ mstore fsck --from /backup/store
 )
 @click.option("--dry-run", is_flag=True, help="With --repair or --from: show the plan, change nothing.")
 @json_options()
-def fsck(  # noqa: C901 - each option has its own refusal
-    quick: bool, repair: bool, source: str | None, dry_run: bool, as_json: bool
-) -> int:
+def fsck(quick: bool, repair: bool, source: str | None, dry_run: bool, as_json: bool) -> int:
     """Check that everything stored is what was stored. Exits 4 if anything is damaged.
 
     Without --repair nothing is changed. With it, whole objects of damaged packs are stored
@@ -40,7 +38,8 @@ def fsck(  # noqa: C901 - each option has its own refusal
     in the store's folder `quarantine`.
     """
     from mstore.errors import UsageError
-    from mstore.text import escaped, size
+    from mstore.render.fsck import fsck_lines
+    from mstore.render.maintenance import repair_lines
 
     repair = repair or source is not None
     if repair and quick:
@@ -49,50 +48,26 @@ def fsck(  # noqa: C901 - each option has its own refusal
         if not repair:
             raise UsageError("--dry-run is about --repair; fsck alone changes nothing")
         return _show_plan(source, as_json)
-    repaired: tuple[str, ...] = ()
     with progress() as told:
         if repair:
             done = repo().repair(source=source, progress=told)
             found, repaired = done.found, done.done
+            lines = repair_lines(done, styled)
         else:
-            found = repo().fsck(quick=quick, progress=told)
+            found, repaired = repo().fsck(quick=quick, progress=told), ()
+            lines = fsck_lines(found, styled)
     if as_json:
         from mstore.cli.json_output import show_json
         from mstore.render.json.maintenance import fsck_document
 
         show_json(fsck_document(found, repaired))
-        return 0 if found.ok else CORRUPT
-    for line in repaired:
-        click.echo(f"{click.style('repaired', fg='green')}: {escaped(line)}")
-    for word, colour, problems in (
-        ("damaged", "red", found.problems),
-        ("note", "yellow", found.warnings),
-    ):
-        for problem in problems:
-            click.echo(
-                f"{click.style(word, fg=colour)}: {escaped(problem.where)}: {escaped(problem.what)}"
-            )
-            for use in problem.affects:
-                click.echo(f"    needed by {escaped(use)}")
-            if problem.hint:
-                click.echo(f"    {problem.hint}")
-    checked = "sums of stored bytes" if quick else "every id"
-    click.echo(
-        f"{found.commits} commits, {found.objects} objects in {found.packs} packs,"
-        f" {size(found.bytes_read)}: checked {checked}; " + ("all well" if found.ok else "DAMAGED")
-    )
+    else:
+        echo_lines(lines)
     return 0 if found.ok else CORRUPT
 
 
 def _show_plan(source: str | None, as_json: bool) -> int:
-    from mstore.text import escaped
-
     with progress() as told:
         plan = repo().plan_repair(source=source, progress=told)
-    if as_json:
-        from mstore.cli.json_output import show_json
-
-        show_json(plan.to_dict())
-    else:
-        click.echo(escaped(str(plan), newlines=True))
+    show_plan(plan, as_json)
     return 0 if plan.found.ok else CORRUPT

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from mstore.cli.confirm import must_confirm
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress
+from mstore.cli.output import echo_lines, progress, styled
 from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mstore.maintain.gc_plan import GcPlan
-    from mstore.maintain.gc_run import GcResult
-
-_SHOWN: Final = 20
+    from mstore.api.values import GcPlan, GcResult
 
 
 @examples("""
@@ -37,13 +31,10 @@ def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     Reflogs keep what they name for 30 days. What goes lies in the trash for a day,
     from where it comes back if anything asks for it.
     """
-    from mstore.text import size
-
     asks = must_confirm("gc", yes, dry_run, as_json)
     plan = repo().plan_gc(now=now)
     if not as_json:
-        for line in _planned(plan):
-            click.echo(line)
+        click.echo(str(plan))
     if asks and plan and not click.confirm("go on?"):
         return
     if dry_run or not plan:
@@ -55,51 +46,9 @@ def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     if as_json:
         _show_json(plan, done, dry_run)
         return
-    click.echo(
-        f"freed {size(done.freed_bytes)}: {done.removed} packs were removed, {done.written} written"
-    )
-    if done.trash_bytes:
-        click.echo(f"{size(done.trash_bytes)} lie in the trash for a day; `mstore gc --now` empties it")
-    if done.undeleted:
-        click.echo(f"{done.undeleted} packs stay: a running command needs them")
+    from mstore.render.maintenance import gc_lines
 
-
-def _planned(plan: GcPlan) -> Iterator[str]:
-    from mstore.text import escaped, size
-
-    if not plan:
-        yield f"{size(plan.store_bytes)} in packs, all of it needed" + _in_trash(plan)
-        return
-    if plan.commits:
-        yield f"{len(plan.commits)} versions that no name reaches:"
-    for commit in plan.commits[-_SHOWN:]:
-        day = datetime.fromtimestamp(commit.time_ns // 10**9).date()
-        yield (
-            f"  {click.style(commit.id.short, fg='yellow')}  {day}  {size(commit.freed_bytes):>9}"
-            f"  {escaped(commit.message)}" + (f"  (was on {commit.branch})" if commit.branch else "")
-        )
-    if len(plan.commits) > _SHOWN:
-        yield f"  and {len(plan.commits) - _SHOWN} older ones"
-    for branch, freed in sorted(plan.branches().items(), key=lambda item: -item[1]):
-        yield f"  {size(freed):>9}  {escaped(branch)}"
-    for count, what in (
-        (
-            len(plan.rewritten_packs),
-            "packs are written anew without what nothing needs",
-        ),
-        (len(plan.merged_packs), "small packs become one"),
-    ):
-        if count:
-            yield f"{count} {what}"
-    yield f"frees {size(plan.freed_bytes + plan.trash_bytes)} of {size(plan.store_bytes)}" + _in_trash(
-        plan
-    )
-
-
-def _in_trash(plan: GcPlan) -> str:
-    from mstore.text import size
-
-    return f"; {size(plan.kept_trash_bytes)} in the trash for a day" if plan.kept_trash_bytes else ""
+    echo_lines(gc_lines(done, styled))
 
 
 def _show_json(plan: GcPlan, done: GcResult | None, dry_run: bool) -> None:

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mstore.cli.commit_text import show_commit
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress, show_plan, warn
+from mstore.cli.output import echo_lines, progress, show_plan, styled, warn
 from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
-    from mstore.commit.importing import PlannedImport
-    from mstore.commit.options import CommitResult
+    from mstore.api.values import CommitResult, PlannedImport
 
 
 @examples("""
@@ -32,6 +30,7 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
     Each folder becomes a commit with its metrics, ordered by step or date. What is
     there already is left alone, and so are HEAD, the model directory and the folders.
     """
+    from mstore.render.commit import commit_lines
     from mstore.text import size
 
     opened = repo()
@@ -46,16 +45,15 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
     def show(item: PlannedImport, result: CommitResult) -> None:
         if not as_json:
             click.echo(f"{item.path}: ", nl=False)
-            show_commit(result)
+            echo_lines(commit_lines(result, styled))
 
     with progress() as report:
         result = opened.run_import(plan, progress=report, on_commit=show)
     if as_json:
         from mstore.cli.json_output import show_json
-        from mstore.history.entry import entries_of
         from mstore.render.json.documents import import_document
 
-        entries = entries_of(opened.context, [made.id for made in result.commits])
+        entries = opened.entries(made.id for made in result.commits)
         show_json(import_document(plan, result, entries))
         return
     count = f"{len(plan.folders)} checkpoint{'s' if len(plan.folders) != 1 else ''}"

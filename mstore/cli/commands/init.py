@@ -27,7 +27,6 @@ mstore init --store /team/models.mstore --shared
 def init(store: str | None, shared: bool, model_dir: str | None, force: bool, as_json: bool) -> None:
     """Make a workspace here, and a store in it."""
     from mstore.api import discovery
-    from mstore.fs.mounts import network_type
 
     if settings().store or settings().workspace:
         raise click.UsageError(
@@ -36,11 +35,10 @@ def init(store: str | None, shared: bool, model_dir: str | None, force: bool, as
     made = discovery.init(store=store, shared=shared, model_dir=model_dir, force=force)
     workspace = made.workspace
     assert workspace is not None
-    kind = next(filter(None, map(network_type, made.store.folders)), None)
-    warnings = []
+    kind, warnings = made.network_disk, []
     if kind is not None:
         warnings.append(
-            f"{made.store.location} lies on a network file system ({kind}): a commit survives what the"
+            f"{made.location} lies on a network file system ({kind}): a commit survives what the"
             " server keeps, and gc and repack must run when nothing else uses the store"
         )
     if as_json:
@@ -51,7 +49,7 @@ def init(store: str | None, shared: bool, model_dir: str | None, force: bool, as
         return
     click.echo(f"Made {workspace.path}")
     if store is not None:
-        click.echo(f"with its store at {made.store.location}")
+        click.echo(f"with its store at {made.location}")
     for warning in warnings:
         warn(warning)
     click.echo("Next: mstore commit DIR -m MESSAGE   (DIR: what save_model or save_pretrained wrote)")

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import page
+from mstore.cli.output import page, styled
 from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mstore.history.entry import LogEntry
-    from mstore.history.log import Log
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import Log, LogEntry, Revision
 
 
 @examples("""
@@ -80,15 +78,20 @@ def log(
 def _lines(
     entries: Iterator[LogEntry], *, oneline: bool, graph: bool, columns: str | None
 ) -> Iterator[str]:
-    from mstore.cli import log_text
     from mstore.render.log_columns import DEFAULT_COLUMNS
 
     if graph:
-        return log_text.graph(entries, brief=oneline)
+        from mstore.render.graph import graph_lines
+
+        return graph_lines(entries, styled, brief=oneline)
     if oneline:
-        return map(log_text.one_line, entries)
+        from mstore.render.log import one_line
+
+        return (one_line(entry, styled) for entry in entries)
+    from mstore.cli.log_text import listing
+
     chosen = tuple(c.strip() for c in columns.split(",") if c.strip()) if columns else None
-    return log_text.listing(entries, chosen or DEFAULT_COLUMNS, chosen=chosen is not None)
+    return listing(entries, chosen or DEFAULT_COLUMNS, chosen=chosen is not None)
 
 
 def _others(found: Log, everything: bool) -> Iterator[str]:

@@ -11,7 +11,7 @@ from mstore.cli.output import page
 from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import Revision
 
 
 @examples("""
@@ -25,7 +25,7 @@ mstore ls HEAD --tensors
 def ls(rev: Revision, tensors: bool, as_json: bool) -> None:
     """Files of a version, or its tensors."""
     from mstore.cli.json_output import show_json_list
-    from mstore.text import escaped, size
+    from mstore.render.show import file_line, tensor_line
 
     opened, version = repo(), look_up(rev)
     if tensors:
@@ -35,11 +35,7 @@ def ls(rev: Revision, tensors: bool, as_json: bool) -> None:
 
             show_json_list("tensors", map(tensor_document, found), id=version.id.hex)
             return
-        page(
-            f"{escaped(t.path)}  {escaped(t.name)}  {escaped(t.dtype)}"
-            f"  {list(t.shape)}  {size(t.size_bytes)}"
-            for t in found
-        )
+        page(map(tensor_line, found))
         return
     files = opened.manifest(version).files
     if as_json:
@@ -47,4 +43,4 @@ def ls(rev: Revision, tensors: bool, as_json: bool) -> None:
 
         show_json_list("files", map(file_document, files), id=version.id.hex)
         return
-    page(f"{size(f.size_bytes):>8}  {f.role:14}  {escaped(f.path)}" for f in files)
+    page(map(file_line, files))

@@ -10,7 +10,7 @@ from mstore.cli.context import examples, look_up, repo
 from mstore.cli.params import META, METRIC, REVISION, json_options, read_metrics, read_pairs
 
 if TYPE_CHECKING:
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import Revision
 
 
 @examples("""
@@ -28,10 +28,9 @@ def note(rev: Revision, metric: tuple[str, ...], meta: tuple[str, ...], as_json:
     made = opened.note(version, metrics=read_metrics(metric), metadata=read_pairs(meta))
     if as_json:
         from mstore.cli.json_output import show_json
-        from mstore.history.entry import entries_of
         from mstore.render.json.documents import noted_document
 
-        (entry,) = entries_of(opened.context, [version.id]).values()
+        (entry,) = opened.entries([version.id]).values()
         show_json(noted_document(entry, made))
         return
     click.echo(f"Noted on {version.id.short} ({made.short})")

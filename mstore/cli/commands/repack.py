@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import progress, show_plan
+from mstore.cli.output import echo_lines, progress, show_plan, styled
 from mstore.cli.params import json_options
 
 
@@ -21,8 +21,6 @@ def repack(dry_run: bool, as_json: bool) -> None:
 
     New packs are read back and checked before old ones go. It may be interrupted.
     """
-    from mstore.text import size
-
     if dry_run:
         plan = repo().plan_repack()
         show_plan(plan, as_json)
@@ -34,11 +32,7 @@ def repack(dry_run: bool, as_json: bool) -> None:
         from mstore.render.json.maintenance import repack_document
 
         show_json(repack_document(done))
-    elif not done.worth:
-        click.echo(f"{size(done.before_bytes)}: nothing to gain, nothing changed")
-    else:
-        click.echo(
-            f"{size(done.before_bytes)} → {size(done.after_bytes)}:"
-            f" {done.removed} packs became {done.written}"
-            + (f"; {done.kept} old ones are still needed" if done.kept else "")
-        )
+        return
+    from mstore.render.maintenance import repack_lines
+
+    echo_lines(repack_lines(done, styled))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, look_up, repo
-from mstore.cli.output import progress, warn
+from mstore.cli.output import echo_lines, progress, styled, warn
 from mstore.cli.params import REVISION, json_options
 
 if TYPE_CHECKING:
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import Revision
 
 
 @examples("""
@@ -29,8 +29,6 @@ def resume(rev: Revision, to: str, force: bool, as_json: bool) -> None:
     A checkout, in which `best_model_checkpoint` of trainer_state.json is made to name a
     folder that exists here. HEAD stays where it is.
     """
-    from mstore.text import escaped
-
     version = look_up(rev)
     with progress() as told:
         done = repo().resume(version, to=to, force=force, progress=told)
@@ -42,6 +40,6 @@ def resume(rev: Revision, to: str, force: bool, as_json: bool) -> None:
         return
     for warning in done.warnings:
         warn(warning)
-    at = f", step {done.step}" if done.step is not None else ""
-    click.echo(f"{done.checkout.id.short}{at} → {escaped(str(done.path))}")
-    click.echo(done.line)
+    from mstore.render.checkout import resume_lines
+
+    echo_lines(resume_lines(done, styled))

@@ -8,10 +8,11 @@ import click
 
 from mstore.cli.context import examples, look_up, repo
 from mstore.cli.name_command import NameChange, check_name, name_command
+from mstore.cli.output import echo_lines, styled
 from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
-    from mstore.history.query.revision_grammar import Revision
+    from mstore.api.values import Revision
 
 
 @examples("""
@@ -33,8 +34,6 @@ def tag(
     message: str | None,
 ) -> None:
     """List tags; make, move, rename or delete one."""
-    from mstore.text import escaped
-
     check_name(name, delete, rename, force)
     opened = repo()
     if name is None:
@@ -45,10 +44,9 @@ def tag(
 
             show_json_list("tags", map(tag_document, found))
             return
-        width = max((len(t.name) for t in found), default=0)
-        for t in found:
-            said = escaped(t.tag.message.partition("\n")[0]) if t.tag is not None else ""
-            click.echo(f"{t.name:{width}}  {t.id.short}  {said}".rstrip())
+        from mstore.render.names import tag_lines
+
+        echo_lines(tag_lines(found, styled))
         return
     if delete:
         done = NameChange("tag", "deleted", name, None, opened.delete_tag(name))

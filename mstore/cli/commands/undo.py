@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import show_plan
+from mstore.cli.output import echo_lines, show_plan, styled
 from mstore.cli.params import json_options
 
 
@@ -20,8 +20,6 @@ mstore undo r8             # the last move of r8, if it was made here
 @json_options()
 def undo(name: str | None, dry_run: bool, as_json: bool) -> None:
     """Take back your own last move."""
-    from mstore.text import escaped
-
     plan = repo().plan_undo(name)
     if dry_run:
         show_plan(plan, as_json)
@@ -33,11 +31,6 @@ def undo(name: str | None, dry_run: bool, as_json: bool) -> None:
 
         show_json(undo_document(plan, done))
         return
-    click.echo(f"Undone: {escaped(done.action)}")
-    for ref, target in done.refs.items():
-        click.echo(f"{ref} → {target.short if target is not None else '(gone)'}")
-    if done.restored:
-        click.echo(
-            f"{len(done.restored)} files brought back: "
-            + ", ".join(escaped(p) for p in done.restored[:6])
-        )
+    from mstore.render.checkout import undo_lines
+
+    echo_lines(undo_lines(done, styled))

@@ -92,6 +92,15 @@ def _adapter_layout(folder: str, layouts: Mapping[str, Layout]) -> Layout | None
     return None
 
 
+def adapter_label(adapter: AdapterFacts) -> str:
+    """Name the kind of an adapter with its rank and alpha, as `LoRA r=8 alpha=16`."""
+    label = "LoRA" if adapter.kind in (None, "LORA") else str(adapter.kind)
+    if adapter.use_dora:
+        label = "DoRA"
+    label += f" r={adapter.rank}" if adapter.rank is not None else ""
+    return label + (f" alpha={adapter.alpha:g}" if adapter.alpha is not None else "")
+
+
 def adapter_of(facts: Facts) -> AdapterFacts | None:
     """Give the root adapter of a directory, or its only one."""
     if "" in facts.adapters:

@@ -7,7 +7,7 @@ runs once for each revision that a user typed.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mstore.context import peeled
 from mstore.errors import Ambiguous, InvalidInput, NotFound, RevisionNotFound, UsageError
@@ -24,6 +24,7 @@ from mstore.history.query.revision_grammar import (
 )
 from mstore.objects import CommitId
 from mstore.store import check_ref_name
+from mstore.text import near_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,9 +51,8 @@ class Resolved:
     warning: str | None = None
 
 
-if TYPE_CHECKING:
-    AnyRevision = str | Revision | Resolved | CommitId
-    """Whatever says which version is meant: text, that text read, what it stands for, an id."""
+AnyRevision: TypeAlias = "str | Revision | Resolved | CommitId"
+"""Whatever says which version is meant: text, that text read, what it stands for, an id."""
 
 
 def resolved(context: Context, revision: AnyRevision) -> Resolved:
@@ -251,11 +251,9 @@ def _candidates(context: Context, ids: Iterable[CommitId]) -> tuple[str, ...]:
 
 
 def _not_found(context: Context, name: str) -> RevisionNotFound:
-    import difflib
-
     refs = context.store.refs
     names = [*refs.names("heads"), *refs.names("tags")]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    near = [*near_names(name, names)]
     near += [n for n in names if name.casefold() in n.casefold() and n not in near][: 3 - len(near)]
     if near:
         return RevisionNotFound(name, near=tuple(near))

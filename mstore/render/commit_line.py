@@ -1,44 +1,23 @@
-"""What commit and import print of a new version."""
+"""Format what a commit holds, in one line."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
+from mstore.formats.facts.describe import adapter_label, adapter_of
+from mstore.text import escaped, number, size
 
 if TYPE_CHECKING:
     from mstore.commit.options import CommitResult
 
 
-def show_commit(result: CommitResult) -> None:
-    """The two lines that answer a commit."""
-    from mstore.text import escaped
-
-    if not result.created:
-        said = f"nothing changed since {result.id.short}"
-        if result.note is not None:
-            said += f"; what is new is noted on it ({result.note.short})"
-        click.echo(f"[{escaped(result.branch)}] {said}")
-        return
-    subject = escaped(result.commit.message.partition("\n")[0])
-    click.echo(f"[{escaped(result.branch)} {click.style(result.id.short, fg='yellow')}] {subject}")
-    click.echo(" " + facts_line(result))
-
-
 def facts_line(result: CommitResult) -> str:
-    """What a commit holds, in one line."""
-    from mstore.formats.facts.describe import adapter_of
-    from mstore.text import escaped, number, size
-
+    """Format what a new commit holds: adapter or model, sizes, base, step and losses."""
     facts, parts = result.facts, []
     assert facts is not None  # a commit that was made has facts
     adapter = adapter_of(facts)
     if adapter is not None:
-        text = "LoRA" if adapter.kind in (None, "LORA") else escaped(str(adapter.kind))
-        if adapter.use_dora:
-            text = "DoRA"
-        text += f" r={adapter.rank}" if adapter.rank is not None else ""
-        text += f" alpha={adapter.alpha:g}" if adapter.alpha is not None else ""
+        text = escaped(adapter_label(adapter))
         text += f" on {len(adapter.modules)} modules" if adapter.modules else ""
         parts.append(text)
     elif facts.adapters:

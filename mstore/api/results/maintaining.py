@@ -1,0 +1,63 @@
+"""What maintenance found and did, printing itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mstore.api.results.printable import Printable
+from mstore.maintain.du import Usage
+from mstore.maintain.forget import ForgetResult
+from mstore.maintain.fsck import FsckResult
+from mstore.maintain.gc_run import GcResult
+from mstore.maintain.repack import RepackResult
+from mstore.maintain.repair import RepairResult
+from mstore.render.fsck import fsck_lines
+from mstore.render.maintenance import forget_lines, gc_lines, repack_lines, repair_lines
+from mstore.render.usage import usage_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mstore.render.style import Style
+
+
+class PrintableGc(Printable, GcResult):
+    """What gc did, as `Repository.gc` gives it."""
+
+    def _lines(self, style: Style) -> Iterator[str]:
+        yield from gc_lines(self, style)
+
+
+class PrintableForget(Printable, ForgetResult):
+    """What forget did, as `Repository.forget` gives it."""
+
+    def _lines(self, style: Style) -> Iterator[str]:
+        yield from forget_lines(self, style)
+
+
+class PrintableRepack(Printable, RepackResult):
+    """What repack did, as `Repository.repack` gives it."""
+
+    def _lines(self, style: Style) -> Iterator[str]:
+        yield from repack_lines(self, style)
+
+
+class PrintableRepair(Printable, RepairResult):
+    """What repair did, as `Repository.repair` gives it."""
+
+    def _lines(self, style: Style) -> Iterator[str]:
+        yield from repair_lines(self, style)
+
+
+class PrintableCheck(Printable, FsckResult):
+    """What a check found, as `Repository.fsck` gives it."""
+
+    def _lines(self, style: Style) -> Iterator[str]:
+        yield from fsck_lines(self, style)
+
+
+class PrintableUsage(Printable, Usage):
+    """What versions cost, as `Repository.du` gives it."""
+
+    def _lines(self, style: Style) -> Iterator[str]:
+        yield from usage_lines(self, style)

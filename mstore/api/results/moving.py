@@ -1,0 +1,40 @@
+"""What checkout, resume and undo did, printing itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mstore.api.results.printable import Printable
+from mstore.checkout.execute import CheckoutResult
+from mstore.checkout.undo import Undone
+from mstore.render.checkout import checkout_lines, resume_lines, undo_lines
+from mstore.staging.resume import ResumeResult
+from mstore.text import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mstore.render.style import Style
+
+
+class PrintableCheckout(Printable, CheckoutResult):
+    """What a checkout did, as `Repository.checkout` gives it."""
+
+    def _lines(self, style: Style) -> Iterator[str]:
+        yield from checkout_lines(self, style)
+        yield from (f"warning: {escaped(warning)}" for warning in self.warnings)
+
+
+class PrintableResume(Printable, ResumeResult):
+    """Where a version was written for training to go on, as `Repository.resume` gives it."""
+
+    def _lines(self, style: Style) -> Iterator[str]:
+        yield from resume_lines(self, style)
+        yield from (f"warning: {escaped(warning)}" for warning in self.warnings)
+
+
+class PrintableUndo(Printable, Undone):
+    """What was taken back, as `Repository.undo` gives it."""
+
+    def _lines(self, style: Style) -> Iterator[str]:
+        yield from undo_lines(self, style)

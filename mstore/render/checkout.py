@@ -1,0 +1,59 @@
+"""Format what a checkout, a resume or an undo did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mstore.render.style import plain
+from mstore.text import display_path, escaped, some_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mstore.checkout.execute import CheckoutResult
+    from mstore.checkout.undo import Undone
+    from mstore.render.style import Style
+    from mstore.staging.resume import ResumeResult
+
+
+def checkout_lines(
+    result: CheckoutResult, style: Style = plain, *, moved: bool = False
+) -> Iterator[str]:
+    """Format a checkout; not its warnings.
+
+    Args:
+        result: the checkout.
+        style: how to show colours.
+        moved: HEAD moved, and its new place is told.
+    """
+    where = f" → {display_path(result.path)}" if result.path is not None else ""
+    counts = (
+        f"{result.written} files written, {result.unchanged} right already, {result.removed} removed"
+    )
+    yield f"{style(result.id.short, 'yellow')}{where}: {counts}"
+    if moved and result.branch is not None:
+        yield f"On branch {result.branch}"
+    elif moved:
+        yield "HEAD is detached at this commit; `mstore checkout -b NAME` begins a branch here"
+    if result.backup is not None:
+        yield f"What was replaced is kept; `mstore undo` brings it back ({display_path(result.backup)})"
+    if result.base is not None:
+        yield f"Its base, which is not on this machine otherwise → {display_path(result.base)}"
+    if result.load is not None:
+        yield result.load
+
+
+def resume_lines(result: ResumeResult, style: Style = plain) -> Iterator[str]:
+    """Format where a version was written for training to go on, and what to paste."""
+    at = f", step {result.step}" if result.step is not None else ""
+    yield f"{style(result.checkout.id.short, 'yellow')}{at} → {escaped(str(result.path))}"
+    yield result.line
+
+
+def undo_lines(done: Undone, style: Style = plain) -> Iterator[str]:
+    """Format what was taken back."""
+    yield f"Undone: {escaped(done.action)}"
+    for ref, target in done.refs.items():
+        yield f"{ref} → {style(target.short, 'yellow') if target is not None else '(gone)'}"
+    if done.restored:
+        yield f"{len(done.restored)} files brought back: {some_names(done.restored)}"
