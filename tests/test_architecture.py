@@ -403,6 +403,24 @@ for line in (
     assert done.returncode == 0, done.stderr
 
 
+def test_what_needs_torch_says_how_to_install_it() -> None:
+    code = """
+import sys
+class No:
+    def find_spec(self, name, *rest):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, No())
+import mstore.hf
+try:
+    mstore.hf.load
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "mstore.hf.load needs torch: pip install 'mstore[hf]'\n"
+
+
 # -- the repository itself
 
 

@@ -42,7 +42,7 @@ def init(
     if not force and root.is_dir() and _looks_like_model(root):
         raise InvalidInput(
             str(root),
-            "looks like a model directory, which training scripts delete and write anew",
+            "looks like a model directory, which training scripts delete and recreate",
             hint="make the store in the folder above it, or use --force",
         )
     if (folder / "workspace.json").exists():

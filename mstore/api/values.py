@@ -16,6 +16,7 @@ from mstore.commit.options import CommitFields, CommitOptions, CommitResult
 from mstore.commit.plan import CommitPlan
 from mstore.compare.diff import DiffResult
 from mstore.compare.versions import Comparison
+from mstore.formats.facts.adapter import AUTO_CLASSES
 from mstore.history.branches import Branch
 from mstore.history.entry import LogEntry
 from mstore.history.log import Log
@@ -36,6 +37,7 @@ from mstore.store import Record
 from mstore.workspace import Head
 
 __all__ = [
+    "AUTO_CLASSES",
     "Activity",
     "AnyRevision",
     "Branch",

@@ -161,7 +161,7 @@ def _run_in_place(context: Context, plan: CheckoutPlan, progress: Progress | Non
     if plan.head != context.head or plan.at != context.head_commit():
         raise Conflict(
             "HEAD was moved after the checkout was planned",
-            hint="nothing was written; the same command again looks anew",
+            hint="nothing was written; run the same command again",
         )
     unconfirmed: list[DurabilityUnknown] = []
     backup: Path | None = None

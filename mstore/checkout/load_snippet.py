@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mstore.formats.facts.adapter import AUTO_CLASSES
 from mstore.formats.facts.describe import adapter_of
 
 if TYPE_CHECKING:
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
     from mstore.objects import Commit, CommitId, Manifest
     from mstore.store import Store
 
-_BY_TASK: Final = {
-    "CAUSAL_LM": "AutoModelForCausalLM",
-    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
-    "SEQ_CLS": "AutoModelForSequenceClassification",
-    "TOKEN_CLS": "AutoModelForTokenClassification",
-    "QUESTION_ANS": "AutoModelForQuestionAnswering",
-    "FEATURE_EXTRACTION": "AutoModel",
-}
 _BY_ENDING: Final = (
     ("ForCausalLM", "AutoModelForCausalLM"),
     ("LMHeadModel", "AutoModelForCausalLM"),
@@ -88,7 +81,7 @@ def line_that_loads(
         kind = _auto_class(facts)
         return f"from transformers import {kind}; model = {kind}.from_pretrained({target})"
     adapter = adapter_of(facts)
-    kind = _BY_TASK.get(
+    kind = AUTO_CLASSES.get(
         (adapter.task_type or "") if adapter is not None else "", "AutoModelForCausalLM"
     )
     where = str(base) if base is not None else source.name or "PUT THE BASE MODEL HERE"

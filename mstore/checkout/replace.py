@@ -123,7 +123,7 @@ def _unchanged_since(context: Context, plan: FolderPlan) -> Tree:
     if scan(plan.path, exclude=context.own_folders) != plan.tree.found:
         raise Conflict(
             f"{display_path(plan.path)} was changed after the checkout was planned",
-            hint="nothing was written; the same command again looks anew",
+            hint="nothing was written; run the same command again",
         )
     return plan.tree
 

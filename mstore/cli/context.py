@@ -31,7 +31,7 @@ class Settings:
     author: str | None
 
     def open(self) -> Repository:
-        """The repository: --workspace, --store, the environment, else upward from here.
+        """Open the repository: --workspace, --store, the environment, else upward from here.
 
         Raises:
             NoStore: there is none.
@@ -53,13 +53,13 @@ class Settings:
 
 
 def settings() -> Settings:
-    """The settings of the running command."""
+    """Give the settings of the running command."""
     found = click.get_current_context().find_object(Settings)
     return found if found is not None else Settings(None, None, None)
 
 
 def repo() -> Repository:
-    """The repository of the running command: opened when first asked for, closed at its end."""
+    """Give the repository of the running command: opened when first asked for, closed at its end."""
     context = click.get_current_context()
     opened: Repository | None = context.meta.get(_REPOSITORY)
     if opened is None:
@@ -75,7 +75,7 @@ def look_up(revision: Revision | None) -> Resolved:
     it up again, or repeats the warning.
 
     Raises:
-        RevisionNotFound, Ambiguous, UsageError, NotFound, Refused.
+        RevisionNotFound, Ambiguous, UsageError, NotFound, InvalidInput.
     """
     found = repo().look_up(revision if revision is not None else "HEAD")
     if found.warning is None:

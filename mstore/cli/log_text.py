@@ -24,7 +24,7 @@ _TABLE_ROWS: Final = 200
 
 
 def table(entries: list[LogEntry], columns: tuple[str, ...], *, chosen: bool) -> Iterator[str]:
-    """A table for a terminal, as lines."""
+    """Lay out a table for a terminal, as lines."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -48,7 +48,7 @@ def table(entries: list[LogEntry], columns: tuple[str, ...], *, chosen: bool) ->
 
 
 def listing(entries: Iterator[LogEntry], columns: tuple[str, ...], *, chosen: bool) -> Iterator[str]:
-    """The table on a terminal if it is short, plain lines otherwise."""
+    """Give the table on a terminal if it is short, plain lines otherwise."""
     if not sys.stdout.isatty():
         return listing_lines(entries, columns, chosen=chosen)
     first = list(islice(entries, _TABLE_ROWS + 1))

@@ -156,7 +156,7 @@ class _Bar:
 
 @contextmanager
 def progress() -> Iterator[Any]:
-    """A progress callback for as long as the context lasts; None where nobody would see it."""
+    """Give a progress callback for as long as the context lasts; None where nobody would see it."""
     if not sys.stderr.isatty():
         yield None
         return

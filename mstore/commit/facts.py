@@ -58,9 +58,8 @@ def token_warnings(found: Scan, options: CommitOptions) -> list[str]:
         if name == "training_args.bin" and file.stamp.size_bytes <= _TOKEN_SCAN_BYTES:
             with OpenFile(file) as source:
                 if holds_token(source):
-                    return [
-                        f"{file.path} holds a hub token in clear; whoever reads this store can read it"
-                    ]
+                    readers = "everyone who can read this store can read it"
+                    return [f"{file.path} holds a hub token in plain text; {readers}"]
     return []
 
 

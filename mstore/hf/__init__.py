@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MStoreCallback", "load", "load_state_dict"]
 
+_NEEDED = ("torch", "transformers", "peft")
 _HOMES = {
     "MStoreCallback": "mstore.hf.callback",
     "load": "mstore.hf.loading",
@@ -28,4 +29,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED:
+            raise
+        raise ModuleNotFoundError(
+            f"mstore.hf.{name} needs {error.name}: pip install 'mstore[hf]'", name=error.name
+        ) from error

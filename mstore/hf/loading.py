@@ -26,15 +26,6 @@ if TYPE_CHECKING:
 
 _ADAPTER: Final = "adapter_config.json"
 _LOADED: weakref.WeakKeyDictionary[Any, CommitId] = weakref.WeakKeyDictionary()
-# What PEFT itself opens a base with, by the task that the adapter was trained for.
-_TASKS: Final = {
-    "CAUSAL_LM": "AutoModelForCausalLM",
-    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
-    "SEQ_CLS": "AutoModelForSequenceClassification",
-    "TOKEN_CLS": "AutoModelForTokenClassification",
-    "QUESTION_ANS": "AutoModelForQuestionAnswering",
-    "FEATURE_EXTRACTION": "AutoModel",
-}
 
 
 def commit_of(model: Any) -> CommitId | None:
@@ -81,14 +72,16 @@ def _model_class(config: dict[str, Any], adapter: dict[str, Any], trusted: bool)
     """
     import transformers
 
+    from mstore.api.values import AUTO_CLASSES
+
     mapping = config.get("auto_map")
     if trusted and isinstance(mapping, dict):
         for name in ("AutoModelForCausalLM", *sorted(mapping)):
             if name in mapping and name.startswith("AutoModel"):
                 return getattr(transformers, name)
     task = adapter.get("task_type")
-    if task in _TASKS and task != "FEATURE_EXTRACTION":
-        return getattr(transformers, _TASKS[task])
+    if task in AUTO_CLASSES and task != "FEATURE_EXTRACTION":
+        return getattr(transformers, AUTO_CLASSES[task])
     own = adapter.get("auto_mapping")
     named = [own.get("base_model_class")] if isinstance(own, dict) else []
     named += config.get("architectures") or []

@@ -145,9 +145,9 @@ class GcPlan:
         for branch, gain in sorted(self.branches().items(), key=lambda item: -item[1]):
             yield f"  {size(gain):>9}  {escaped(branch)}"
         for packs, what in (
-            (self.dead_packs, "packs of which nothing is needed go"),
-            (self.rewritten_packs, "packs are written anew without what nothing needs"),
-            (self.merged_packs, "small packs become one"),
+            (self.dead_packs, "unneeded packs are removed"),
+            (self.rewritten_packs, "packs are rewritten without what nothing needs"),
+            (self.merged_packs, "small packs are merged into one"),
         ):
             if packs:
                 yield f"{len(packs)} {what}"

@@ -53,7 +53,7 @@ def graph_lines(
 
 
 def _joined(count: int, place: int, other: int) -> str:
-    """The bars of `count` columns where column `other` runs into column `place`."""
+    """Draw the bars of `count` columns where column `other` runs into column `place`."""
     cells = [" "] * (2 * count - 1)
     for i in range(count):
         if i != other:

@@ -184,7 +184,7 @@ def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
         mstore("commit", "out", "-m", f"s{step}", "--metric", f"eval_loss={step}")
     _, out, _ = mstore("log", "--where", "eval_loss < 2", "--oneline")
     assert "s1" in out and "s2" not in out
-    assert "no version of which that holds" in mstore("log", "--where", "eval_loss < 0")[2]
+    assert "no matching versions" in mstore("log", "--where", "eval_loss < 0")[2]
     assert mstore("log", "--where", "eval_loss <", code=2)[2].count("^")
     assert "--graph" in mstore("log", "--graph", "--sort", "eval_loss", code=2)[2]
     assert "s1" in mstore("show", "best:eval_loss")[1]

@@ -22,7 +22,7 @@ mstore cat HEAD~1 model.safetensors > old.safetensors
 @click.argument("rev", type=REVISION)
 @click.argument("path")
 def cat(rev: Revision, path: str) -> None:
-    """The bytes of one file of a version, to stdout."""
+    """Print the bytes of one file of a version."""
     parts = repo().cat(look_up(rev), path)
     out = sys.stdout.buffer
     for part in parts:

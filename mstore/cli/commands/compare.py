@@ -28,7 +28,7 @@ mstore compare main~2 main best:eval_loss --md
 def compare(
     revs: tuple[Revision, ...], everything: bool, as_json: bool, as_md: bool, as_csv: bool
 ) -> None:
-    """What differs between versions: hyper-parameters, facts of the model, metrics.
+    """Compare versions: hyper-parameters, facts of the model, metrics.
 
     One column a version; what all of them share is left out and counted.
     """

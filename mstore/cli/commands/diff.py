@@ -31,7 +31,7 @@ mstore diff HEAD~1 HEAD --stat
 def diff(
     a: Revision | Path | None, b: Revision | Path | None, stat: bool, exit_code: bool, as_json: bool
 ) -> int:
-    """What differs: LoRA ranks and shapes, configuration, metrics, tensors, files.
+    """Show what differs: LoRA ranks and shapes, configuration, metrics, tensors, files.
 
     A and B are versions or folders. `.`, and what begins with `./`, `../`, `/` or `~` or
     ends in `/`, is a folder; anything else is a version, or a folder where no version has

@@ -20,7 +20,7 @@ mstore fsck --from /backup/store
 """)
 @click.command()
 @click.option("--quick", is_flag=True, help="Check the sums of stored bytes only, at memory speed.")
-@click.option("--repair", is_flag=True, help="Put damaged parts aside, keep all that is whole.")
+@click.option("--repair", is_flag=True, help="Quarantine damaged parts, keep all that is whole.")
 @click.option(
     "--from",
     "source",

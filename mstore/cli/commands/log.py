@@ -45,7 +45,7 @@ def log(
     sort: str | None,
     as_json: bool,
 ) -> None:
-    """Versions, the latest first, with what is known of each.
+    """List versions, the latest first, with what is known of each.
 
     Built-in columns: id, refs, age, message, r/alpha, epoch, step, r, alpha, added,
     size, tensors, author, time. --where compares columns, metrics and metadata (dots go
@@ -65,7 +65,7 @@ def log(
         return
     first = next(entries, None)
     if first is None and where is not None:
-        click.echo("no version of which that holds", err=True)
+        click.echo("no matching versions", err=True)
         return
     if first is None and count != 0:
         click.echo("no versions yet: `mstore commit DIR -m MESSAGE` makes the first", err=True)
@@ -95,7 +95,7 @@ def _lines(
 
 
 def _others(found: Log, everything: bool) -> Iterator[str]:
-    """What there is beside what was listed."""
+    """Tell what there is beside what was listed."""
     if found.unborn is not None:
         yield click.style(
             f"(branch {found.unborn} has no commit yet; these are all branches)", dim=True

@@ -23,7 +23,7 @@ mstore ls HEAD --tensors
 @click.option("--tensors", is_flag=True, help="Every tensor with dtype and shape.")
 @json_options()
 def ls(rev: Revision, tensors: bool, as_json: bool) -> None:
-    """Files of a version, or its tensors."""
+    """List the files of a version, or its tensors."""
     from mstore.cli.json_output import show_json_list
     from mstore.render.show import file_line, tensor_line
 

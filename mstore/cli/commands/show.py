@@ -22,7 +22,7 @@ mstore show r8~1 --json
 @click.argument("rev", default="HEAD", type=REVISION)
 @json_options()
 def show(rev: Revision, as_json: bool) -> None:
-    """One version in full: message, metadata, metrics, files, notes."""
+    """Show one version in full: message, metadata, metrics, files, notes."""
     found = repo().show(look_up(rev))
     if as_json:
         from mstore.cli.json_output import show_json

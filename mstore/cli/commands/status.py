@@ -15,7 +15,7 @@ mstore status
 @click.command()
 @json_options()
 def status(as_json: bool) -> None:
-    """Where you stand, what changed, and what to type next."""
+    """Show where you stand, what changed, and what to type next."""
     found = repo().status()
     if as_json:
         from mstore.cli.json_output import show_json

@@ -165,7 +165,7 @@ class _Reader:
                 self._fail(token.at, f"write `{meant}` for `{token.text}`")
             if token.word in _COMPARISONS:
                 self._fail(token.at, "a comparison has two sides", "join two with `and`")
-            what = "this has no `(`" if token.word == ")" else "`and` or `or` is due here"
+            what = "this has no `(`" if token.word == ")" else "expected `and` or `or` here"
             hint = "text goes in single quotes, a name with signs or spaces in double quotes"
             self._fail(token.at, what, None if token.word == ")" else hint)
         return condition
@@ -211,7 +211,7 @@ class _Reader:
         else:
             name = self._operand(left, as_name=True)
             if not isinstance(name, Name):
-                self._fail(sign.at, f"a comparison is due after {escaped(left.text)}")
+                self._fail(sign.at, f"expected a comparison after {escaped(left.text)}")
             return Relation("==", name, True)
         return self._compared(left, asked, sign)
 
@@ -221,7 +221,7 @@ class _Reader:
             values = self._values(sign)
             name = self._operand(left, as_name=True)
             if not isinstance(name, Name):
-                self._fail(left.at, "a name is due here: a number or text is nobody's")
+                self._fail(left.at, "expected a name here: a number or text has no value to look up")
             return Relation(asked, name, values)
         right = self._take()
         self._check_operand(right)
@@ -246,12 +246,12 @@ class _Reader:
             self._check_operand(token)
             value = self._operand(token, as_name=False)
             if isinstance(value, Name):
-                self._fail(token.at, "values are due here", "text goes in single quotes")
+                self._fail(token.at, "expected values here", "text goes in single quotes")
             values.append(value)
             if self._took(")"):
                 return tuple(values)
             if not self._took(","):
-                self._fail(self._next.at, f"`,` or `)` is due in the list after `{sign.text}`")
+                self._fail(self._next.at, f"expected `,` or `)` in the list after `{sign.text}`")
 
     def _check_operand(self, token: _Token) -> None:
         if token.kind in ("number", "single", "double") or token.word in LITERALS:
@@ -261,7 +261,7 @@ class _Reader:
             hint = None
             if token.kind == "word":
                 hint = f'if it is the name of something, write "{token.text}"'
-            self._fail(token.at, f"a name or a value is due {what}", hint)
+            self._fail(token.at, f"expected a name or a value {what}", hint)
 
     def _operand(self, token: _Token, *, as_name: bool) -> Any:
         """Read a name, or a value."""
