@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mstore.objects import Time
-    from mstore.store.refs import Move
+    from mstore.store.reflog import Move
     from mstore.store.store import Store
 
 FACTS: Final = "facts"

@@ -12,11 +12,9 @@ import contextlib
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from mstore.errors import (
-    UsageError,
-)
+from mstore.errors import UsageError
 from mstore.objects import (
     Commit,
     CommitId,
@@ -46,13 +44,6 @@ if TYPE_CHECKING:
     from mstore.backend import Activity, Backend, Observer
 
 _Value = TypeVar("_Value")
-
-_PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
-_FOOTERS_KEPT: Final = 64
-_INDEXED_AT_ONCE: Final = 64
-_ALONE_BYTES: Final = 4 << 20  # Frames of objects up to this size are read without the footer.
-_BASE_BLOCKS_KEPT: Final = 2
-_REFRESH_TRIES: Final = 10
 
 
 class Store(ObjectReader):

@@ -92,7 +92,7 @@ PATCHES: Final = (
         "                number = (current.generation if current else 0) + 1\n",
     ),
     _Patch(
-        "store/refs.py",
+        "store/reflog.py",
         "_append:replaces the record of a move that never happened",
         "compare",
         "if current is not None and last > current.generation and lines:",
