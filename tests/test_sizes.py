@@ -20,7 +20,6 @@ LONG = {
 """What is better long."""
 
 NOT_CUT_YET = {
-    "backend/local.py",
     "maintain/fsck.py",
     "maintain/gc.py:_keep",
     "maintain/repair.py",

@@ -99,7 +99,7 @@ PATCHES: Final = (
         "if False:",
     ),
     _Patch(
-        "backend/local.py",
+        "backend/upload.py",
         "_guarded:a failed sync poisons",
         "check",
         "            self._poisoned = True\n",
