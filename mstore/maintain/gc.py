@@ -21,7 +21,7 @@ from mstore.maintain.pack_removal import Frames, footers
 from mstore.objects import BlobId, CommitId, ObjectId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from mstore.context import Context
     from mstore.store import Store
@@ -96,7 +96,7 @@ def plan_gc(
             "is in no readable pack, and is needed",
             hint="`mstore fsck` says by what; gc leaves a damaged store as it is",
         )
-    layout = _keep(store, reachable, footers(store), purged)
+    layout = _keep(reachable, footers(store), purged)
     dead, rewritten, merged = _sorted_packs(layout, purged)
     if forgetting is not None:
         # Whatever else is dead has its time in the reflogs and in the trash.
@@ -139,59 +139,100 @@ def logged_since(now: bool) -> int | None:
 # -- the plan
 
 
-def _keep(store: Store, reachable: Reachability, frames: Frames, purged: frozenset[ObjectId]) -> _Kept:
-    """Choose a copy of each needed object, and of each delta base that those lean on."""
-    copies: dict[ObjectId, list[tuple[int, int, bytes, int]]] = {}
-    for name, held in frames.items():
-        size = _pack_bytes(held)
-        for index, frame in enumerate(held):
-            # The shallowest copy, and of those the one in the largest pack.
-            copies.setdefault(frame.head.id, []).append((frame.head.depth, -size, name, index))
-    best = {id: min(found)[2:] for id, found in copies.items()}
+class _BestCopies:
+    """The copy of each object that a plan would keep.
 
-    def base_of(id: ObjectId) -> ObjectId | None:
-        if id not in best:
+    It is the shallowest one, and of those the one in the largest pack.
+
+    Args:
+        frames: all packs.
+    """
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        found: dict[ObjectId, list[tuple[int, int, bytes, int]]] = {}
+        for name, held in frames.items():
+            size = _pack_bytes(held)
+            for index, frame in enumerate(held):
+                found.setdefault(frame.head.id, []).append((frame.head.depth, -size, name, index))
+        self.at = {id: min(copies)[2:] for id, copies in found.items()}
+
+    def base_of(self, id: ObjectId) -> ObjectId | None:
+        """Return the delta base of an object's copy. Raises Corrupt: there is no copy."""
+        if id not in self.at:
             raise Corrupt(id.label, "is in no readable pack, and is needed")
-        name, index = best[id]
-        return frames[name][index].head.base
+        name, index = self.at[id]
+        return self._frames[name][index].head.base
 
-    protected: dict[ObjectId, int] = {}
-    waiting, seen = list(reachable.objects), set(reachable.objects)
-    while waiting:
-        base = base_of(waiting.pop())
-        if base is not None:
-            protected[base] = protected.get(base, 0) + 1
-            if base not in seen:
-                seen.add(base)
-                waiting.append(base)
+
+def _keep(reachable: Reachability, frames: Frames, purged: frozenset[ObjectId]) -> _Kept:
+    """Choose a copy of each needed object, and of each delta base that those need."""
+    copies = _BestCopies(frames)
+    recoded, released = _to_recode(reachable, copies, purged)
+    return _Kept(
+        frames=frames,
+        kept=_with_bases(reachable, copies, recoded.keys()),
+        recoded={id: (copies.at[id], base) for id, base in recoded.items()},
+        postponed={copies.at[id][0] for id in released | recoded.keys()},
+        training_state=reachable.training_state,
+    )
+
+
+def _to_recode(
+    reachable: Reachability, copies: _BestCopies, purged: frozenset[ObjectId]
+) -> tuple[dict[BlobId, BlobId | None], set[ObjectId]]:
+    """Find the deltas that are stored anew, since nothing else needs their bases.
+
+    Returns:
+        Each delta with its new base, or None for none, and the bases that are then needed no more.
+    """
+    uses = _base_uses(reachable, copies)
     recoded: dict[BlobId, BlobId | None] = {}
     released: set[ObjectId] = set()
     first: dict[ObjectId, BlobId] = {}
-    for id in sorted(reachable.objects & best.keys(), key=lambda i: (best[i], i.raw)):
-        chain, base = [], base_of(id)
+    for id in sorted(reachable.objects & copies.at.keys(), key=lambda i: (copies.at[i], i.raw)):
+        chain, base = [], copies.base_of(id)
         while base is not None and base not in reachable.objects:
             chain.append(base)
-            base = base_of(base)
-        # Dead bases that only one delta needs cost more than storing that one whole.
-        alone = all(protected[link] == 1 for link in chain)
+            base = copies.base_of(base)
+        # Unreachable bases that only one delta needs cost more than storing that one whole.
+        alone = all(uses[link] == 1 for link in chain)
         if isinstance(id, BlobId) and chain and (alone or not purged.isdisjoint(chain)):
             recoded[id] = first.get(chain[-1])
             first.setdefault(chain[-1], id)
             released.update(chain)
+    return recoded, released
+
+
+def _base_uses(reachable: Reachability, copies: _BestCopies) -> dict[ObjectId, int]:
+    """Count the deltas that need each base, reachable or not."""
+    uses: dict[ObjectId, int] = {}
+    waiting, seen = list(reachable.objects), set(reachable.objects)
+    while waiting:
+        base = copies.base_of(waiting.pop())
+        if base is not None:
+            uses[base] = uses.get(base, 0) + 1
+            if base not in seen:
+                seen.add(base)
+                waiting.append(base)
+    return uses
+
+
+def _with_bases(
+    reachable: Reachability, copies: _BestCopies, recoded: Collection[ObjectId]
+) -> set[tuple[bytes, int]]:
+    """Return the frames of all reachable objects but `recoded`, and of the bases that they need."""
     kept: set[tuple[bytes, int]] = set()
     waiting = [id for id in reachable.objects if id not in recoded]
     seen = set(waiting)
     while waiting:
         id = waiting.pop()
-        kept.add(best[id])
-        base = base_of(id)
+        base = copies.base_of(id)
+        kept.add(copies.at[id])
         if base is not None and base not in seen and base not in recoded:
             seen.add(base)
             waiting.append(base)
-    postponed = {best[id][0] for id in released} | {best[id][0] for id in recoded}
-    return _Kept(
-        frames, kept, {i: (best[i], b) for i, b in recoded.items()}, postponed, reachable.training_state
-    )
+    return kept
 
 
 def _sorted_packs(

@@ -8,13 +8,16 @@ and fsck goes on saying so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mstore.errors import Corrupt, MStoreError, NotFound, StorageFailed, UsageError
-from mstore.maintain.fsck import Findings, FsckResult, check, check_pack_file, result_of
+from mstore.maintain.check_packs import check_pack_file
+from mstore.maintain.findings import Findings, FsckResult, result_of
+from mstore.maintain.fsck import check
 from mstore.maintain.gc_plan import no_longer_holds
 from mstore.maintain.pack_removal import gc_lock
+from mstore.maintain.repair_plan import PackRepair, ReflogRepair, RefRepair, RepairPlan
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestId
 from mstore.store.blob_source import BlobSource, recode_source
 from mstore.store.frame_reader import FrameReader
@@ -32,120 +35,6 @@ if TYPE_CHECKING:
     from mstore.store.frame import Frame, FrameHead
 
 _ROUNDS = 64  # A fetched commit may need a parent that is lost too.
-
-
-@dataclass(frozen=True, slots=True)
-class ReflogRepair:
-    """A reflog that loses the records that cannot be read.
-
-    Args:
-        ref: its ref, with the namespace.
-        kept, cut: records that stay, and that go to `quarantine/`.
-    """
-
-    ref: str
-    kept: int
-    cut: int
-
-
-@dataclass(frozen=True, slots=True)
-class RefRepair:
-    """A damaged ref that gets the value that its reflog has.
-
-    Args:
-        ref: with its namespace.
-        target: the value.
-    """
-
-    ref: str
-    target: ObjectId
-
-
-@dataclass(frozen=True, slots=True)
-class PackRepair:
-    """A damaged pack: its whole objects go into a new one, and it goes to `quarantine/`.
-
-    Args:
-        pack: its name.
-        size_bytes: its size; another one means that somebody changed it.
-        objects: how many it holds, as far as that can be read.
-        whole: the frames of those that are whole, by number.
-    """
-
-    pack: bytes
-    size_bytes: int
-    objects: int
-    whole: tuple[int, ...]
-
-    @property
-    def quarantine(self) -> str:
-        """The key that it gets."""
-        return f"quarantine/{self.pack.hex()}.pack"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RepairPlan:
-    """What repair would do.
-
-    Args:
-        reflogs, refs, packs: those that are damaged and can be repaired.
-        source: where lost objects would be fetched from, or None.
-        fetched: lost objects that the source has, with what they need in turn.
-        lost: lost objects that would stay lost.
-        found: what fsck says now.
-    """
-
-    reflogs: tuple[ReflogRepair, ...] = ()
-    refs: tuple[RefRepair, ...] = ()
-    packs: tuple[PackRepair, ...] = ()
-    source: str | None = None
-    fetched: tuple[ObjectId, ...] = ()
-    lost: tuple[ObjectId, ...] = ()
-    found: FsckResult = field(default_factory=FsckResult)
-
-    def __bool__(self) -> bool:
-        return bool(self.reflogs or self.refs or self.packs or self.fetched)
-
-    def __str__(self) -> str:
-        lines = [
-            f"logs/{log.ref}: {log.cut} damaged records are put aside, {log.kept} kept"
-            for log in self.reflogs
-        ]
-        lines += [
-            f"refs/{ref.ref}: points to {ref.target.short} again, as its reflog has it"
-            for ref in self.refs
-        ]
-        lines += [
-            f"pack {pack.pack.hex()[:12]}: {len(pack.whole)} of {pack.objects} objects are whole and"
-            f" are kept in a new pack; the damaged one becomes {pack.quarantine}"
-            for pack in self.packs
-        ]
-        if self.fetched:
-            lines.append(f"{len(self.fetched)} objects are fetched from {self.source}")
-        if self.lost:
-            lines.append(f"{len(self.lost)} objects stay lost")
-        return "\n".join(lines) or "nothing to repair"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md)."""
-        return {
-            "ok": self.found.ok,
-            "reflogs": [{"ref": r.ref, "kept_count": r.kept, "cut_count": r.cut} for r in self.reflogs],
-            "refs": [{"ref": r.ref, "id": r.target.hex} for r in self.refs],
-            "packs": [
-                {
-                    "pack": p.pack.hex(),
-                    "size_bytes": p.size_bytes,
-                    "object_count": p.objects,
-                    "whole_count": len(p.whole),
-                    "quarantine": p.quarantine,
-                }
-                for p in self.packs
-            ],
-            "source_path": self.source,
-            "fetched": [id.hex for id in self.fetched],
-            "lost": [id.hex for id in self.lost],
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -432,3 +321,6 @@ def _needs(id: ObjectId, encoded: bytes) -> list[ObjectId]:
     if isinstance(id, ManifestId):
         return [object for file in Manifest.decode(encoded).files for object in file.objects]
     return []
+
+
+__all__ = ["RepairPlan", "RepairResult", "plan_repair", "repair", "run_repair"]
