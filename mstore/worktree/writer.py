@@ -59,6 +59,17 @@ class _Target:
     length: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """What all batches of files share."""
+
+    store: Store
+    folder: int
+    pool: ThreadPoolExecutor
+    local_copies: Mapping[BlobId, LocalCopy]
+    progress: Callable[[int], None] | None
+
+
 def write_staged(
     store: Store,
     files: Sequence[ManifestFile],
@@ -94,24 +105,19 @@ def write_staged(
     staged = Staged(name, tuple(f.path for f in files), folder)
     try:
         with ThreadPoolExecutor(os.cpu_count() or 1, "mstore") as pool:
+            writing = _Writing(store, folder, pool, local_copies or {}, progress)
             for begin in range(0, len(files), _FILES_AT_ONCE):
                 batch = files[begin : begin + _FILES_AT_ONCE]
-                _write_batch(store, batch, folder, begin, pool, local_copies or {}, progress)
+                _write_batch(writing, batch, begin)
     except BaseException:
         discard(destination, staged)
         raise
     return staged
 
 
-def _write_batch(
-    store: Store,
-    files: Sequence[ManifestFile],
-    folder: int,
-    first: int,
-    pool: ThreadPoolExecutor,
-    local_copies: Mapping[BlobId, LocalCopy],
-    progress: Callable[[int], None] | None,
-) -> None:
+def _write_batch(writing: _Writing, files: Sequence[ManifestFile], first: int) -> None:
+    """Write some files; the first one's name in the staging folder is the number `first`."""
+    local_copies = writing.local_copies
     descriptors: list[int] = []
     targets: dict[BlobId, list[_Target]] = {}
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -119,12 +125,12 @@ def _write_batch(
     def write(blob: BlobId) -> int:
         if blob in local_copies and _copy_blob(blob, local_copies[blob], targets[blob]):
             return local_copies[blob].length * len(targets[blob])
-        return _write_blob(store, blob, targets[blob])
+        return _write_blob(writing.store, blob, targets[blob])
 
     try:
         for number, file in enumerate(files, first):
             try:
-                descriptor = os.open(str(number), flags, 0o666, dir_fd=folder)
+                descriptor = os.open(str(number), flags, 0o666, dir_fd=writing.folder)
             except OSError as error:
                 raise write_failed(error, file.path) from error
             descriptors.append(descriptor)
@@ -136,10 +142,10 @@ def _write_batch(
                 position += segment.length
         # The largest first, so that the last one to finish is a small one.
         order = sorted(targets, key=lambda b: -max(t.offset + t.length for t in targets[b]))
-        for written in pool.map(write, order):
-            if progress is not None:
-                progress(written)
-        list(pool.map(_sync, descriptors))
+        for written in writing.pool.map(write, order):
+            if writing.progress is not None:
+                writing.progress(written)
+        list(writing.pool.map(_sync, descriptors))
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
