@@ -33,7 +33,7 @@ _EVERYTHING: Final = 1 << 40
 
 @dataclass(frozen=True, kw_only=True)
 class ForgottenFiles:
-    """What goes of one version.
+    """Files that one version loses.
 
     Args:
         id: the commit.
@@ -50,7 +50,7 @@ class ForgottenFiles:
     size_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md)."""
+        """Return it as a JSON object (docs/json.md)."""
         return {
             "id": self.id.hex,
             "subject": self.message,
@@ -92,7 +92,7 @@ class ForgetPlan:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md)."""
+        """Return it as a JSON object (docs/json.md)."""
         return {
             "versions": [files.to_dict() for files in self.commits],
             "kept_count": self.kept,
@@ -121,7 +121,7 @@ def plan_forget(
     keep_best: str | None = None,
     branch: str | None = None,
 ) -> ForgetPlan:
-    """Find what would go; changes nothing.
+    """Plan which files would be dropped; changes nothing.
 
     A version that several branches have keeps its files if one of them keeps it, and what
     a tag names is never touched.
@@ -170,12 +170,12 @@ def plan_forget(
 
 
 def run_forget(context: Context, plan: ForgetPlan, *, progress: Progress | None = None) -> ForgetResult:
-    """Do what was planned.
+    """Run a plan.
 
     Args:
         context: the store, and the workspace if there is one.
         plan: from `plan_forget`.
-        progress: told of bytes written and checked.
+        progress: is called with the bytes written and checked so far.
 
     Raises:
         Conflict: a gc or repack is at work; the notes are there, and the next gc takes the bytes.
@@ -205,7 +205,7 @@ def _tagged(context: Context) -> set[CommitId]:
 def _of_branch(
     context: Context, name: str, roles: tuple[str, ...], keep: int, best: str | None
 ) -> tuple[dict[CommitId, ForgottenFiles], set[CommitId]]:
-    """Versions of a branch that have files of some roles: who loses them, who keeps them."""
+    """List the versions of a branch with files of some roles: those that lose them, and the others."""
     store = context.store
     tip = context.branch_tip(name)
     having: list[tuple[LogEntry, ForgottenFiles]] = []

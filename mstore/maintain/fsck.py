@@ -33,7 +33,7 @@ def fsck(context: Context, *, quick: bool = False, progress: Progress | None = N
 
 
 def check(context: Context, *, quick: bool, progress: Progress | None) -> Findings:
-    """Check a store; see `fsck`."""
+    """Check a store, and return all findings; see `fsck`."""
     store = context.store
     store.rebuild()
     findings = Findings(quick=quick)

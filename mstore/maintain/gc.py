@@ -1,10 +1,10 @@
 """gc: give back the bytes that no name needs any more.
 
-A plan first (what goes, whose it was, how much that frees), then its execution in `gc_run`.
-Packs of which nothing is needed go first, so that it works on a full disk;
-then those mostly dead are written anew, and small ones merged, each new pack
-read back before an old one goes. What goes lies in the trash for a day, unless
-it is all stored elsewhere. Killed at any point, it leaves a store that is whole.
+A plan first (what is removed, whose it was, how much that frees), then `gc_run` runs it.
+Packs of which nothing is needed are removed first, so that it works on a full disk;
+then those mostly unneeded are rewritten, and small ones merged, each new pack
+read back before an old one is removed. A removed pack stays in the trash for a day, unless
+all of it is stored elsewhere. Killed at any point, it leaves a store that is complete.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Kept:
     training_state: set[BlobId]
 
     def layout(self, rewritten: Iterable[bytes]) -> PackLayout:
-        """Give what running the plan needs of it, as a value."""
+        """Return what running the plan needs of it, as a value."""
         concerned = {*rewritten, *self.postponed}
         kept = frozenset(at for at in self.kept if at[0] in concerned)
         stored = {self.frames[name][index].head.id for name, index in kept} | self.recoded.keys()
@@ -71,16 +71,16 @@ def plan_gc(
     now: bool = False,
     forgetting: Mapping[CommitId, frozenset[str]] | None = None,
 ) -> GcPlan:
-    """Find what no name needs; changes nothing.
+    """Plan what to remove: all that no name needs; changes nothing.
 
     Args:
         context: the store, and the workspace if there is one.
-        now: moves in reflogs keep nothing, and the trash has had its time.
-        forgetting: roles of versions that are about to be dropped: what only they need goes
-            for good, and nothing else does.
+        now: moves in reflogs keep nothing, and the trash is emptied.
+        forgetting: roles of versions that are about to be dropped: what only they need is
+            purged, and nothing else is removed.
 
     Raises:
-        Corrupt, NotFound: the store is damaged, so that nobody can say what is needed.
+        Corrupt, NotFound: the store is damaged, so what is needed is not known.
     """
     store = context.store
     store.refresh()
@@ -99,7 +99,7 @@ def plan_gc(
     layout = _keep(reachable, footers(store), purged)
     dead, rewritten, merged = _sorted_packs(layout, purged)
     if forgetting is not None:
-        # Whatever else is dead has its time in the reflogs and in the trash.
+        # What else is unreachable stays for its time in the reflogs and in the trash.
         concerned = {n for n, held in layout.frames.items() if any(f.head.id in purged for f in held)}
         concerned |= layout.postponed
         dead, rewritten = (tuple(n for n in ns if n in concerned) for ns in (dead, rewritten))
@@ -132,7 +132,7 @@ def plan_gc(
 
 
 def logged_since(now: bool) -> int | None:
-    """Give the ns since when moves in reflogs keep what they name; None: they keep nothing."""
+    """Return the ns since when moves in reflogs keep what they name; None: they keep nothing."""
     return None if now else time.time_ns() - REFLOG_DAYS * DAY_S * 1_000_000_000
 
 
@@ -181,7 +181,7 @@ def _keep(reachable: Reachability, frames: Frames, purged: frozenset[ObjectId]) 
 def _to_recode(
     reachable: Reachability, copies: _BestCopies, purged: frozenset[ObjectId]
 ) -> tuple[dict[BlobId, BlobId | None], set[ObjectId]]:
-    """Find the deltas that are stored anew, since nothing else needs their bases.
+    """Find the deltas to re-encode, since nothing else needs their bases.
 
     Returns:
         Each delta with its new base, or None for none, and the bases that are then needed no more.
@@ -238,7 +238,7 @@ def _with_bases(
 def _sorted_packs(
     layout: _Kept, purged: frozenset[ObjectId]
 ) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
-    """Packs that are dead, to be rewritten, and to be merged."""
+    """Sort out the packs that are dead, that are to be rewritten, and that are to be merged."""
     dead, rewritten, whole = [], [], {}
     for name, frames in layout.frames.items():
         gone = [f for i, f in enumerate(frames) if (name, i) not in layout.kept]
@@ -256,7 +256,7 @@ def _sorted_packs(
 
 
 def _to_merge(sizes: Mapping[bytes, int]) -> list[bytes]:
-    """Small packs to be made one, so that each that is left is twice as large as all smaller ones.
+    """Choose small packs to merge: each pack is then at least twice as large as all smaller ones.
 
     Each byte is then rewritten a logarithmic number of times. (The geometric
     progression of git's `repack --geometric`.)
@@ -275,7 +275,7 @@ def _pack_bytes(frames: tuple[Frame, ...]) -> int:
 
 
 def _dead_sizes(layout: _Kept) -> dict[ObjectId, int]:
-    """Stored bytes of objects of which no copy stays."""
+    """Return the stored bytes of each object of which no copy stays."""
     kept = {layout.frames[n][i].head.id for n, i in layout.kept} | layout.recoded.keys()
     sizes: dict[ObjectId, int] = {}
     for frames in layout.frames.values():
@@ -288,7 +288,7 @@ def _dead_sizes(layout: _Kept) -> dict[ObjectId, int]:
 def _dead_commits(
     context: Context, reachable: Reachability, sizes: dict[ObjectId, int]
 ) -> tuple[tuple[UnreachableCommit, ...], int]:
-    """Versions that no name reaches, each with the bytes that the ones before it do not need."""
+    """Find the versions that no name reaches, each with the bytes that earlier ones do not need."""
     store = context.store
     commits = {}
     for id in sizes:
@@ -341,7 +341,7 @@ def _logged(context: Context) -> Iterable[tuple[str, CommitId]]:
 
 
 def disk_bytes(store: Store) -> int:
-    """Give the bytes of packs, trash and temporary files on the disk."""
+    """Return the bytes of packs, trash and temporary files on the disk."""
     return store.stored_bytes() + sum(
         e.size_bytes for folder in ("trash", "tmp") for e in store.backend.list(folder)
     )

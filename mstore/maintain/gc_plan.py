@@ -18,7 +18,7 @@ UNFINISHED: Final = "(of no commit)"
 
 
 def no_longer_holds(what: str) -> Conflict:
-    """Give the refusal of a plan that the store has outgrown; `what` says what happened."""
+    """Make the error for a plan that no longer fits the store; `what` says what changed."""
     return Conflict(f"{what} since this plan was made", hint="the same command again makes a new one")
 
 
@@ -41,7 +41,7 @@ class UnreachableCommit:
     freed_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md)."""
+        """Return it as a JSON object (docs/json.md)."""
         from mstore.objects import Time
 
         return {
@@ -55,7 +55,7 @@ class UnreachableCommit:
 
 @dataclass(frozen=True, slots=True)
 class Recoded:
-    """A blob to be stored again because its delta base goes.
+    """A blob to re-encode because its delta base is removed.
 
     Args:
         id: the blob.
@@ -75,7 +75,7 @@ class PackLayout:
 
     Args:
         packs: all packs that the plan is about; it holds only while they are there.
-        kept: (pack, frame) of the copies that are needed, of packs to be written anew.
+        kept: (pack, frame) of the copies that are needed, of packs to be rewritten.
         recoded: blobs to be stored again because their delta bases go.
         postponed: packs that are read for that, and cannot go before it is done.
         training_state: of those blobs, the ones that are nothing but training state.
@@ -96,7 +96,7 @@ class GcPlan:
         commits: versions that go, the oldest first.
         unfinished_bytes: stored bytes of objects that belong to no commit.
         dead_packs: packs of which nothing is needed.
-        rewritten_packs: packs that are written anew without what is unreachable in them.
+        rewritten_packs: packs that are rewritten without what is unreachable in them.
         merged_packs: small packs that become one.
         freed_bytes: stored bytes that nothing needs.
         trash_bytes: bytes in the trash that have been there for a day, and are purged.
@@ -142,7 +142,7 @@ class GcPlan:
         return "\n".join(lines)
 
     def branches(self) -> Mapping[str, int]:
-        """Bytes freed by branch that once had them."""
+        """Sum up the freed bytes by the branch that once had them."""
         found: dict[str, int] = {}
         for commit in self.commits:
             name = commit.branch or UNFINISHED
@@ -152,7 +152,7 @@ class GcPlan:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md); packs are counted, not named."""
+        """Return it as a JSON object (docs/json.md); packs are counted, not named."""
         return {
             "versions": [commit.to_dict() for commit in self.commits],
             "branch_bytes": dict(self.branches()),

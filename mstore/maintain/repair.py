@@ -3,7 +3,7 @@
 A plan first (what becomes of each damaged reflog, ref and pack, and which lost objects another
 store has), then its execution. Everything that replaces something is on disk and read back
 before the old is moved to `quarantine/`, where it stays. What cannot be repaired stays damaged,
-and fsck goes on saying so.
+and fsck keeps reporting it.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class RepairResult:
 def repair(
     context: Context, *, source: Store | None = None, progress: Progress | None = None
 ) -> RepairResult:
-    """Put right what can be put right.
+    """Repair what can be repaired.
 
     Args:
         context: the store, and the workspace if there is one.
         source: another store, from which lost objects are taken.
-        progress: told of bytes checked.
+        progress: is called with the bytes checked so far.
 
     Raises:
         Conflict: a gc or repack is at work.
@@ -72,12 +72,12 @@ def repair(
 def plan_repair(
     context: Context, *, source: Store | None = None, progress: Progress | None = None
 ) -> RepairPlan:
-    """Check every byte and find what can be put right; changes nothing.
+    """Check every byte and plan what can be repaired; changes nothing.
 
     Args:
         context: the store, and the workspace if there is one.
         source: another store, which may have what is lost.
-        progress: told of bytes checked.
+        progress: is called with the bytes checked so far.
 
     Raises:
         StorageFailed: the system failed.
@@ -112,13 +112,13 @@ def run_repair(
     source: Store | None = None,
     progress: Progress | None = None,
 ) -> RepairResult:
-    """Do what was planned.
+    """Run a plan.
 
     Args:
         context: the store, and the workspace if there is one.
         plan: from `plan_repair`.
         source: the store that the plan was made with, from which lost objects are taken.
-        progress: told of bytes checked.
+        progress: is called with the bytes checked so far.
 
     Raises:
         UsageError: the plan is about another source.
@@ -157,7 +157,7 @@ def _order(id: ObjectId) -> tuple[int, bytes]:
 
 
 def _check_it_holds(store: Store, plan: RepairPlan) -> None:
-    """Refuse a plan of which something is no longer so, before anything is done. Raises Conflict."""
+    """Check that the store is still as it was planned for. Raises Conflict."""
     for log in plan.reflogs:
         if _reflog_repair(store, log.ref) != log:
             raise no_longer_holds(f"logs/{log.ref} changed")
@@ -239,7 +239,7 @@ def _repair_pack(store: Store, pack: PackRepair) -> str:
 
 
 def _is_sound(store: Store, name: bytes) -> bool:
-    """Whether all of a pack but the blocks of its frames is as it must be."""
+    """Return whether a pack is sound, the blocks of its frames aside."""
     findings = Findings(quick=True)
     check_pack_file(store, name, findings)
     return not findings.problems
@@ -253,7 +253,7 @@ def _frames(store: Store, name: bytes) -> tuple[Frame, ...]:
 
 
 def _is_whole(reader: FrameReader) -> bool:
-    """Whether all stored bytes of a frame have their sums, and what needs no base its id."""
+    """Return whether all blocks of a frame have their checksums, and what needs no base its id."""
     try:
         if reader.frame.head.base is None:
             reader.check_id()

@@ -40,11 +40,11 @@ class RefRepair:
 
 @dataclass(frozen=True, slots=True)
 class PackRepair:
-    """A damaged pack: its whole objects go into a new one, and it goes to `quarantine/`.
+    """A damaged pack: its undamaged objects are copied to a new one, and it moves to `quarantine/`.
 
     Args:
         pack: its name.
-        size_bytes: its size; another one means that somebody changed it.
+        size_bytes: its size; another one means that it was changed since.
         objects: how many it holds, as far as that can be read.
         whole: the frames of those that are whole, by number.
     """
@@ -56,7 +56,7 @@ class PackRepair:
 
     @property
     def quarantine(self) -> str:
-        """The key that it gets."""
+        """The key that it is moved to."""
         return f"quarantine/{self.pack.hex()}.pack"
 
 
@@ -104,7 +104,7 @@ class RepairPlan:
         return "\n".join(lines) or "nothing to repair"
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md)."""
+        """Return it as a JSON object (docs/json.md)."""
         return {
             "ok": self.found.ok,
             "reflogs": [{"ref": r.ref, "kept_count": r.kept, "cut_count": r.cut} for r in self.reflogs],

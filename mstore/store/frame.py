@@ -40,7 +40,7 @@ class FrameHead:
     base: ObjectId | None
 
     def to_list(self) -> list[Any]:
-        """The array of the format."""
+        """Return it as an array of the format."""
         return [
             int(self.id.kind),
             self.id.raw,
@@ -80,11 +80,11 @@ class FrameHead:
 
     @property
     def block_count(self) -> int:
-        """Blocks that the frame must have."""
+        """How many blocks the frame must have."""
         return -(-self.raw_size >> self.block_log2) if self.raw_size else 0
 
     def block_raw_size(self, index: int) -> int:
-        """Raw bytes of block `index`."""
+        """Return the number of raw bytes of block `index`."""
         return min(1 << self.block_log2, self.raw_size - (index << self.block_log2))
 
 

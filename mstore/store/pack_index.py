@@ -1,8 +1,8 @@
 """What the packs of a store hold: the catalog kept in step with them, and the trash.
 
-Hides when folders are listed again, how a damaged catalog is made anew, and what moves
-meanwhile: a pack that goes while it is being read went because what it held is elsewhere.
-A damaged pack is set aside with its reason and the rest stays readable.
+Hides when folders are listed again, how a damaged catalog is rebuilt, and packs that move
+meanwhile: one that is removed during a read has its objects elsewhere.
+A damaged pack is listed with its reason, and the rest stays readable.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class PackIndex(ABC):
     # -- catalog
 
     def refresh(self) -> None:
-        """Take in packs that came, forget those that went. Looks only at folders that changed."""
+        """Index new packs and drop those that are gone; lists only folders that changed."""
         with self._guard:
             try:
                 self._refresh()
@@ -69,7 +69,7 @@ class PackIndex(ABC):
                 self.rebuild()
 
     def rebuild(self) -> None:
-        """Make the catalog anew."""
+        """Rebuild the catalog from all packs."""
         with self._guard:
             self.catalog.reset()
             self._footers.clear()
@@ -81,13 +81,13 @@ class PackIndex(ABC):
                 self._refresh()
 
     def _refresh(self) -> None:
-        # A pack that goes while it is being read went because what it held is elsewhere by now.
+        # A pack that is removed during a read has its objects elsewhere by now.
         for _ in range(_REFRESH_TRIES):
             if self._look_again():
                 return
 
     def _look_again(self) -> bool:
-        """Bring the catalog up to date; False where packs moved meanwhile."""
+        """Bring the catalog up to date; False if packs moved meanwhile."""
         stamps = self._change_tokens()
         stale = self.catalog.stale_folders(stamps)
         if not stale:
@@ -109,12 +109,12 @@ class PackIndex(ABC):
             packs = {name: self._indexed(name) for name in names}
             self.catalog.add(pack for pack in packs.values() if pack is not None)
             complete &= all(packs[name] is not None or name in self.damaged for name in names)
-        # After that: the commits of a pack that was written anew are not read again.
+        # After that: the commits of a rewritten pack are not read again.
         if gone:
             self.catalog.drop(gone)
         if not complete:
             return False
-        # What went may have come back in a folder that was looked at before.
+        # It may have come back in a folder that was listed before.
         if gone and self._change_tokens() != stamps:
             return False
         if not self.damaged:
@@ -131,7 +131,7 @@ class PackIndex(ABC):
             size, frames = read_footer(self.backend, name)
             return self._index_of(name, size, frames)
         except KeyError:
-            return None  # It went while it was being read.
+            return None  # It was removed during the read.
         except (Corrupt, Unsupported) as error:
             self.damaged[name] = error
             return None
@@ -163,12 +163,12 @@ class PackIndex(ABC):
                 elif name in self.damaged:
                     raise self.damaged[name]
                 else:
-                    self.refresh()  # Whoever took it away already has put what it holds elsewhere.
+                    self.refresh()  # It was removed: its objects are elsewhere.
             except DatabaseFailed:
                 self.rebuild()
 
     def footer(self, name: bytes) -> tuple[Frame, ...]:
-        """Frames of a pack.
+        """Return the frames of a pack.
 
         Raises:
             KeyError: there is no such pack.
@@ -199,40 +199,40 @@ class PackIndex(ABC):
                 return self.catalog.find(id)
 
     def has(self, id: ObjectId) -> bool:
-        """Whether the store is known to hold an object (call `refresh` first to be up to date)."""
+        """Return whether the store is known to hold an object (`refresh` first to be up to date)."""
         with self._guard:
             return self.catalog.has(id)
 
     def size_of(self, id: ObjectId) -> int | None:
-        """Raw bytes of an object, as its frame's head says, or None if it is not there."""
+        """Return the raw size of an object, as its frame's head says; None if it is not there."""
         locations = self._locations(id)
         return locations[0].raw_size if locations else None
 
     def pack_names(self) -> list[bytes]:
-        """Names of all packs on disk."""
+        """Return the names of all packs on disk."""
         names = (name_of_key(entry.key) for entry in self.backend.list("packs"))
         return sorted(name for name in names if name is not None)
 
     def stored_bytes(self) -> int:
-        """Bytes of all packs on disk."""
+        """Return the bytes of all packs on disk."""
         return sum(entry.size_bytes for entry in self.backend.list("packs"))
 
     # -- the trash
 
     def soft_delete(self, names: Iterable[bytes]) -> None:
-        """Move packs to the trash, from where `undelete` fetches them."""
+        """Move packs to the trash; `undelete` can bring them back."""
         move_to_trash(self.backend, names)
         self.refresh()
 
     def trash(self) -> dict[bytes, TrashedPack]:
-        """Packs in the trash, by name."""
+        """Return the packs in the trash, by name."""
         return packs_in_trash(self.backend)
 
     def undelete(self, wanted: Callable[[ObjectId], bool]) -> None:
-        """Fetch from the trash the packs that hold `wanted` objects.
+        """Move the packs that hold `wanted` objects out of the trash.
 
-        The packs are looked at again whether there were any or not: what somebody
-        else fetched just before this look at the trash is known after it too.
+        The packs are listed again in any case: another process may have moved one out of
+        the trash just before.
         """
         if not self.read_only:
             self._fetch(wanted)
@@ -242,7 +242,7 @@ class PackIndex(ABC):
         fetch_wanted(self.backend, wanted)
 
     def undelete_packs(self, names: Iterable[bytes]) -> None:
-        """Fetch packs from the trash."""
+        """Move packs out of the trash."""
         fetch_packs(self.backend, names)
         self.refresh()
 

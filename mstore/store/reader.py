@@ -35,7 +35,7 @@ class ObjectReader(PackIndex):
     """Reads objects out of packs."""
 
     def link_of(self, id: ObjectId) -> tuple[int | None, ObjectId | None]:
-        """Depth and delta base of the shallowest copy that is known of an object.
+        """Return depth and delta base of the shallowest copy that is known of an object.
 
         The catalog answers for what is stored whole; a footer is read for the rest.
         """
@@ -47,18 +47,18 @@ class ObjectReader(PackIndex):
         return None, None
 
     def find_similar(self, sketch: bytes, size_bytes: int, width: int) -> BlobId | None:
-        """The blob of this size and element width whose sketch agrees most, if it does enough."""
+        """Find the blob of this size and element width with the most similar sketch; None for none."""
         from mstore.codec import bands_of, most_alike
 
         try:
             with self._guard:
                 near = self.catalog.sketched(bands_of(sketch, size_bytes, width))
         except DatabaseFailed:
-            return None  # Whoever needs the catalog itself makes it anew.
+            return None  # A read that needs the catalog itself rebuilds it.
         return most_alike(sketch, near)
 
     def base_range(self, id: ObjectId, depth: int) -> BaseRange:
-        """A reader of ranges of a delta base, out of copies of less than `depth`.
+        """Return a function that reads ranges of a delta base, out of copies of less than `depth`.
 
         Safe in several threads. Raises (when it is called) Corrupt, NotFound.
         """
@@ -67,12 +67,11 @@ class ObjectReader(PackIndex):
     def copies(
         self, id: ObjectId, *, below_depth: int = 1 << 30, known_only: bool = False
     ) -> Iterator[FrameReader]:
-        """All copies of an object that can be opened, the shallowest first.
+        """Yield all copies of an object that can be opened, the shallowest first.
 
-        Whoever asks for more than the catalog knows makes it look at the packs,
-        then at the trash, and is made anew once where the object is in neither;
-        after that the object is not there. A copy may be given twice, by its own
-        head and by the footer.
+        After the copies that the catalog knows, the packs are looked at again, then the
+        trash, and then, once, the catalog is rebuilt. A copy may be yielded twice: by its
+        own head and by the footer.
 
         Args:
             id: of the object.
@@ -102,7 +101,7 @@ class ObjectReader(PackIndex):
                 self.rebuild()
 
     def _readers_at(self, at: Location, id: ObjectId) -> Iterator[FrameReader]:
-        """Readers of the copy at a place: by its own head, and if that will not do, by the footer."""
+        """Yield readers of the copy at a location: by its own head, and then by the pack's footer."""
         frame = self._frame_alone(at, id)
         if frame is not None:
             yield self.reader_of(at.pack, frame)
@@ -117,7 +116,7 @@ class ObjectReader(PackIndex):
             yield self.reader_of(at.pack, frames[at.frame])
 
     def _frame_alone(self, at: Location, id: ObjectId) -> Frame | None:
-        """A frame by its own head; None where the footer is at hand, or is the better way."""
+        """Read a frame by its own head; None where the footer is cached, or is the better way."""
         from mstore.store.pack import read_frame
 
         if at.pack in self._footers or at.raw_size > _ALONE_BYTES:
@@ -130,7 +129,7 @@ class ObjectReader(PackIndex):
         return frame if (head.id, head.raw_size, head.depth) == (id, at.raw_size, at.depth) else None
 
     def reader_of(self, pack: bytes, frame: Frame) -> FrameReader:
-        """A reader of one frame of a pack, its delta base resolved."""
+        """Return a reader of one frame of a pack, its delta base resolved."""
         from mstore.store.frame_reader import FrameReader
 
         base = frame.head.base
@@ -148,7 +147,7 @@ class ObjectReader(PackIndex):
     # -- reading
 
     def stream(self, id: ObjectId) -> Iterator[Buffer]:
-        """Raw bytes of an object in order; the last step is the check of its id.
+        """Yield the raw bytes of an object in order, and then check them against its id.
 
         A block that is damaged in one copy is taken from the next.
 
@@ -191,7 +190,7 @@ class ObjectReader(PackIndex):
         return content
 
     def _from_any_copy(self, id: ObjectId, read: Callable[[FrameReader], _Value]) -> _Value:
-        """What the first undamaged copy of an object gives; the first failure if none does."""
+        """Read from the first undamaged copy; raises the first failure if there is none."""
         failure: Exception | None = None
         for reader in self.copies(id):
             try:
@@ -203,7 +202,7 @@ class ObjectReader(PackIndex):
         raise failure if failure is not None else self._missing(id)
 
     def get(self, id: ObjectId) -> bytes:
-        """All bytes of an object, checked against its id.
+        """Read all bytes of an object, checked against its id.
 
         Raises:
             NotFound, Corrupt, Unsupported.
@@ -211,7 +210,7 @@ class ObjectReader(PackIndex):
         return self._from_any_copy(id, lambda reader: self._read_whole(reader, id))
 
     def range(self, id: BlobId, offset: int, size: int) -> bytes:
-        """Bytes of a blob, checked by the sums of their blocks.
+        """Read a range of a blob, checked by the checksums of its blocks.
 
         Raises:
             NotFound, Corrupt (also where the blob is shorter), Unsupported.
@@ -226,7 +225,7 @@ class ObjectReader(PackIndex):
         return self._from_any_copy(id, read)
 
     def range_into(self, id: BlobId, offset: int, out: memoryview) -> None:
-        """Fill `out` with bytes of a blob from `offset`, checked by the sums of their blocks.
+        """Fill `out` with bytes of a blob from `offset`, checked by the checksums of their blocks.
 
         Raises:
             NotFound, Corrupt (also where the blob is shorter), Unsupported.
@@ -263,7 +262,7 @@ class _BaseReader:
             try:
                 return self._read(self._open(), offset, size)
             except KeyError:
-                # Its pack went while it was being read: what that held is elsewhere by now.
+                # Its pack was removed during the read: its objects are elsewhere by now.
                 self._store.refresh()
                 with self._guard:
                     self._reader = None

@@ -171,7 +171,7 @@ class Reflogs:
         A segment that is changed is kept whole under `quarantine/`.
 
         Returns:
-            How many records stay, and how many went.
+            How many records stay, and how many were cut.
         """
         kept = cut = 0
         with self._backend.lock("refs"):

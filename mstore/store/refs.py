@@ -45,7 +45,7 @@ def _encode_ref(value: RefValue) -> bytes:
 
 
 def parse_ref(content: bytes, where: str) -> RefValue:
-    """Read a ref's line.
+    """Parse the content of a ref.
 
     Raises:
         Corrupt: it is torn, empty, or does not have its checksum.
@@ -70,7 +70,7 @@ class Refs(Reflogs):
     """
 
     def read(self, name: str) -> RefValue | None:
-        """The value of a ref, or None if there is none. Raises Corrupt."""
+        """Read the value of a ref; None if there is no such ref. Raises Corrupt."""
         try:
             content = self._backend.get(f"refs/{name}", size=_MAX_REF_BYTES + 1)
         except KeyError:
@@ -78,7 +78,7 @@ class Refs(Reflogs):
         return parse_ref(content, f"refs/{name}")
 
     def all(self, namespace: str) -> Mapping[str, RefValue]:
-        """Refs of a namespace (`heads`, `tags`, `notes`) by name without it.
+        """Read the refs of a namespace (`heads`, `tags`, `notes`), by name without it.
 
         A damaged ref is left out; `damaged` and fsck name it.
         """
@@ -93,12 +93,12 @@ class Refs(Reflogs):
         return found
 
     def names(self, namespace: str) -> Iterator[str]:
-        """Names in a namespace, sorted, damaged ones included."""
+        """Yield the names in a namespace, sorted, damaged ones included."""
         prefix = f"refs/{namespace}"
         yield from sorted(e.key.removeprefix(prefix + "/") for e in self._backend.list(prefix))
 
     def damaged(self, namespace: str) -> Mapping[str, Corrupt]:
-        """What is wrong with each damaged ref of a namespace."""
+        """Return the damaged refs of a namespace, each with its error."""
         wrong = {}
         for name in self.names(namespace):
             try:
@@ -118,7 +118,7 @@ class Refs(Reflogs):
         expected: ObjectId | None = None,
         force: bool = False,
     ) -> RefValue | None:
-        """Point a ref elsewhere, or remove it (`new` None), if it still is where the caller saw it.
+        """Point a ref elsewhere, or remove it (`new` None), if its target is still the expected one.
 
         Args:
             name: with its namespace.
@@ -165,10 +165,10 @@ class Refs(Reflogs):
             return value
 
     def record_refused(self, name: str, id: ObjectId, move: Move) -> None:
-        """Note an object that a ref was not pointed to, so that gc leaves it for a while.
+        """Record a move that was refused, so that gc keeps its object for a while.
 
         Args:
-            name: the ref that somebody else had moved.
+            name: the ref that another process had moved.
             id: what it was to point to.
             move: who and why.
         """
@@ -211,7 +211,7 @@ class Refs(Reflogs):
     # -- reflog
 
     def log(self, name: str) -> tuple[Record, ...]:
-        """Moves of a ref, the latest first. Records of moves that never happened are left out.
+        """Read the moves of a ref, the latest first, without those that never happened.
 
         Raises:
             NotFound: the ref has no reflog.

@@ -118,7 +118,7 @@ class Store(ObjectReader):
 
     @property
     def location(self) -> str:
-        """Where it is, for people: a folder's path, or what its backend calls itself."""
+        """Where it is, for messages: a folder's path, or what its backend calls itself."""
         return self.backend.location
 
     @property
@@ -128,7 +128,7 @@ class Store(ObjectReader):
 
     @property
     def path(self) -> Path:
-        """The folder that it lies in, where it lies in one.
+        """The folder that it lies in.
 
         Raises:
             UsageError: it lies in none.
@@ -138,11 +138,11 @@ class Store(ObjectReader):
         return self.folders[0]
 
     def activity(self) -> Activity | None:
-        """What other commands do here at this moment; None where nobody can write."""
+        """Return what other commands are doing here now; None if the store is read-only."""
         return None if self.read_only else self.backend.activity()
 
     def sweep(self) -> int:
-        """Remove temporary files whose owners are dead; how many went."""
+        """Remove temporary files whose owners are dead, and return how many."""
         return self.backend.sweep()
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class Store(ObjectReader):
     # -- structured objects
 
     def commit(self, id: CommitId) -> Commit:
-        """A commit. Raises NotFound, Corrupt."""
+        """Read a commit. Raises NotFound, Corrupt."""
         try:
             body = self.catalog.body(id)
         except DatabaseFailed:
@@ -164,19 +164,19 @@ class Store(ObjectReader):
         return self._decoded(Commit.decode, body, id)
 
     def manifest(self, id: ManifestId) -> Manifest:
-        """A manifest. Raises NotFound, Corrupt."""
+        """Read a manifest. Raises NotFound, Corrupt."""
         return self._decoded(Manifest.decode, self.get(id), id)
 
     def layout(self, id: LayoutId) -> Layout:
-        """A layout. Raises NotFound, Corrupt."""
+        """Read a layout. Raises NotFound, Corrupt."""
         return self._decoded(Layout.decode, self.get(id), id)
 
     def note(self, id: NoteId) -> Note:
-        """A note. Raises NotFound, Corrupt."""
+        """Read a note. Raises NotFound, Corrupt."""
         return self._decoded(Note.decode, self.get(id), id)
 
     def tag(self, id: TagId) -> Tag:
-        """A tag. Raises NotFound, Corrupt."""
+        """Read a tag. Raises NotFound, Corrupt."""
         return self._decoded(Tag.decode, self.get(id), id)
 
     @staticmethod
@@ -184,7 +184,7 @@ class Store(ObjectReader):
         return decode(body, id.label)
 
     def commits_beginning_with(self, digits: str) -> list[CommitId]:
-        """Commits whose id begins with some hex digits, brought up to date if none does."""
+        """Return the commits whose id begins with some hex digits, after a refresh if none is known."""
         padded = len(digits) % 2
         low = bytes.fromhex(digits + "0" * padded).ljust(32, b"\0")
         high = bytes.fromhex(digits + "f" * padded).ljust(32, b"\xff")
@@ -201,9 +201,9 @@ class Store(ObjectReader):
 
     @contextlib.contextmanager
     def protecting(self, *ids: ObjectId) -> Iterator[None]:
-        """Keep objects, and all that commits among them need, from being removed meanwhile.
+        """Keep objects, and all that commits among them need, from gc while the context lasts.
 
-        Nothing is kept in a store that cannot be written: there, nobody removes anything either.
+        In a read-only store this does nothing.
         """
         if self.read_only:
             yield
@@ -213,10 +213,10 @@ class Store(ObjectReader):
             yield
 
     def lacks(self, temporary_roots: Iterable[tuple[ObjectId, int]]) -> list[ObjectId]:
-        """Of objects, those without a copy on disk of at most some depth.
+        """Return those of some objects that have no copy on disk of at most the given depth.
 
-        The disk is asked, not the catalog: what was told to `roots` before this
-        call, and is found by it, stays. What lies in the trash is brought back.
+        The disk is asked, not the catalog. An object that was registered as a temporary
+        root before this call, and is found by it, stays; from the trash it is brought back.
         """
         missing = self._not_on_disk(temporary_roots)
         if missing:
@@ -250,7 +250,7 @@ class Store(ObjectReader):
 
         Args:
             feature: its name.
-            reading: whoever lacks it is to refuse the store altogether.
+            reading: readers that lack it refuse the store, too.
         """
         if feature in (self.identity.read if reading else self.identity.write):
             return

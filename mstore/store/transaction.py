@@ -82,7 +82,7 @@ class _Coded:
 
 
 class Transaction:
-    """Objects on their way into a store; a context that drops them unless published.
+    """Objects on their way into a store; leaving the context drops what was not published.
 
     Args:
         store: where they go. It must not be read-only.

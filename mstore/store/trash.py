@@ -26,7 +26,7 @@ class TrashedPack:
 
 
 def packs_in_trash(backend: Backend) -> dict[bytes, TrashedPack]:
-    """Give the packs in the trash, by name."""
+    """Return the packs in the trash, by name."""
     found = {}
     for entry in backend.list("trash"):
         known = name_of_trash_key(entry.key)

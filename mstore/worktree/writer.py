@@ -37,7 +37,7 @@ HELD_FROM_BYTES: Final = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class LocalCopy:
-    """Where a whole blob is believed to lie in a file that is there already.
+    """Where a whole blob should lie in a file on this disk.
 
     Args:
         descriptor: the file, open for reading.
@@ -88,7 +88,7 @@ def write_staged(
         files: what to write.
         destination: where.
         local_copies: blobs that lie in files already.
-        progress: told of bytes written.
+        progress: is called with the bytes written.
 
     Raises:
         Corrupt, NotFound: a blob is damaged or missing; what was staged is removed.
@@ -116,7 +116,7 @@ def write_staged(
 
 
 def _write_batch(writing: _Writing, files: Sequence[ManifestFile], first: int) -> None:
-    """Write some files; the first one's name in the staging folder is the number `first`."""
+    """Write some files; their names in the staging folder are the numbers from `first` on."""
     local_copies = writing.local_copies
     descriptors: list[int] = []
     targets: dict[BlobId, list[_Target]] = {}
@@ -157,7 +157,7 @@ def _sync(descriptor: int) -> None:
 
 
 def _write_blob(store: Store, blob: BlobId, targets: list[_Target]) -> int:
-    """Decode a blob once and write it wherever it is due; gives the bytes written."""
+    """Decode a blob once, write it to all its targets, and return the bytes written."""
     needed = max(t.offset + t.length for t in targets)
     targets = sorted(targets, key=lambda t: t.offset)
     position, written = 0, 0
@@ -187,7 +187,7 @@ def _write_blob(store: Store, blob: BlobId, targets: list[_Target]) -> int:
 
 
 def _copy_blob(blob: BlobId, local_copies: LocalCopy, targets: list[_Target]) -> bool:
-    """Copy a blob out of a file that holds it; False where it turns out not to."""
+    """Copy a blob out of a file that should hold it; False if it does not."""
     if any(t.offset or t.length != local_copies.length for t in targets):
         return False
     for target in targets:
@@ -198,7 +198,7 @@ def _copy_blob(blob: BlobId, local_copies: LocalCopy, targets: list[_Target]) ->
                 copied = _copy_range(local_copies, begin, target, size)
             if not copied:
                 return False
-            # What was written is what is hashed, whatever the old file has become meanwhile.
+            # The written bytes are hashed, since the old file may have changed meanwhile.
             for position in range(begin, begin + size, _HASH_BYTES):
                 at, end = target.position + position, min(position + _HASH_BYTES, begin + size)
                 try:
@@ -225,7 +225,7 @@ def _copy_range(local_copies: LocalCopy, begin: int, target: _Target, size: int)
             source += copied
         return True
     except (AttributeError, OSError):
-        pass  # Not this system, these two disks, or a full one: plain writing tells which.
+        pass  # Not this system, not across these disks, or a full disk: a plain write says which.
     while source < end:
         try:
             part = os.pread(local_copies.descriptor, min(_HASH_BYTES, end - source), source)
