@@ -52,7 +52,7 @@ class Activity:
 class Upload(Protocol):
     """A new object that is being written; nothing is visible before `publish`.
 
-    Leaving the context without `publish` drops them. After an error nothing can
+    Leaving the context without `publish` drops it. After an error nothing can
     be published: a failed write or fsync poisons the upload.
     """
 

@@ -114,7 +114,7 @@ class MemoryBackend:
         def held() -> Iterator[None]:
             lock = self._locks.setdefault(name, threading.RLock())
             if not lock.acquire(blocking=wait):
-                raise Conflict(f"somebody else holds the lock {name!r}")
+                raise Conflict(f"another thread holds the lock {name!r}")
             self._taken.append(name)
             try:
                 yield

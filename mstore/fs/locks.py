@@ -91,7 +91,7 @@ def create_locked(folder: Path, name: str, mode: int, *, exact_mode: bool = Fals
     descriptor = os.open(early, flags, mode)
     try:
         if not take_lock(descriptor, wait=False):
-            raise BlockingIOError(errno.EWOULDBLOCK, "somebody else locked a new file", str(early))
+            raise BlockingIOError(errno.EWOULDBLOCK, "another process locked a new file", str(early))
         if exact_mode:
             os.fchmod(descriptor, mode)
         os.rename(early, folder / name)

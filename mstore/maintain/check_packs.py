@@ -23,7 +23,9 @@ def check_packs(store: Store, findings: Findings, quick: bool, progress: Progres
         for entry in store.backend.list("packs"):
             name = name_of_key(entry.key)
             if name is None:
-                findings.warnings.append(Problem(entry.key, "is no pack's name; it is not read"))
+                findings.warnings.append(
+                    Problem(entry.key, "is not named like a pack, so nothing reads it")
+                )
             else:
                 entries.append((name, entry.size_bytes))
     except Corrupt as error:

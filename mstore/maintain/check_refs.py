@@ -58,7 +58,7 @@ def _check_ref(
         if last is not None:
             hint = f"its reflog says {last.hex}"
             if namespace == "heads":
-                hint += f": `mstore branch -f {name} {last.short}` puts it back"
+                hint += f": `mstore branch -f {name} {last.short}` restores it"
         findings.problem(where, getattr(error, "rule", error.message), hint)
         if isinstance(last, CommitId):
             tips.append((last, where))
@@ -113,9 +113,9 @@ def _check_reflog(store: Store, namespace: str, name: str, exists: bool, finding
         findings.warnings.append(
             Problem(
                 where,
-                f"ends with a move to {records[0].new.short}, and there is no such ref: an unfinished"
-                " move, or the ref's file was lost",
-                hint=f"`mstore branch {name} {records[0].new.short}` makes it"
+                f"ends with a move to {records[0].new.short}, but the ref does not exist: the move"
+                " was not finished, or the ref's file was lost",
+                hint=f"`mstore branch {name} {records[0].new.short}` creates it"
                 if namespace == "heads"
                 else None,
             )

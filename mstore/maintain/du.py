@@ -1,4 +1,4 @@
-"""du: why a version costs what it costs.
+"""du: what versions take in a store, and why.
 
 A version's blobs are sorted into groups (a tensor's name with its numbers
 folded, or a file's role), and each group's bytes into what its parent has, what

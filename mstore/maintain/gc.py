@@ -41,7 +41,7 @@ class _Kept:
     Args:
         frames: all packs.
         kept, postponed, training_state: as in `PackLayout`.
-        recoded: blobs to be stored again because their delta bases go: where each lies,
+        recoded: blobs to re-encode because their delta bases are removed: where each lies,
             and its new base among them.
     """
 
@@ -94,7 +94,7 @@ def plan_gc(
         raise Corrupt(
             missing[0].label,
             "is in no readable pack, and is needed",
-            hint="`mstore fsck` says by what; gc leaves a damaged store as it is",
+            hint="`mstore fsck` shows what needs it; gc changes nothing in a damaged store",
         )
     layout = _keep(reachable, footers(store), purged)
     dead, rewritten, merged = _sorted_packs(layout, purged)

@@ -19,7 +19,9 @@ UNFINISHED: Final = "(of no commit)"
 
 def no_longer_holds(what: str) -> Conflict:
     """Make the error for a plan that no longer fits the store; `what` says what changed."""
-    return Conflict(f"{what} since this plan was made", hint="the same command again makes a new one")
+    return Conflict(
+        f"{what} since this plan was made", hint="run the same command again: it makes a new plan"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +78,8 @@ class PackLayout:
     Args:
         packs: all packs that the plan is about; it holds only while they are there.
         kept: (pack, frame) of the copies that are needed, of packs to be rewritten.
-        recoded: blobs to be stored again because their delta bases go.
-        postponed: packs that are read for that, and cannot go before it is done.
+        recoded: blobs to re-encode because their delta bases are removed.
+        postponed: packs that are read for that, and cannot be removed before it is done.
         training_state: of those blobs, the ones that are nothing but training state.
     """
 
@@ -93,17 +95,17 @@ class GcPlan:
     """What gc would do.
 
     Args:
-        commits: versions that go, the oldest first.
+        commits: versions that are removed, the oldest first.
         unfinished_bytes: stored bytes of objects that belong to no commit.
         dead_packs: packs of which nothing is needed.
         rewritten_packs: packs that are rewritten without what is unreachable in them.
-        merged_packs: small packs that become one.
+        merged_packs: small packs that are merged into one.
         freed_bytes: stored bytes that nothing needs.
         trash_bytes: bytes in the trash that have been there for a day, and are purged.
         kept_trash_bytes: bytes in the trash that have not.
         store_bytes: bytes of all packs.
         now: reflogs keep nothing, and the trash is emptied.
-        purged: objects that go for good, without a day in the trash.
+        purged: objects that are removed for good, without a day in the trash.
         layout: which frames stay; None in a plan that does nothing.
     """
 
@@ -132,9 +134,9 @@ class GcPlan:
         if self.commits:
             lines.append(f"{len(self.commits)} versions that no name reaches")
         for packs, what in (
-            (self.dead_packs, "packs of which nothing is needed go"),
-            (self.rewritten_packs, "packs are written anew without what nothing needs"),
-            (self.merged_packs, "small packs become one"),
+            (self.dead_packs, "packs are removed, since nothing in them is needed"),
+            (self.rewritten_packs, "packs are rewritten without what nothing needs"),
+            (self.merged_packs, "small packs are merged into one"),
         ):
             if packs:
                 lines.append(f"{len(packs)} {what}")

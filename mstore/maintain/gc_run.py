@@ -30,8 +30,8 @@ class GcResult:
     """What gc did.
 
     Args:
-        freed_bytes: bytes that the disk has back.
-        trash_bytes: bytes that lie in the trash and go once they have been there for a day.
+        freed_bytes: bytes that the disk gained.
+        trash_bytes: bytes in the trash, which are purged once they have been there for a day.
         removed, written: packs.
         undeleted: packs that a running command needed.
     """
@@ -54,7 +54,7 @@ def run_gc(context: Context, plan: GcPlan, *, progress: Progress | None = None) 
         progress: is called with the bytes written and checked so far.
 
     Raises:
-        Conflict: another gc or repack is at work.
+        Conflict: another gc or repack is running.
         Corrupt: what was written does not read back; nothing was removed for it.
         StorageFailed: the store is read-only, or the system failed.
     """
@@ -100,11 +100,11 @@ def _frames_of(store: Store, plan: GcPlan, layout: PackLayout) -> Frames:
     """Read the frames of the packs that a plan removes. Raises Conflict: one is gone already."""
     names = {*plan.dead_packs, *plan.rewritten_packs, *plan.merged_packs, *layout.postponed}
     if not layout.packs <= set(store.pack_names()):
-        raise no_longer_holds("another gc or repack was at work")
+        raise no_longer_holds("another gc or repack removed packs")
     try:
         return {name: store.footer(name) for name in names}
     except KeyError as error:
-        raise no_longer_holds("another gc or repack was at work") from error
+        raise no_longer_holds("another gc or repack removed packs") from error
 
 
 def _remove(

@@ -39,7 +39,7 @@ def gc_lock(store: Store) -> Iterator[None]:
     """Hold the lock for removing packs of a store.
 
     Raises:
-        Conflict: another gc or repack is at work.
+        Conflict: another gc or repack is running.
         StorageFailed: the store is read-only.
     """
     if store.read_only:
@@ -48,8 +48,8 @@ def gc_lock(store: Store) -> Iterator[None]:
         try:
             stack.enter_context(store.backend.lock("gc", wait=False))
         except Conflict as error:
-            what = "another gc or repack is at work in this store"
-            raise Conflict(what, hint="wait for it to end") from error
+            what = "another gc or repack is running in this store"
+            raise Conflict(what, hint="wait until it ends, then run the command again") from error
         store.require("leans-1")
         yield
 

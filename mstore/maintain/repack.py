@@ -109,7 +109,7 @@ def repack(context: Context, *, progress: Progress | None = None) -> RepackResul
         progress: is called with the raw bytes done so far.
 
     Raises:
-        Conflict: a gc or another repack is at work.
+        Conflict: a gc or another repack is running.
         Corrupt: something in the store is damaged; nothing was changed. `fsck` names it.
         StorageFailed: the store is read-only, or the system failed.
     """
@@ -148,7 +148,7 @@ def run_repack(context: Context, plan: RepackPlan, *, progress: Progress | None 
         progress: is called with the raw bytes done so far.
 
     Raises:
-        Conflict: a gc or another repack is at work, or was since the plan was made.
+        Conflict: a gc or another repack is running, or ran since the plan was made.
         Corrupt: something in the store is damaged; nothing was changed. `fsck` names it.
         StorageFailed: the store is read-only, or the system failed.
     """
@@ -167,7 +167,7 @@ def _repack(context: Context, plan: RepackPlan, progress: Progress | None) -> Re
     if store.damaged:
         raise next(iter(store.damaged.values()))
     if not set(plan.packs) <= set(store.pack_names()):
-        raise no_longer_holds("a gc or another repack was at work")
+        raise no_longer_holds("a gc or another repack removed packs")
     before = store.stored_bytes()
     heads = _heads(store, plan.packs)
     total, done = sum(heads.values()), 0

@@ -61,7 +61,7 @@ def repair(
         progress: is called with the bytes checked so far.
 
     Raises:
-        Conflict: a gc or repack is at work.
+        Conflict: a gc or repack is running.
         StorageFailed: the store is read-only, or the system failed.
     """
     with gc_lock(context.store):
@@ -122,11 +122,13 @@ def run_repair(
 
     Raises:
         UsageError: the plan is about another source.
-        Conflict: a gc or repack is at work, or the store is no longer as it was planned for.
+        Conflict: a gc or repack is running, or the store is no longer as it was planned for.
         StorageFailed: the store is read-only, or the system failed.
     """
     if (source.location if source is not None else None) != plan.source:
-        raise UsageError(f"the plan fetches from {plan.source or 'no other store'}")
+        raise UsageError(
+            f"the plan fetches from {plan.source or 'no other store'}; run it with that source"
+        )
     store = context.store
     done: list[str] = []
     with gc_lock(store):
@@ -166,7 +168,7 @@ def _check_it_holds(store: Store, plan: RepairPlan) -> None:
             raise no_longer_holds(f"refs/{ref.ref} or its reflog changed")
     for pack in plan.packs:
         if store.backend.size(pack_key(pack.pack)) != pack.size_bytes:
-            raise no_longer_holds(f"pack {pack.pack.hex()[:12]} went or changed")
+            raise no_longer_holds(f"pack {pack.pack.hex()[:12]} was removed or changed")
 
 
 def _reflog_repair(store: Store, ref: str) -> ReflogRepair:
@@ -177,7 +179,7 @@ def _reflog_repair(store: Store, ref: str) -> ReflogRepair:
 
 def _repair_reflog(store: Store, log: ReflogRepair) -> str:
     kept, cut = store.refs.repair_reflog(log.ref)
-    return f"logs/{log.ref}: {cut} damaged records put aside, {kept} kept"
+    return f"logs/{log.ref}: {cut} damaged records moved to quarantine, {kept} kept"
 
 
 def _ref_repair(store: Store, ref: str) -> RefRepair | None:
@@ -198,7 +200,7 @@ def _repair_ref(context: Context, ref: RefRepair) -> str:
     """Give a damaged ref the value that its reflog has."""
     move = context.move("fsck", "as the reflog has it")
     context.store.refs.move(ref.ref, ref.target, move, force=True)
-    return f"refs/{ref.ref}: points to {ref.target.short} again, as its reflog has it"
+    return f"refs/{ref.ref}: points to {ref.target.short} again, the last value in its reflog"
 
 
 def _pack_repair(store: Store, name: bytes) -> tuple[PackRepair | None, set[ObjectId]]:

@@ -85,11 +85,11 @@ class RepairPlan:
 
     def __str__(self) -> str:
         lines = [
-            f"logs/{log.ref}: {log.cut} damaged records are put aside, {log.kept} kept"
+            f"logs/{log.ref}: {log.cut} damaged records move to quarantine, {log.kept} stay"
             for log in self.reflogs
         ]
         lines += [
-            f"refs/{ref.ref}: points to {ref.target.short} again, as its reflog has it"
+            f"refs/{ref.ref}: points to {ref.target.short} again, the last value in its reflog"
             for ref in self.refs
         ]
         lines += [

@@ -48,7 +48,7 @@ class FrameReader:
 
         Args:
             index: which.
-            into: where to put them; None: a new buffer.
+            into: where to put the bytes; None: a new buffer.
 
         Raises:
             Corrupt, Unsupported, KeyError (the pack is gone).

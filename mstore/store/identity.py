@@ -74,7 +74,7 @@ def read_identity(backend: Backend) -> StoreIdentity:
         content = backend.get(STORE_FILE)
     except KeyError as error:
         what = f"no store at {backend.location}"
-        raise NoStore(what, hint="`mstore init --store DIR` makes one") from error
+        raise NoStore(what, hint="`mstore init --store DIR` creates one") from error
     identity = parse_identity(content, f"{backend.location}/{STORE_FILE}")
     unknown = sorted(set(identity.read) - READ_FEATURES)
     if unknown:
@@ -122,5 +122,5 @@ def with_feature(backend: Backend, feature: str, *, reading: bool) -> StoreIdent
     changed = encode_identity(fields)
     where = f"{backend.location}/{STORE_FILE}"
     if not backend.compare_and_swap(STORE_FILE, content, changed):
-        raise Conflict(f"{where} was changed by somebody else", hint="try again")
+        raise Conflict(f"another process changed {where} meanwhile", hint="run the command again")
     return parse_identity(changed, where)

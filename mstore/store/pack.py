@@ -225,12 +225,12 @@ def read_frame(backend: Backend, name: bytes, offset: int) -> Frame:
             return front[begin - offset : begin - offset + size]
         found = backend.get(key, offset=begin, size=size)
         if len(found) != size:
-            raise Corrupt(where, "the pack ends before it")
+            raise Corrupt(where, "ends beyond the end of the pack")
         return found
 
     magic, head_size = FRAME_START.unpack(take(offset, FRAME_START.size))
     if magic != FRAME_MAGIC or head_size > _MAX_HEAD_BYTES:
-        raise Corrupt(where, "is none")
+        raise Corrupt(where, "does not begin with a frame's magic")
     position = offset + FRAME_START.size
     encoded = take(position, head_size)
     (checksum,) = SUM.unpack(take(position + head_size, SUM.size))

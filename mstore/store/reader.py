@@ -1,4 +1,4 @@
-"""Objects by id, out of whatever copy of them can be read.
+"""Objects by id, out of any copy of them that can be read.
 
 A full read ends in the check of the object's id; a read of a range in the checksums of its
 blocks. What is damaged in one copy is taken from the next.
@@ -253,7 +253,7 @@ class _BaseReader:
         if self._reader is None:
             raise Corrupt(
                 self._id.label,
-                f"no copy of depth below {self._depth}, which a delta needs",
+                f"has no readable copy of depth below {self._depth}, which a delta needs",
             )
         return self._reader
 

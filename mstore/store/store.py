@@ -134,7 +134,7 @@ class Store(ObjectReader):
             UsageError: it lies in none.
         """
         if not self.folders:
-            raise UsageError(f"the store {self.location} lies in no folder of this machine")
+            raise UsageError(f"the store {self.location} is not in a folder of this machine")
         return self.folders[0]
 
     def activity(self) -> Activity | None:

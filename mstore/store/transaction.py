@@ -371,7 +371,7 @@ class Transaction:
         if gone:
             raise ObjectRemoved(
                 f"{gone[0].label} was removed from the store while this command needed it",
-                hint="run the same command again: it stores the object anew",
+                hint="run the same command again: it stores the object once more",
             )
         if self._encoder.has_casts:
             self._store.require(CASTS, reading=True)

@@ -33,7 +33,7 @@ class Operation:
         touched: paths that checkout wrote or removed in the folder.
         version: the commit that was written into a folder without HEAD moving, or None.
         number: counts up.
-        undoing: an `undo` has begun to take it back.
+        undoing: an `undo` of it has begun.
     """
 
     action: str

@@ -269,7 +269,9 @@ class Workspace:
             UsageError: there is no such key.
         """
         if key not in CONFIG_KEYS:
-            raise UsageError(f"no such configuration: {key!r}", hint="known: " + ", ".join(CONFIG_KEYS))
+            raise UsageError(
+                f"no such configuration key: {key!r}", hint="keys: " + ", ".join(CONFIG_KEYS)
+            )
         if key == "model-dir":
             from dataclasses import replace
 
@@ -279,7 +281,7 @@ class Workspace:
                 self.bind(Path(value), configured=True)
             return
         if key == "keep-training-state" and value is not None and not _is_count(value):
-            raise UsageError(f"keep-training-state is a number or `all`, not {value!r}")
+            raise UsageError(f"keep-training-state must be a number or `all`, not {value!r}")
         values = {k: v for k, v in self.config().items() if k != "model-dir"}
         if value is None:
             values.pop(key, None)

@@ -1,4 +1,4 @@
-"""Staged files and those that they replace change places, and back where a step fails."""
+"""Renames staged files to their places, and undoes that if a step fails."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def put_in_place(destination: Destination, staged: Staged) -> None:
 def stash_existing(destination: Destination, staged: Staged, paths: Sequence[str]) -> frozenset[int]:
     """Move files that will be removed into the staging folder, and link those to be replaced there.
 
-    From there `roll_back` fetches them.
+    `roll_back` brings them back from there.
 
     Args:
         destination: the folder.
         staged: what is about to be put in place.
-        paths: files to go.
+        paths: files that will be removed.
 
     Returns:
         Numbers of the staged files of which there is no older one.

@@ -38,7 +38,7 @@ def config(key: str | None, value: str | None, unset: bool, as_json: bool) -> No
             raise UsageError("--unset takes no value")
         workspace.set_config(key, None if unset else value)
     elif key not in CONFIG_KEYS:
-        raise UsageError(f"no such configuration: {key!r}", hint="known: " + ", ".join(CONFIG_KEYS))
+        raise UsageError(f"no such configuration key: {key!r}", hint="keys: " + ", ".join(CONFIG_KEYS))
     elif key not in workspace.config():
         raise NotFound(f"{key} is not set")
     if as_json or (value is None and not unset):

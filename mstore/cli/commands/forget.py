@@ -60,11 +60,11 @@ def forget(
                 f"  {', '.join(commit.roles)}  {escaped(commit.message)}"
             )
         if not plan.commits:
-            click.echo(f"nothing to forget: {plan.kept} versions keep theirs")
+            click.echo(f"nothing to forget: {plan.kept} versions keep their files")
         else:
             click.echo(
                 f"frees {size(plan.freed_bytes)} of {len(plan.commits)} versions for good;"
-                f" {plan.kept} keep theirs"
+                f" {plan.kept} keep their files"
             )
     if dry_run or not plan.commits or (asks and not click.confirm("go on?")):
         if as_json:

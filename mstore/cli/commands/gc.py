@@ -85,9 +85,9 @@ def _planned(plan: GcPlan) -> Iterator[str]:
     for count, what in (
         (
             len(plan.rewritten_packs),
-            "packs are written anew without what nothing needs",
+            "packs are rewritten without what nothing needs",
         ),
-        (len(plan.merged_packs), "small packs become one"),
+        (len(plan.merged_packs), "small packs are merged into one"),
     ):
         if count:
             yield f"{count} {what}"
