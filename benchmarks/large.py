@@ -62,14 +62,13 @@ def workload(bench: Bench) -> Path:
 def _deepest(bench: Bench, root: Path) -> tuple[Path, str, int]:
     """A store with a chain as deep as they get: (model, its revision, how deep)."""
     import mstore
-    from mstore.store import transaction
+    from mstore.store.blob_encoder import MAX_CHAIN
 
-    longest = getattr(transaction, "MAX_CHAIN", 20)
     tensors = tinyllama(width=512 if bench.small else 2048)
     seen: set[bytes] = set()
     deepest = -1
     run(*bench.mstore("init"), cwd=root)
-    for number in range(longest + 1):
+    for number in range(MAX_CHAIN + 1):
         if number:
             tensors = all_changed(tensors, number)
         source = root / f"model{number % 2}"

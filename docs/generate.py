@@ -118,7 +118,7 @@ ORDER = [
 
 
 def cli_page() -> str:
-    """The text of docs/cli.md."""
+    """Return the text of docs/cli.md."""
     from mstore.cli.app import app
 
     parts = [INTRODUCTION]
@@ -144,7 +144,7 @@ def cli_page() -> str:
 
 
 def _on_a_terminal(command: list[str], folder: Path) -> str:
-    """What a command shows on a terminal of 110 columns."""
+    """Return what a command shows on a terminal of 110 columns."""
     ours, theirs = pty.openpty()
     environment = {
         **os.environ,

@@ -152,7 +152,7 @@ def make_examples() -> None:
 
 
 def _shortened(value: Any) -> Any:
-    """The same without what was recorded of the machine, which is long."""
+    """Return the same without what was recorded of the machine, which is long."""
     if isinstance(value, list):
         return [_shortened(inner) for inner in value]
     if not isinstance(value, dict):
@@ -225,7 +225,7 @@ def _about(kind: Any) -> str:
 
 
 def meanings(kind: Any) -> dict[str, str]:
-    """What the docstrings of a type and of those it adds to say of each field."""
+    """Return what the docstrings of a type, and of those it adds to, say of each field."""
     found: dict[str, str] = {}
     for base in _bases(kind):
         found.update(meanings(base))
@@ -261,7 +261,7 @@ WORDS: Final = {str: "text", int: "integer", float: "number", bool: "true or fal
 
 
 def _type(hint: Any) -> tuple[str, str, bool]:
-    """A type in words, its unit, and whether it may be null."""
+    """Describe a type in words, its unit, and whether it may be null."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is NotRequired:
         shown, unit, null = _type(arguments[0])

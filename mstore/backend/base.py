@@ -37,7 +37,7 @@ class Activity:
     """What happens in a store at this moment.
 
     Args:
-        held: locks that somebody has.
+        held: locks that a process holds.
         running: commands that have temporary roots.
         writing_bytes: bytes that they have written and not yet published.
         left: files of commands that are dead; the next writer sweeps them.
@@ -50,9 +50,9 @@ class Activity:
 
 
 class Upload(Protocol):
-    """Bytes on their way; nothing is visible before `publish`.
+    """A new object that is being written; nothing is visible before `publish`.
 
-    Leaving the context without `publish` drops them. After an error nothing can
+    Leaving the context without `publish` drops it. After an error nothing can
     be published: a failed write or fsync poisons the upload.
     """
 
@@ -75,10 +75,10 @@ class Upload(Protocol):
 
 
 class TempRoots(Protocol):
-    """What a running writer or reader leans on, told to whoever removes; gone with its owner."""
+    """Objects that a live process needs and gc must keep; gone when the process exits."""
 
     def add(self, record: bytes) -> None:
-        """Tell more. Once it has returned, `temporary_roots` gives it to everyone."""
+        """Add a record. Once this returns, `temporary_roots` yields it in every process."""
 
 
 class Backend(Protocol):
@@ -95,7 +95,7 @@ class Backend(Protocol):
     read_only: bool
 
     def get(self, key: str, *, offset: int = 0, size: int | None = None) -> bytes:
-        """Bytes `offset:offset+size` of a key; a negative offset counts from the end.
+        """Read bytes `offset:offset+size` of a key; a negative offset counts from the end.
 
         Fewer bytes come back where the key holds fewer.
 
@@ -112,23 +112,23 @@ class Backend(Protocol):
 
         Args:
             expected: the value known; None: the key must not exist.
-            content: the new value; None: the key goes.
+            content: the new value; None: the key is removed.
 
         Returns:
             Whether it was replaced. If so, it is durable.
         """
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """All keys below a folder `prefix` (no trailing slash), in no order."""
+        """Yield all keys below a folder `prefix` (no trailing slash), in no order."""
 
     def size(self, key: str) -> int | None:
-        """Bytes that a key holds, or None where there is no such key."""
+        """Return the number of bytes that a key holds; None if there is no such key."""
 
     def delete(self, *keys: str) -> None:
         """Remove keys; absent ones are ignored. Not durable: a power cut may bring them back."""
 
     def rename(self, moves: Mapping[str, str]) -> set[str]:
-        """Give keys that never change other names, durably.
+        """Rename keys whose bytes never change, durably.
 
         Args:
             moves: old key → new key. A new key that exists holds the same bytes.
@@ -138,33 +138,33 @@ class Backend(Protocol):
         """
 
     def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
-        """Keep others from what `name` stands for while the context lasts.
+        """Hold the lock `name` while the context lasts.
 
-        A kernel lock on local disks. Where only `compare_and_swap` can decide (object
-        storage), a context that does nothing: callers must stay correct then,
+        It is a kernel lock on local disks. Where only `compare_and_swap` can decide (object
+        storage), the context does nothing: callers must stay correct then,
         though a reflog may hold a record of a move that lost.
 
         Raises:
-            Conflict: somebody else has it, and the caller does not `wait`.
+            Conflict: another process holds it, and the caller does not `wait`.
         """
 
     def open_temp_roots(self) -> AbstractContextManager[TempRoots]:
-        """Begin to tell what must not be removed; it ends with the context or the process."""
+        """Open a record of temporary roots; it ends with the context or the process."""
 
     def temporary_roots(self) -> Iterator[bytes]:
-        """What living processes have told, one item for each `open_temp_roots`."""
+        """Yield the records of all live processes, one item for each `open_temp_roots`."""
 
     def change_token(self, prefix: str) -> int | None:
-        """A number that changes when a key directly below `prefix` comes or goes, else None."""
+        """Return a number that differs after a key directly below `prefix` came or went, or None."""
 
     def sweep(self) -> int:
-        """Remove what dead processes left unpublished; how many files went."""
+        """Remove what dead processes left unpublished, and return how many files."""
 
     def activity(self) -> Activity:
-        """What other commands are doing here at this moment, and what dead ones left."""
+        """Return what other commands are doing here now, and what dead ones left."""
 
     def free_bytes(self) -> int | None:
-        """Bytes that still fit, or None where nobody can say."""
+        """Return how many more bytes fit; None if that is not known."""
 
     def close(self) -> None:
-        """Close what nobody reads from. The backend can still be used."""
+        """Close files that nobody reads from. The backend can still be used."""

@@ -1,7 +1,7 @@
 """A backend on a local disk.
 
 Hides: temporary files and who owns them, fsync of files and of folders,
-publication by hard link (never replacing), kernel locks, open descriptors.
+publication by hard link (never replacing; in `upload`), kernel locks, open descriptors.
 Every name below the root is opened without following symbolic links.
 
 What is promised once `publish` or `compare_and_swap` has returned: the bytes and their name
@@ -15,152 +15,22 @@ import errno
 import os
 import stat
 import threading
-from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mstore.backend.base import Activity, Entry, Observer, TempRoots, Upload
-from mstore.errors import Conflict, Corrupt, StorageFailed
-from mstore.fs.durable import (
-    confirm_folder,
-    fsync_file,
-    fsync_folder,
-    make_folder,
-    replace_file,
-    start_writing,
-    write_all,
-)
+from mstore.backend.descriptors import DescriptorCache, OpenDescriptor
+from mstore.backend.upload import LocalTempRoots, LocalUpload
+from mstore.errors import Conflict, Corrupt
+from mstore.fs.durable import confirm_folder, fsync_folder, make_folder, replace_file
 from mstore.fs.failures import storage_failed, translated
 from mstore.fs.locks import NEW, is_abandoned, open_lock, take_lock
 from mstore.fs.temp import LEAN, TMP, TemporaryFile, sweep_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from typing_extensions import Buffer
-
-_OPEN_FILES: Final = 32
-_WRITE_BUFFER_BYTES: Final = 1 << 20
-_BEGIN_BYTES: Final = 8 << 20
 _GONE: Final = (errno.ENOENT, errno.ENOTDIR)
-
-
-@dataclass(slots=True)
-class _OpenFile:
-    """A descriptor, how many reads are using it, and whether the last one closes it."""
-
-    descriptor: int
-    readers: int = 0
-    deleted: bool = False
-
-
-class _LocalUpload:
-    """A locked temporary file; whoever can lock it may sweep it."""
-
-    def __init__(self, backend: LocalBackend) -> None:
-        self._backend = backend
-        self._poisoned = False
-        self._synced = False
-        self._parts: list[Buffer] = []
-        self._pending_bytes = 0
-        self._position = self._begun = 0
-        with translated(f"cannot write in {backend.root}"):
-            self._file = backend.open_own(TMP)
-
-    def __enter__(self) -> Upload:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._file.remove()
-
-    def write(self, content: Buffer) -> None:
-        self._synced = False
-        self._parts.append(content)
-        self._pending_bytes += memoryview(content).nbytes
-        if self._pending_bytes >= _WRITE_BUFFER_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        parts, self._parts, self._pending_bytes = self._parts, [], 0
-        self._guarded(lambda: self._write_parts(parts))
-
-    def _write_parts(self, parts: list[Buffer]) -> None:
-        self._backend.observe("write", str(self._file.path))
-        small: list[Buffer] = []
-        for part in parts:
-            if memoryview(part).nbytes < 1 << 16:
-                small.append(part)
-                continue
-            if small:
-                write_all(self._file.descriptor, b"".join(small))
-                small = []
-            write_all(self._file.descriptor, part)
-        if small:
-            write_all(self._file.descriptor, b"".join(small))
-        written = sum(memoryview(part).nbytes for part in parts)
-        self._position += written
-        if self._position - self._begun >= _BEGIN_BYTES:
-            start_writing(self._file.descriptor, self._begun, self._position - self._begun)
-            self._begun = self._position
-
-    def _guarded(self, action: Callable[[], None]) -> None:
-        if self._poisoned:
-            raise StorageFailed("an earlier write of this upload failed; nothing was stored")
-        try:
-            action()
-        except OSError as error:
-            # After a failed fsync the kernel may have dropped the pages: never again.
-            self._poisoned = True
-            raise storage_failed(error, "writing to the store failed") from error
-
-    def sync(self) -> None:
-        self._flush()
-
-        def force() -> None:
-            self._backend.observe("fsync", str(self._file.path))
-            fsync_file(self._file.descriptor)
-            self._synced = True
-
-        self._guarded(force)
-
-    def publish(self, key: str) -> bool:
-        if not self._synced:
-            self.sync()
-        published = True
-
-        def finish() -> None:
-            nonlocal published
-            target = self._backend.path(key)
-            try:
-                self._backend.observe("link", key)
-                os.link(self._file.path, target)
-            except FileExistsError:
-                published = False
-            except OSError as error:
-                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
-                    raise
-                # A file system without hard links: names are content hashes, so
-                # renaming over an equal file could at worst replace it by itself.
-                os.rename(self._file.path, target)
-            self._backend.observe("fsync-folder", key)
-            fsync_folder(target.parent)
-
-        self._guarded(finish)
-        return published
-
-
-class _LocalTempRoots:
-    """A locked file of records; whoever can lock it knows that its owner is gone."""
-
-    def __init__(self, backend: LocalBackend, descriptor: int) -> None:
-        self._backend = backend
-        self._descriptor = descriptor
-
-    def add(self, record: bytes) -> None:
-        with translated(f"cannot write in {self._backend.root}"):
-            self._backend.observe("write", "lean")
-            write_all(self._descriptor, record)
 
 
 class LocalBackend:
@@ -169,7 +39,7 @@ class LocalBackend:
     Args:
         root: the folder.
         shared: new files are group-writable.
-        observe: told of each call that matters; for tests and counts.
+        observe: is called with each system call that matters; for tests and counts.
 
     Raises:
         StorageFailed: the folder cannot be used.
@@ -183,13 +53,12 @@ class LocalBackend:
         self.file_mode = 0o664 if shared else 0o666
         self.read_only = not os.access(root, os.W_OK)
         self.observe: Observer = observe or (lambda call, key: None)
-        self._open: OrderedDict[str, _OpenFile] = OrderedDict()
-        self._guard = threading.Lock()
+        self._descriptors = DescriptorCache(self._open)
         self._held = threading.local()
         self._folders: set[str] = set()
 
     def path(self, key: str) -> Path:
-        """Where a key lies.
+        """Return where a key lies.
 
         Raises:
             Corrupt: a folder on the way is a symbolic link.
@@ -198,12 +67,12 @@ class LocalBackend:
         return self.root / key
 
     def _at(self, key: str) -> str:
-        """`path` as text: packs are read, and folders looked at, thousands of times."""
+        """Return `path` as text: packs are read, and folders looked at, thousands of times."""
         self._look_at(key.rpartition("/")[0])
         return f"{self._root}/{key}"
 
     def _look_at(self, folder: str) -> None:
-        """Refuse links among the folders down to this one; what once was none is not asked again."""
+        """Refuse symbolic links among the folders down to this one; each folder is checked once."""
         if not folder or folder in self._folders:
             return
         self._look_at(folder.rpartition("/")[0])
@@ -218,7 +87,7 @@ class LocalBackend:
 
     # -- reading
 
-    def _descriptor(self, key: str) -> int:
+    def _open(self, key: str) -> int:
         self.observe("open", key)
         try:
             descriptor = os.open(self._at(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -236,9 +105,9 @@ class LocalBackend:
         return descriptor
 
     def get(self, key: str, *, offset: int = 0, size: int | None = None) -> bytes:
-        # Only what never changes may be kept open: a restore reads one pack thousands of times.
+        # Only what never changes may stay open.
         keep = key.startswith("packs/")
-        file = self._acquire(key) if keep else _OpenFile(self._descriptor(key))
+        file = self._descriptors.acquire(key) if keep else OpenDescriptor(self._open(key))
         try:
             if offset < 0 or size is None:
                 length = os.fstat(file.descriptor).st_size
@@ -258,40 +127,13 @@ class LocalBackend:
             raise storage_failed(error, f"cannot read {self.path(key)}") from error
         finally:
             if keep:
-                self._release(file)
+                self._descriptors.release(file)
             else:
                 os.close(file.descriptor)
 
-    def _acquire(self, key: str) -> _OpenFile:
-        with self._guard:
-            file = self._open.get(key)
-            if file is None:
-                file = self._open[key] = _OpenFile(self._descriptor(key))
-            self._open.move_to_end(key)
-            file.readers += 1
-            idle = [k for k, f in self._open.items() if not f.readers]
-            for old in idle[: max(0, len(self._open) - _OPEN_FILES)]:
-                os.close(self._open.pop(old).descriptor)
-            return file
-
-    def _release(self, file: _OpenFile) -> None:
-        with self._guard:
-            file.readers -= 1
-            if file.deleted and not file.readers:
-                os.close(file.descriptor)
-
-    def _forget(self, key: str) -> None:
-        with self._guard:
-            file = self._open.pop(key, None)
-            if file is not None:
-                file.deleted = True
-                if not file.readers:
-                    os.close(file.descriptor)
-
     def close(self) -> None:
-        """Close all descriptors that nobody reads from. The backend can still be used."""
-        for key in list(self._open):
-            self._forget(key)
+        """Close all descriptors, each once nobody reads from it. The backend can still be used."""
+        self._descriptors.close()
 
     def list(self, prefix: str) -> Iterator[Entry]:
         folders = [prefix]
@@ -330,7 +172,7 @@ class LocalBackend:
     # -- writing
 
     def _folder(self, key: str) -> Path:
-        """The folder of a key, made durable if it was not there."""
+        """Return the folder of a key; one that is missing is made, durably."""
         make_folder(
             self.path(key).parent,
             shared=self.shared,
@@ -339,7 +181,9 @@ class LocalBackend:
         return self.path(key).parent
 
     def put_new(self) -> Upload:
-        return _LocalUpload(self)
+        with translated(f"cannot write in {self.root}"):
+            file = self.open_own(TMP)
+        return LocalUpload(file, self.path, self.observe)
 
     def compare_and_swap(self, key: str, expected: bytes | None, content: bytes | None) -> bool:
         with self.lock("refs"):
@@ -362,7 +206,7 @@ class LocalBackend:
             return True
 
     def open_own(self, suffix: str) -> TemporaryFile:
-        """Make a locked file in `tmp`. Raises OSError."""
+        """Create a locked file in `tmp`. Raises OSError."""
         return TemporaryFile(
             self.path("tmp/x").parent,
             f"{os.urandom(12).hex()}{suffix}",
@@ -375,7 +219,7 @@ class LocalBackend:
         with translated(f"cannot write in {self.root}"):
             file = self.open_own(LEAN)
         try:
-            yield _LocalTempRoots(self, file.descriptor)
+            yield LocalTempRoots(file.descriptor, self.location, self.observe)
         finally:
             file.remove()
 
@@ -410,7 +254,7 @@ class LocalBackend:
 
     @staticmethod
     def _make_way(path: Path) -> None:
-        """Remove folders that deleted refs left behind, where a ref is to be: `a/b` gone, then `a`."""
+        """Remove empty folders that deleted refs left where a ref will be: after `a/b`, for `a`."""
         if path.is_symlink():
             raise Corrupt(str(path), "is a symbolic link, which a store never holds")
         if path.is_dir():
@@ -430,7 +274,7 @@ class LocalBackend:
     def delete(self, *keys: str) -> None:
         for key in keys:
             self.observe("unlink", key)
-            self._forget(key)
+            self._descriptors.forget(key)
             try:
                 os.unlink(self.path(key))
             except OSError as error:
@@ -446,7 +290,7 @@ class LocalBackend:
     def rename(self, moves: Mapping[str, str]) -> set[str]:
         moved, folders = set(), set()
         for old, new in moves.items():
-            self._forget(old)
+            self._descriptors.forget(old)
             try:
                 target = self._folder(new) / new.rpartition("/")[2]
                 self.observe("rename", old)
@@ -487,7 +331,7 @@ class LocalBackend:
             os.close(descriptor)
 
     def activity(self) -> Activity:
-        """What other commands are doing here at this moment, and what dead ones left."""
+        """Return what other commands are doing here now, and what dead ones left."""
         held = []
         for entry in self.list("locks"):
             try:
@@ -506,11 +350,11 @@ class LocalBackend:
         return Activity(tuple(held), running, writing, tuple(left))
 
     def sweep(self) -> int:
-        """Remove temporary files whose owner is dead; how many went."""
+        """Remove temporary files whose owner is dead, and return how many."""
         return sweep_folder(self.path("tmp/x").parent)
 
     def free_bytes(self) -> int | None:
-        """Bytes that a user may still write on this disk, or None if it does not say."""
+        """Return the bytes that a user may still write on this disk; None if it does not say."""
         try:
             found = os.statvfs(self.root)
         except OSError:

@@ -33,7 +33,7 @@ class _MemoryUpload:
         self._content += memoryview(content).cast("B")
 
     def sync(self) -> None:
-        """Nothing to do."""
+        """Do nothing: memory needs no sync."""
 
     def publish(self, key: str) -> bool:
         with self._backend.guard:
@@ -114,7 +114,7 @@ class MemoryBackend:
         def held() -> Iterator[None]:
             lock = self._locks.setdefault(name, threading.RLock())
             if not lock.acquire(blocking=wait):
-                raise Conflict(f"somebody else holds the lock {name!r}")
+                raise Conflict(f"another thread holds the lock {name!r}")
             self._taken.append(name)
             try:
                 yield
@@ -140,7 +140,7 @@ class MemoryBackend:
         return self.moves
 
     def sweep(self) -> int:
-        """Nothing outlives its owner here."""
+        """Remove nothing: what is in memory ends with its owner."""
         return 0
 
     def activity(self) -> Activity:
@@ -155,4 +155,4 @@ class MemoryBackend:
         return None
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""

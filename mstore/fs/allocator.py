@@ -39,7 +39,7 @@ def _madvise() -> Callable[[int, int, int], int] | None:
 
 
 def take_pages(memory: memoryview) -> None:
-    """Have the kernel give the pages of fresh memory at once, not at the first touch of each.
+    """Ask the kernel for the pages of fresh memory at once, not at the first touch of each.
 
     Loading 2.2 GB into memory of its own: 0.97 seconds with, 1.03 without (medians of five
     turns on two cores). A kernel before Linux 5.14 refuses; the pages then come one by one.
@@ -58,7 +58,7 @@ def take_pages(memory: memoryview) -> None:
 
 @cache
 def keep_freed_memory() -> None:
-    """Have the allocator keep what is freed, up to 256 MiB; where it cannot, do nothing."""
+    """Make the allocator keep up to 256 MiB of freed memory, where it can."""
     if not sys.platform.startswith("linux"):
         return
     import ctypes

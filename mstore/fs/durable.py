@@ -49,7 +49,7 @@ def make_folder(
     Args:
         path: the folder; nothing happens where it exists.
         shared: new ones are group-writable.
-        observe: told of each fsync.
+        observe: is called at each fsync.
 
     Raises:
         OSError: the system failed.
@@ -93,7 +93,7 @@ def start_writing(descriptor: int, offset: int, size: int) -> None:
 
 
 def write_all(descriptor: int, content: Buffer) -> None:
-    """Write all bytes, whatever the system takes at a time."""
+    """Write all bytes, in as many calls as the system needs."""
     view = memoryview(content).cast("B")
     while len(view):
         view = view[os.write(descriptor, view) :]
@@ -140,7 +140,7 @@ def replacement(
     durable: bool = True,
     observe: Callable[[str], None] = lambda call: None,
 ) -> Iterator[Callable[[], None]]:
-    """New bytes of a small file, on the disk already; what comes out puts them in place.
+    """Write and sync a temporary file; yields a function that atomically renames it over the target.
 
     That needs no more room, so that it does not fail on a full disk after other steps.
 
@@ -150,7 +150,7 @@ def replacement(
         folder: where the temporary file lies, on the same file system; None: beside it.
         mode: permissions, less the umask unless `exact_mode`.
         durable: wait for the disk; without it a power cut may leave an empty file.
-        observe: told of each system call that matters.
+        observe: is called with each system call that matters.
 
     Raises:
         UnconfirmedChange: (when it is put in place) it is, and may not outlast a power cut.

@@ -29,10 +29,10 @@ _HINTS: Final = {
 
 
 class UnconfirmedChange(OSError):
-    """A name was changed, and the disk did not confirm that this will last."""
+    """A name was changed, but the disk did not confirm that the change is durable."""
 
     def explained(self, done: str) -> DurabilityUnknown:
-        """Translate it for the caller that asked for the change; `done` says what it was."""
+        """Translate it to DurabilityUnknown; `done` says what was changed."""
         what = f"{done}, but the disk did not confirm that this would last"
         return DurabilityUnknown(f"{what}: {self.strerror}", errno=self.errno)
 
@@ -74,14 +74,14 @@ def translated(what: str, *, done: str | None = None) -> Iterator[None]:
 
 
 def write_failed(error: OSError, path: str) -> BadPath | StorageFailed:
-    """Translate an OSError met while a path is written: a link on the way is bad input."""
+    """Translate an OSError of writing a path; a symbolic link on the way is bad input."""
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return BadPath(path, "is a symbolic link or not a folder; nothing is written through it")
     return storage_failed(error, f"cannot write {path}")
 
 
 def unreadable(error: OSError, where: str, rule: str = "cannot be read") -> InvalidInput:
-    """Translate an OSError met while a file of the user's is read.
+    """Translate an OSError of reading a user's file.
 
     Args:
         error: what the system said.

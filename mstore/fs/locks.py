@@ -4,13 +4,13 @@ The one protocol of all locks here:
 
 - A lock is taken with flock(2) on an open file (or folder) and belongs to that descriptor. It
   ends when the descriptor is closed or its process dies, so no lock can be stale.
-- A *permanent* lock file (`open_lock`) stays when its lock is released: a file that came
-  and went would be locked by two, each in a file of its own. (`checkout.cache` removes its own
+- A *permanent* lock file (`open_lock`) stays when its lock is released: if it were removed,
+  two processes could hold the lock, each in a file of its own. (`checkout.cache` removes its own
   with the folder that they guard, and compares the inode after it has taken one.)
 - A *temporary* file or folder is locked by its owner for as long as it is in use. One that
-  somebody else can lock (`is_abandoned`) has a dead owner, and may be removed by whoever holds
-  the lock, and while it does. A new file is locked under another name before it gets its
-  own (`create_locked`), so that nobody meets it unlocked.
+  another process can lock (`is_abandoned`) has a dead owner; that process may remove it while
+  it holds the lock. A new file is locked under another name before it gets its
+  own (`create_locked`), so that no process finds it unlocked.
 
 No other module takes locks.
 """
@@ -39,7 +39,7 @@ def take_lock(descriptor: int, *, wait: bool = True, shared: bool = False) -> bo
         shared: beside others that share it.
 
     Returns:
-        Whether it is locked now: False where somebody else has it and the caller does not wait.
+        Whether it is locked now: False if another process holds it and the caller does not wait.
 
     Raises:
         OSError: the file system has no locks.
@@ -53,7 +53,7 @@ def take_lock(descriptor: int, *, wait: bool = True, shared: bool = False) -> bo
 
 
 def open_lock(path: Path, *, mode: int = 0o666, exact_mode: bool = False) -> int:
-    """Open a permanent lock file, made if it is not there; `take_lock` locks it.
+    """Open a permanent lock file, and create it if it is missing; `take_lock` locks it.
 
     Args:
         path: the file.
@@ -72,7 +72,7 @@ def open_lock(path: Path, *, mode: int = 0o666, exact_mode: bool = False) -> int
 
 
 def create_locked(folder: Path, name: str, mode: int, *, exact_mode: bool = False) -> int:
-    """Make a file that is locked from the instant it has its name.
+    """Create a file that is locked from the instant it has its name.
 
     Args:
         folder: where.
@@ -91,7 +91,7 @@ def create_locked(folder: Path, name: str, mode: int, *, exact_mode: bool = Fals
     descriptor = os.open(early, flags, mode)
     try:
         if not take_lock(descriptor, wait=False):
-            raise BlockingIOError(errno.EWOULDBLOCK, "somebody else locked a new file", str(early))
+            raise BlockingIOError(errno.EWOULDBLOCK, "another process locked a new file", str(early))
         if exact_mode:
             os.fchmod(descriptor, mode)
         os.rename(early, folder / name)
@@ -104,11 +104,11 @@ def create_locked(folder: Path, name: str, mode: int, *, exact_mode: bool = Fals
 
 
 def is_abandoned(path: Path, *, and_remove: bool = False) -> bool:
-    """Whether the owner of a locked file is dead; the kernel knows, whatever process ids say.
+    """Return whether the owner of a locked file is dead, as the kernel knows it.
 
     Args:
         path: the file.
-        and_remove: remove it if so, while nobody else can.
+        and_remove: remove it if so, while no other process can.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -127,7 +127,7 @@ def is_abandoned(path: Path, *, and_remove: bool = False) -> bool:
 
 
 def locks_work(folder: Path) -> bool:
-    """Whether a lock taken in a folder keeps a second one out."""
+    """Return whether locks work in a folder: whether one keeps out a second one."""
     probe = folder / f".lock-{os.urandom(6).hex()}"
     try:
         one = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -47,7 +47,7 @@ _NETWORK_FUSE: Final = (
 
 
 def network_type(folder: Path, *, mounts: str | None = None) -> str | None:
-    """The type of the network file system that a folder lies on, or None on a local disk.
+    """Return the type of the network file system that a folder lies on; None on a local disk.
 
     Args:
         folder: where; need not exist yet.

@@ -76,7 +76,7 @@ class TemporaryFile:
         _own.discard(self)
 
     def unlink(self) -> None:
-        """Take its name away; in a forked process, do nothing."""
+        """Remove its name; in a forked process, do nothing."""
         if self._process != os.getpid():
             return
         with contextlib.suppress(OSError):
@@ -87,7 +87,7 @@ class TemporaryFile:
 
 
 def remove_own() -> None:
-    """Remove the temporary files that this process has left, after an interruption or at its end.
+    """Remove the temporary files that this process still owns, after an interruption or at its end.
 
     Descriptors stay open: a thread that is still at work must not write into another file.
     """
@@ -100,7 +100,7 @@ atexit.register(remove_own)
 
 
 def sweep_folder(folder: Path) -> int:
-    """Remove temporary files whose owner is dead from a folder; how many went.
+    """Remove temporary files whose owner is dead from a folder, and return how many.
 
     A file is named `.new` for the instant before its owner has locked it: those are
     spared for ten minutes.
@@ -136,7 +136,7 @@ def make_staging(name: str, folder: int) -> int:
 
 
 def sweep_staging(folder: int) -> None:
-    """Remove what killed checkouts left in a folder: the kernel knows whose owner is dead.
+    """Remove the staging folders of killed checkouts; the kernel knows whose owner is dead.
 
     All that was staged is in the store, or among the copies that `undo` brings back.
     """

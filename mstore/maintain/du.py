@@ -1,4 +1,4 @@
-"""du: why a version costs what it costs.
+"""du: what versions take in a store, and why.
 
 A version's blobs are sorted into groups (a tensor's name with its numbers
 folded, or a file's role), and each group's bytes into what its parent has, what
@@ -56,7 +56,7 @@ class GroupUsage:
     delta_bytes: int = 0
 
     def plus(self, raw: int, stored: BlobUsage, shared: bool) -> GroupUsage:
-        """The group with one more blob, of which `raw` bytes are in the version."""
+        """Return the group with one more blob, of which `raw` bytes are in the version."""
         return GroupUsage(
             name=self.name,
             raw_bytes=self.raw_bytes + raw,
@@ -69,15 +69,15 @@ class GroupUsage:
 
 @dataclass(frozen=True, kw_only=True)
 class CommitUsage:
-    """Why a version costs what it costs.
+    """What a version takes, and why.
 
     Args:
         id: the commit.
         message: its first line.
         groups: the largest first.
         total: all groups together.
-        freed_bytes: stored bytes of blobs that no other version has and no delta leans on.
-        protected_bytes: stored bytes that only this version has, and deltas of others lean on.
+        freed_bytes: stored bytes of blobs that no other version has and no delta needs.
+        protected_bytes: stored bytes that only this version has, and deltas of others need.
     """
 
     id: CommitId
@@ -108,7 +108,7 @@ class Usage:
 
 
 class _Measured:
-    """What blobs take, asked once each."""
+    """What blobs take on the disk, each looked up once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -127,7 +127,7 @@ class _Measured:
         return known
 
     def names(self, file: ManifestFile) -> dict[BlobId, str]:
-        """Blob → group, for blobs that are one tensor of a model."""
+        """Map blobs that are one tensor of a model to their group."""
         if file.layout is None or file.role not in MODEL_ROLES:
             return {}
         layout = self._layouts.get(file.layout)
@@ -138,7 +138,7 @@ class _Measured:
 
 
 def du(context: Context, ids: Iterable[CommitId] = ()) -> Usage:
-    """Sizes of versions, and of the store.
+    """Measure versions, and the store.
 
     Args:
         context: the store, and the workspace if there is one.
@@ -169,7 +169,7 @@ def _blobs(manifest: Manifest) -> set[BlobId]:
 
 
 def _delta_bases(store: Store) -> dict[Any, set[Any]]:
-    """Delta base → the objects that lean on it."""
+    """Map each delta base to the objects that need it."""
     found: dict[Any, set[Any]] = {}
     for name in store.pack_names():
         for frame in store.footer(name):
@@ -198,7 +198,7 @@ def _commit(
         for segment in file.segments:
             raw_of[segment.blob] = raw_of.get(segment.blob, 0) + segment.length
         for blob, raw in raw_of.items():
-            # A blob that stands twice in a version costs once.
+            # A blob that a version has twice is stored once.
             shared = blob in of_parent or blob in seen
             seen.add(blob)
             name = names.get(blob, file.role)

@@ -1,8 +1,8 @@
 """forget: drop files of some roles from old versions for good.
 
 The versions keep their ids, and a note on each says what was dropped and when.
-A plan first, then its execution: notes, then the bytes. Killed in between, the
-next `gc` takes the bytes.
+A plan first, then its execution: notes, then the bytes. If it is killed in between, the
+next `gc` frees the bytes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _EVERYTHING: Final = 1 << 40
 
 @dataclass(frozen=True, kw_only=True)
 class ForgottenFiles:
-    """What goes of one version.
+    """Files that one version loses.
 
     Args:
         id: the commit.
@@ -50,7 +50,7 @@ class ForgottenFiles:
     size_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md)."""
+        """Return it as a JSON object (docs/json.md)."""
         return {
             "id": self.id.hex,
             "subject": self.message,
@@ -78,7 +78,7 @@ class ForgetPlan:
 
     def __str__(self) -> str:
         if not self.commits:
-            return f"nothing to forget: {self.kept} versions keep theirs"
+            return f"nothing to forget: {self.kept} versions keep their files"
         lines = [
             f"{c.id.short}  {size(c.size_bytes):>9}  {', '.join(c.roles)}  {escaped(c.message)}"
             for c in self.commits
@@ -87,12 +87,12 @@ class ForgetPlan:
             [
                 *lines,
                 f"frees {size(self.freed_bytes)} of {len(self.commits)} versions for good;"
-                f" {self.kept} keep theirs",
+                f" {self.kept} keep their files",
             ]
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md)."""
+        """Return it as a JSON object (docs/json.md)."""
         return {
             "versions": [files.to_dict() for files in self.commits],
             "kept_count": self.kept,
@@ -106,7 +106,7 @@ class ForgetResult:
 
     Args:
         commits: versions that lost files.
-        freed_bytes: bytes that the disk has back.
+        freed_bytes: bytes that the disk gained.
     """
 
     commits: int = 0
@@ -121,7 +121,7 @@ def plan_forget(
     keep_best: str | None = None,
     branch: str | None = None,
 ) -> ForgetPlan:
-    """Find what would go; changes nothing.
+    """Plan which files would be dropped; changes nothing.
 
     A version that several branches have keeps its files if one of them keeps it, and what
     a tag names is never touched.
@@ -144,7 +144,7 @@ def plan_forget(
         what = f"no such role: {unknown[0]!r}" if unknown else "no role was named"
         raise UsageError(what, hint="roles: " + ", ".join(ROLES))
     if keep_last < 0:
-        raise UsageError(f"cannot keep {keep_last} versions")
+        raise UsageError(f"the number of versions to keep is 0 or more, not {keep_last}")
     store = context.store
     branches = store.refs.all("heads")
     if branch is not None and branch not in branches:
@@ -170,15 +170,15 @@ def plan_forget(
 
 
 def run_forget(context: Context, plan: ForgetPlan, *, progress: Progress | None = None) -> ForgetResult:
-    """Do what was planned.
+    """Run a plan.
 
     Args:
         context: the store, and the workspace if there is one.
         plan: from `plan_forget`.
-        progress: told of bytes written and checked.
+        progress: is called with the bytes written and checked so far.
 
     Raises:
-        Conflict: a gc or repack is at work; the notes are there, and the next gc takes the bytes.
+        Conflict: a gc or repack is running; the notes are stored, and the next gc frees the bytes.
         StorageFailed: the store is read-only, or the system failed.
     """
     if plan.gc is None:
@@ -189,7 +189,7 @@ def run_forget(context: Context, plan: ForgetPlan, *, progress: Progress | None 
     ]
     packs = plan.gc.layout.packs if plan.gc.layout is not None else frozenset()
     if not packs <= set(context.store.pack_names()):
-        raise no_longer_holds("a gc or repack was at work")
+        raise no_longer_holds("a gc or repack removed packs")
     add_notes(context.store, notes, context.move("forget", ", ".join(plan.commits[0].roles)))
     done = run_gc(context, plan.gc, progress=progress)
     return ForgetResult(commits=len(plan.commits), freed_bytes=done.freed_bytes)
@@ -205,7 +205,7 @@ def _tagged(context: Context) -> set[CommitId]:
 def _of_branch(
     context: Context, name: str, roles: tuple[str, ...], keep: int, best: str | None
 ) -> tuple[dict[CommitId, ForgottenFiles], set[CommitId]]:
-    """Versions of a branch that have files of some roles: who loses them, who keeps them."""
+    """List the versions of a branch with files of some roles: those that lose them, and the others."""
     store = context.store
     tip = context.branch_tip(name)
     having: list[tuple[LogEntry, ForgottenFiles]] = []

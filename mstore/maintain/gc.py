@@ -1,10 +1,10 @@
 """gc: give back the bytes that no name needs any more.
 
-A plan first (what goes, whose it was, how much that frees), then its execution in `gc_run`.
-Packs of which nothing is needed go first, so that it works on a full disk;
-then those mostly dead are written anew, and small ones merged, each new pack
-read back before an old one goes. What goes lies in the trash for a day, unless
-it is all stored elsewhere. Killed at any point, it leaves a store that is whole.
+A plan first (what is removed, whose it was, how much that frees), then `gc_run` runs it.
+Packs of which nothing is needed are removed first, so that it works on a full disk;
+then those mostly unneeded are rewritten, and small ones merged, each new pack
+read back before an old one is removed. A removed pack stays in the trash for a day, unless
+all of it is stored elsewhere. Killed at any point, it leaves a store that is complete.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mstore.maintain.pack_removal import Frames, footers
 from mstore.objects import BlobId, CommitId, ObjectId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from mstore.context import Context
     from mstore.store import Store
@@ -41,7 +41,7 @@ class _Kept:
     Args:
         frames: all packs.
         kept, postponed, training_state: as in `PackLayout`.
-        recoded: blobs to be stored again because their delta bases go: where each lies,
+        recoded: blobs to re-encode because their delta bases are removed: where each lies,
             and its new base among them.
     """
 
@@ -52,7 +52,7 @@ class _Kept:
     training_state: set[BlobId]
 
     def layout(self, rewritten: Iterable[bytes]) -> PackLayout:
-        """Give what running the plan needs of it, as a value."""
+        """Return what running the plan needs of it, as a value."""
         concerned = {*rewritten, *self.postponed}
         kept = frozenset(at for at in self.kept if at[0] in concerned)
         stored = {self.frames[name][index].head.id for name, index in kept} | self.recoded.keys()
@@ -71,16 +71,16 @@ def plan_gc(
     now: bool = False,
     forgetting: Mapping[CommitId, frozenset[str]] | None = None,
 ) -> GcPlan:
-    """Find what no name needs; changes nothing.
+    """Plan what to remove: all that no name needs; changes nothing.
 
     Args:
         context: the store, and the workspace if there is one.
-        now: moves in reflogs keep nothing, and the trash has had its time.
-        forgetting: roles of versions that are about to be dropped: what only they need goes
-            for good, and nothing else does.
+        now: moves in reflogs keep nothing, and the trash is emptied.
+        forgetting: roles of versions that are about to be dropped: what only they need is
+            purged, and nothing else is removed.
 
     Raises:
-        Corrupt, NotFound: the store is damaged, so that nobody can say what is needed.
+        Corrupt, NotFound: the store is damaged, so what is needed is not known.
     """
     store = context.store
     store.refresh()
@@ -94,12 +94,12 @@ def plan_gc(
         raise Corrupt(
             missing[0].label,
             "is in no readable pack, and is needed",
-            hint="`mstore fsck` says by what; gc leaves a damaged store as it is",
+            hint="`mstore fsck` shows what needs it; gc changes nothing in a damaged store",
         )
-    layout = _keep(store, reachable, footers(store), purged)
+    layout = _keep(reachable, footers(store), purged)
     dead, rewritten, merged = _sorted_packs(layout, purged)
     if forgetting is not None:
-        # Whatever else is dead has its time in the reflogs and in the trash.
+        # What else is unreachable stays for its time in the reflogs and in the trash.
         concerned = {n for n, held in layout.frames.items() if any(f.head.id in purged for f in held)}
         concerned |= layout.postponed
         dead, rewritten = (tuple(n for n in ns if n in concerned) for ns in (dead, rewritten))
@@ -132,72 +132,113 @@ def plan_gc(
 
 
 def logged_since(now: bool) -> int | None:
-    """Give the ns since when moves in reflogs keep what they name; None: they keep nothing."""
+    """Return the ns since when moves in reflogs keep what they name; None: they keep nothing."""
     return None if now else time.time_ns() - REFLOG_DAYS * DAY_S * 1_000_000_000
 
 
 # -- the plan
 
 
-def _keep(store: Store, reachable: Reachability, frames: Frames, purged: frozenset[ObjectId]) -> _Kept:
-    """Choose a copy of each needed object, and of each delta base that those lean on."""
-    copies: dict[ObjectId, list[tuple[int, int, bytes, int]]] = {}
-    for name, held in frames.items():
-        size = _pack_bytes(held)
-        for index, frame in enumerate(held):
-            # The shallowest copy, and of those the one in the largest pack.
-            copies.setdefault(frame.head.id, []).append((frame.head.depth, -size, name, index))
-    best = {id: min(found)[2:] for id, found in copies.items()}
+class _BestCopies:
+    """The copy of each object that a plan would keep.
 
-    def base_of(id: ObjectId) -> ObjectId | None:
-        if id not in best:
+    It is the shallowest one, and of those the one in the largest pack.
+
+    Args:
+        frames: all packs.
+    """
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        found: dict[ObjectId, list[tuple[int, int, bytes, int]]] = {}
+        for name, held in frames.items():
+            size = _pack_bytes(held)
+            for index, frame in enumerate(held):
+                found.setdefault(frame.head.id, []).append((frame.head.depth, -size, name, index))
+        self.at = {id: min(copies)[2:] for id, copies in found.items()}
+
+    def base_of(self, id: ObjectId) -> ObjectId | None:
+        """Return the delta base of an object's copy. Raises Corrupt: there is no copy."""
+        if id not in self.at:
             raise Corrupt(id.label, "is in no readable pack, and is needed")
-        name, index = best[id]
-        return frames[name][index].head.base
+        name, index = self.at[id]
+        return self._frames[name][index].head.base
 
-    protected: dict[ObjectId, int] = {}
-    waiting, seen = list(reachable.objects), set(reachable.objects)
-    while waiting:
-        base = base_of(waiting.pop())
-        if base is not None:
-            protected[base] = protected.get(base, 0) + 1
-            if base not in seen:
-                seen.add(base)
-                waiting.append(base)
+
+def _keep(reachable: Reachability, frames: Frames, purged: frozenset[ObjectId]) -> _Kept:
+    """Choose a copy of each needed object, and of each delta base that those need."""
+    copies = _BestCopies(frames)
+    recoded, released = _to_recode(reachable, copies, purged)
+    return _Kept(
+        frames=frames,
+        kept=_with_bases(reachable, copies, recoded.keys()),
+        recoded={id: (copies.at[id], base) for id, base in recoded.items()},
+        postponed={copies.at[id][0] for id in released | recoded.keys()},
+        training_state=reachable.training_state,
+    )
+
+
+def _to_recode(
+    reachable: Reachability, copies: _BestCopies, purged: frozenset[ObjectId]
+) -> tuple[dict[BlobId, BlobId | None], set[ObjectId]]:
+    """Find the deltas to re-encode, since nothing else needs their bases.
+
+    Returns:
+        Each delta with its new base, or None for none, and the bases that are then needed no more.
+    """
+    uses = _base_uses(reachable, copies)
     recoded: dict[BlobId, BlobId | None] = {}
     released: set[ObjectId] = set()
     first: dict[ObjectId, BlobId] = {}
-    for id in sorted(reachable.objects & best.keys(), key=lambda i: (best[i], i.raw)):
-        chain, base = [], base_of(id)
+    for id in sorted(reachable.objects & copies.at.keys(), key=lambda i: (copies.at[i], i.raw)):
+        chain, base = [], copies.base_of(id)
         while base is not None and base not in reachable.objects:
             chain.append(base)
-            base = base_of(base)
-        # Dead bases that only one delta needs cost more than storing that one whole.
-        alone = all(protected[link] == 1 for link in chain)
+            base = copies.base_of(base)
+        # Unreachable bases that only one delta needs cost more than storing that one whole.
+        alone = all(uses[link] == 1 for link in chain)
         if isinstance(id, BlobId) and chain and (alone or not purged.isdisjoint(chain)):
             recoded[id] = first.get(chain[-1])
             first.setdefault(chain[-1], id)
             released.update(chain)
+    return recoded, released
+
+
+def _base_uses(reachable: Reachability, copies: _BestCopies) -> dict[ObjectId, int]:
+    """Count the deltas that need each base, reachable or not."""
+    uses: dict[ObjectId, int] = {}
+    waiting, seen = list(reachable.objects), set(reachable.objects)
+    while waiting:
+        base = copies.base_of(waiting.pop())
+        if base is not None:
+            uses[base] = uses.get(base, 0) + 1
+            if base not in seen:
+                seen.add(base)
+                waiting.append(base)
+    return uses
+
+
+def _with_bases(
+    reachable: Reachability, copies: _BestCopies, recoded: Collection[ObjectId]
+) -> set[tuple[bytes, int]]:
+    """Return the frames of all reachable objects but `recoded`, and of the bases that they need."""
     kept: set[tuple[bytes, int]] = set()
     waiting = [id for id in reachable.objects if id not in recoded]
     seen = set(waiting)
     while waiting:
         id = waiting.pop()
-        kept.add(best[id])
-        base = base_of(id)
+        base = copies.base_of(id)
+        kept.add(copies.at[id])
         if base is not None and base not in seen and base not in recoded:
             seen.add(base)
             waiting.append(base)
-    postponed = {best[id][0] for id in released} | {best[id][0] for id in recoded}
-    return _Kept(
-        frames, kept, {i: (best[i], b) for i, b in recoded.items()}, postponed, reachable.training_state
-    )
+    return kept
 
 
 def _sorted_packs(
     layout: _Kept, purged: frozenset[ObjectId]
 ) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
-    """Packs that are dead, to be rewritten, and to be merged."""
+    """Sort out the packs that are dead, that are to be rewritten, and that are to be merged."""
     dead, rewritten, whole = [], [], {}
     for name, frames in layout.frames.items():
         gone = [f for i, f in enumerate(frames) if (name, i) not in layout.kept]
@@ -215,7 +256,7 @@ def _sorted_packs(
 
 
 def _to_merge(sizes: Mapping[bytes, int]) -> list[bytes]:
-    """Small packs to be made one, so that each that is left is twice as large as all smaller ones.
+    """Choose small packs to merge: each pack is then at least twice as large as all smaller ones.
 
     Each byte is then rewritten a logarithmic number of times. (The geometric
     progression of git's `repack --geometric`.)
@@ -234,7 +275,7 @@ def _pack_bytes(frames: tuple[Frame, ...]) -> int:
 
 
 def _dead_sizes(layout: _Kept) -> dict[ObjectId, int]:
-    """Stored bytes of objects of which no copy stays."""
+    """Return the stored bytes of each object of which no copy stays."""
     kept = {layout.frames[n][i].head.id for n, i in layout.kept} | layout.recoded.keys()
     sizes: dict[ObjectId, int] = {}
     for frames in layout.frames.values():
@@ -247,7 +288,7 @@ def _dead_sizes(layout: _Kept) -> dict[ObjectId, int]:
 def _dead_commits(
     context: Context, reachable: Reachability, sizes: dict[ObjectId, int]
 ) -> tuple[tuple[UnreachableCommit, ...], int]:
-    """Versions that no name reaches, each with the bytes that the ones before it do not need."""
+    """Find the versions that no name reaches, each with the bytes that earlier ones do not need."""
     store = context.store
     commits = {}
     for id in sizes:
@@ -300,7 +341,7 @@ def _logged(context: Context) -> Iterable[tuple[str, CommitId]]:
 
 
 def disk_bytes(store: Store) -> int:
-    """Give the bytes of packs, trash and temporary files on the disk."""
+    """Return the bytes of packs, trash and temporary files on the disk."""
     return store.stored_bytes() + sum(
         e.size_bytes for folder in ("trash", "tmp") for e in store.backend.list(folder)
     )

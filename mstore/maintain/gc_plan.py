@@ -20,8 +20,10 @@ _SHOWN: Final = 20  # versions in the text of a plan
 
 
 def no_longer_holds(what: str) -> Conflict:
-    """Give the refusal of a plan that the store has outgrown; `what` says what happened."""
-    return Conflict(f"{what} since this plan was made", hint="the same command again makes a new one")
+    """Make the error for a plan that no longer fits the store; `what` says what changed."""
+    return Conflict(
+        f"{what} since this plan was made", hint="run the same command again: it makes a new plan"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ class UnreachableCommit:
         return f"{self.id.short}  {day}  {size(self.freed_bytes):>9}  {escaped(self.message)}{was}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md)."""
+        """Return it as a JSON object (docs/json.md)."""
         return {
             "id": self.id.hex,
             "subject": self.message,
@@ -60,7 +62,7 @@ class UnreachableCommit:
 
 @dataclass(frozen=True, slots=True)
 class Recoded:
-    """A blob to be stored again because its delta base goes.
+    """A blob to re-encode because its delta base is removed.
 
     Args:
         id: the blob.
@@ -80,9 +82,9 @@ class PackLayout:
 
     Args:
         packs: all packs that the plan is about; it holds only while they are there.
-        kept: (pack, frame) of the copies that are needed, of packs to be written anew.
-        recoded: blobs to be stored again because their delta bases go.
-        postponed: packs that are read for that, and cannot go before it is done.
+        kept: (pack, frame) of the copies that are needed, of packs to be rewritten.
+        recoded: blobs to re-encode because their delta bases are removed.
+        postponed: packs that are read for that, and cannot be removed before it is done.
         training_state: of those blobs, the ones that are nothing but training state.
     """
 
@@ -98,17 +100,17 @@ class GcPlan:
     """What gc would do.
 
     Args:
-        commits: versions that go, the oldest first.
+        commits: versions that are removed, the oldest first.
         unfinished_bytes: stored bytes of objects that belong to no commit.
         dead_packs: packs of which nothing is needed.
-        rewritten_packs: packs that are written anew without what is unreachable in them.
-        merged_packs: small packs that become one.
+        rewritten_packs: packs that are rewritten without what is unreachable in them.
+        merged_packs: small packs that are merged into one.
         freed_bytes: stored bytes that nothing needs.
         trash_bytes: bytes in the trash that have been there for a day, and are purged.
         kept_trash_bytes: bytes in the trash that have not.
         store_bytes: bytes of all packs.
         now: reflogs keep nothing, and the trash is emptied.
-        purged: objects that go for good, without a day in the trash.
+        purged: objects that are removed for good, without a day in the trash.
         layout: which frames stay; None in a plan that does nothing.
     """
 
@@ -145,7 +147,7 @@ class GcPlan:
         for branch, gain in sorted(self.branches().items(), key=lambda item: -item[1]):
             yield f"  {size(gain):>9}  {escaped(branch)}"
         for packs, what in (
-            (self.dead_packs, "unneeded packs are removed"),
+            (self.dead_packs, "packs are removed, since nothing in them is needed"),
             (self.rewritten_packs, "packs are rewritten without what nothing needs"),
             (self.merged_packs, "small packs are merged into one"),
         ):
@@ -159,7 +161,7 @@ class GcPlan:
         return f"; {size(kept)} in the trash for a day" if kept else ""
 
     def branches(self) -> Mapping[str, int]:
-        """Bytes freed by branch that once had them."""
+        """Sum up the freed bytes by the branch that once had them."""
         found: dict[str, int] = {}
         for commit in self.commits:
             name = commit.branch or UNFINISHED
@@ -169,7 +171,7 @@ class GcPlan:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md); packs are counted, not named."""
+        """Return it as a JSON object (docs/json.md); packs are counted, not named."""
         return {
             "versions": [commit.to_dict() for commit in self.commits],
             "branch_bytes": dict(self.branches()),

@@ -1,4 +1,4 @@
-"""Running gc: what a plan found goes into the trash, and what it keeps of a pack into another."""
+"""Running a plan of gc: packs move to the trash, and what is needed of them into new packs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class GcResult:
     """What gc did.
 
     Args:
-        freed_bytes: bytes that the disk has back.
-        trash_bytes: bytes that lie in the trash and go once they have been there for a day.
+        freed_bytes: bytes that the disk gained.
+        trash_bytes: bytes in the trash, which are purged once they have been there for a day.
         removed, written: packs.
-        undeleted: packs that a running command leant on.
+        undeleted: packs that a running command needed.
     """
 
     freed_bytes: int = 0
@@ -46,15 +46,15 @@ class GcResult:
 
 
 def run_gc(context: Context, plan: GcPlan, *, progress: Progress | None = None) -> GcResult:
-    """Do what was planned; what became needed since is left.
+    """Run a plan; what became needed since then stays.
 
     Args:
         context: the store, and the workspace if there is one.
         plan: from `plan_gc`.
-        progress: told of bytes written and checked.
+        progress: is called with the bytes written and checked so far.
 
     Raises:
-        Conflict: another gc or repack is at work.
+        Conflict: another gc or repack is running.
         Corrupt: what was written does not read back; nothing was removed for it.
         StorageFailed: the store is read-only, or the system failed.
     """
@@ -97,20 +97,20 @@ def run_gc(context: Context, plan: GcPlan, *, progress: Progress | None = None) 
 
 
 def _frames_of(store: Store, plan: GcPlan, layout: PackLayout) -> Frames:
-    """Give the frames of the packs that a plan removes. Raises Conflict: one has gone already."""
+    """Read the frames of the packs that a plan removes. Raises Conflict: one is gone already."""
     names = {*plan.dead_packs, *plan.rewritten_packs, *plan.merged_packs, *layout.postponed}
     if not layout.packs <= set(store.pack_names()):
-        raise no_longer_holds("another gc or repack was at work")
+        raise no_longer_holds("another gc or repack removed packs")
     try:
         return {name: store.footer(name) for name in names}
     except KeyError as error:
-        raise no_longer_holds("another gc or repack was at work") from error
+        raise no_longer_holds("another gc or repack removed packs") from error
 
 
 def _remove(
     store: Store, candidates: Frames, needed: Callable[[], Callable[[ObjectId], bool]], plan: GcPlan
 ) -> tuple[int, int]:
-    """Put packs away, and delete those that nobody can miss: how many went, how many came back."""
+    """Soft-delete packs, purge those that nothing can need, and count those that went and came back."""
     if not candidates:
         return 0, 0
     removed = soft_delete(store, candidates, needed)
@@ -126,7 +126,7 @@ def _remove(
 def _written(
     store: Store, layout: PackLayout, old: Frames, progress: Progress | None
 ) -> tuple[bytes, ...]:
-    """What is needed of some packs, in new ones, read back."""
+    """Write what is needed of some packs into new ones, and read those back."""
     kept = [(n, i) for n, frames in old.items() for i in range(len(frames)) if (n, i) in layout.kept]
     anew = [blob for blob in layout.recoded if blob.pack in old]
     places = (*kept, *((blob.pack, blob.frame) for blob in anew))
@@ -167,7 +167,7 @@ def _group(layout: PackLayout, id: BlobId) -> str:
 
 
 def _empty_trash(store: Store, needed: Callable[[], Callable[[ObjectId], bool]], now: bool) -> None:
-    """Delete what has been in the trash for long enough, unless something needs it after all."""
+    """Purge what has been in the trash for long enough, unless something needs it after all."""
     from mstore.store.pack import read_footer
 
     edge = time.time() - TRASH_DAYS * DAY_S
@@ -184,7 +184,7 @@ def _empty_trash(store: Store, needed: Callable[[], Callable[[ObjectId], bool]],
 
 
 def _drop_notes(context: Context, plan: GcPlan) -> None:
-    """Take away the names of notes on versions that are gone."""
+    """Remove the refs of notes on versions that are gone."""
     store = context.store
     store.refresh()
     noted = set(store.refs.names("notes"))

@@ -1,9 +1,9 @@
-"""Taking packs away from under running commands, so that nobody loses what they lean on.
+"""Removing packs while other commands run, without removing anything that they use.
 
-A writer tells what it leans on and then looks whether it is there; whoever
-removes puts packs away and then looks what is leant on. In any order of these
-four, one of the two sees the other: the pack comes back, or the writer stores
-the object anew. (Dekker's exclusion, without a lock that anybody waits for.)
+A writer registers temporary roots, and then checks that the objects exist; a remover
+moves packs to the trash, and then reads the temporary roots. In any order of these four
+steps, one of the two sees the other: the pack is brought back, or the writer stores the
+object once more. (Dekker's exclusion; nobody waits for a lock.)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Frames = dict[bytes, tuple["Frame", ...]]
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """Packs that lie in the trash now, and those that came back because something needs them."""
+    """Packs that are in the trash now, and those that came back because something needs them."""
 
     trashed: frozenset[bytes]
     restored: frozenset[bytes]
@@ -36,10 +36,10 @@ class Removed:
 
 @contextlib.contextmanager
 def gc_lock(store: Store) -> Iterator[None]:
-    """Be the only one who removes packs of a store.
+    """Hold the lock for removing packs of a store.
 
     Raises:
-        Conflict: another gc or repack is at work.
+        Conflict: another gc or repack is running.
         StorageFailed: the store is read-only.
     """
     if store.read_only:
@@ -48,14 +48,14 @@ def gc_lock(store: Store) -> Iterator[None]:
         try:
             stack.enter_context(store.backend.lock("gc", wait=False))
         except Conflict as error:
-            what = "another gc or repack is at work in this store"
-            raise Conflict(what, hint="wait for it to end") from error
+            what = "another gc or repack is running in this store"
+            raise Conflict(what, hint="wait until it ends, then run the command again") from error
         store.require("leans-1")
         yield
 
 
 def footers(store: Store) -> Frames:
-    """Frames of all packs in their place.
+    """Read the frames of all packs that are not in the trash.
 
     Raises:
         Corrupt, Unsupported: one cannot be read; what it needs is unknown.
@@ -78,12 +78,13 @@ def soft_delete(
     candidates: Frames,
     needed: Callable[[], Callable[[ObjectId], bool]],
 ) -> Removed:
-    """Put packs into the trash, and bring back those that something needs after all.
+    """Move packs to the trash, and bring back those that something needs after all.
 
     Args:
         store: where.
         candidates: the packs, and what is in them; some may be in the trash already.
-        needed: called when they are away; gives what tells whether an object must stay.
+        needed: is called once they are in the trash; returns a function that says whether
+            an object must stay.
 
     Returns:
         What lies in the trash now.
@@ -107,7 +108,7 @@ def soft_delete(
 
 
 def purge(store: Store, names: Iterable[bytes]) -> None:
-    """Delete packs from the trash for good; those that are not there are passed over."""
+    """Delete packs from the trash for good, if they are there."""
     trash = store.trash()
     store.backend.delete(*(trash[name].key for name in names if name in trash))
 
@@ -118,7 +119,7 @@ def _wanted(
     must_stay: Callable[[ObjectId], bool],
     temporary_roots: list[tuple[ObjectId, int]],
 ) -> set[bytes]:
-    """Packs among those away that hold what the staying ones lack: the shallowest copy of each."""
+    """Choose the trashed packs that hold needed objects which the remaining packs lack."""
     depths: dict[ObjectId, int] = {}
     most: dict[ObjectId, int] = {}
     for id, most_depth in temporary_roots:

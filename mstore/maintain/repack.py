@@ -2,8 +2,8 @@
 
 All history is walked from its beginning, so that each tensor meets its delta
 base before itself. New packs are written beside the old, read back and checked
-against every id; only then do old ones go, and only those that nothing leans
-on. Killed at any point, it leaves a store that is whole, if larger.
+against every id; only then are old ones removed, and only those that nothing needs.
+Killed at any point, it leaves a store that is complete, if larger.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RepackResult:
     Args:
         before_bytes, after_bytes: bytes of all packs.
         removed, written: packs.
-        kept: old packs that something still leans on.
+        kept: old packs that something still needs.
         worth: False where nothing would have been gained, and nothing was changed.
     """
 
@@ -91,7 +91,7 @@ class RepackPlan:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md); packs are counted, not named."""
+        """Return it as a JSON object (docs/json.md); packs are counted, not named."""
         return {
             "pack_count": len(self.packs),
             "object_count": self.objects,
@@ -106,10 +106,10 @@ def repack(context: Context, *, progress: Progress | None = None) -> RepackResul
 
     Args:
         context: the store, and the workspace if there is one.
-        progress: told of raw bytes done.
+        progress: is called with the raw bytes done so far.
 
     Raises:
-        Conflict: a gc or another repack is at work.
+        Conflict: a gc or another repack is running.
         Corrupt: something in the store is damaged; nothing was changed. `fsck` names it.
         StorageFailed: the store is read-only, or the system failed.
     """
@@ -118,7 +118,7 @@ def repack(context: Context, *, progress: Progress | None = None) -> RepackResul
 
 
 def plan_repack(context: Context) -> RepackPlan:
-    """Find what would be re-encoded; changes nothing.
+    """Plan what to re-encode; changes nothing.
 
     Raises:
         Corrupt, Unsupported: something in the store is damaged. `fsck` names it.
@@ -140,15 +140,15 @@ def plan_repack(context: Context) -> RepackPlan:
 
 
 def run_repack(context: Context, plan: RepackPlan, *, progress: Progress | None = None) -> RepackResult:
-    """Do what was planned; packs that came since are left as they are.
+    """Run a plan; packs that were written since then stay as they are.
 
     Args:
         context: the store, and the workspace if there is one.
         plan: from `plan_repack`.
-        progress: told of raw bytes done.
+        progress: is called with the raw bytes done so far.
 
     Raises:
-        Conflict: a gc or another repack is at work, or was since the plan was made.
+        Conflict: a gc or another repack is running, or ran since the plan was made.
         Corrupt: something in the store is damaged; nothing was changed. `fsck` names it.
         StorageFailed: the store is read-only, or the system failed.
     """
@@ -157,7 +157,7 @@ def run_repack(context: Context, plan: RepackPlan, *, progress: Progress | None 
 
 
 def _heads(store: Store, packs: Iterable[bytes]) -> dict[ObjectId, int]:
-    """Give the objects of some packs with their raw sizes."""
+    """Read the objects of some packs with their raw sizes."""
     return {f.head.id: f.head.raw_size for name in packs for f in store.footer(name)}
 
 
@@ -167,7 +167,7 @@ def _repack(context: Context, plan: RepackPlan, progress: Progress | None) -> Re
     if store.damaged:
         raise next(iter(store.damaged.values()))
     if not set(plan.packs) <= set(store.pack_names()):
-        raise no_longer_holds("a gc or another repack was at work")
+        raise no_longer_holds("a gc or another repack removed packs")
     before = store.stored_bytes()
     heads = _heads(store, plan.packs)
     total, done = sum(heads.values()), 0
@@ -208,7 +208,7 @@ def _code(
     heads: dict[ObjectId, int],
     advance: Callable[[int], None],
 ) -> None:
-    """Code all blobs, the oldest versions first, each against its delta base."""
+    """Encode all blobs, the oldest versions first, each against its delta base."""
     store = context.store
     history = list(walk(store, all_tips(context)))
     layouts: dict[LayoutId, Layout] = {}

@@ -3,18 +3,21 @@
 A plan first (what becomes of each damaged reflog, ref and pack, and which lost objects another
 store has), then its execution. Everything that replaces something is on disk and read back
 before the old is moved to `quarantine/`, where it stays. What cannot be repaired stays damaged,
-and fsck goes on saying so.
+and fsck keeps reporting it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mstore.errors import Corrupt, MStoreError, NotFound, StorageFailed, UsageError
-from mstore.maintain.fsck import Findings, FsckResult, check, check_pack_file, result_of
+from mstore.maintain.check_packs import check_pack_file
+from mstore.maintain.findings import Findings, FsckResult, result_of
+from mstore.maintain.fsck import check
 from mstore.maintain.gc_plan import no_longer_holds
 from mstore.maintain.pack_removal import gc_lock
+from mstore.maintain.repair_plan import PackRepair, ReflogRepair, RefRepair, RepairPlan
 from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestId
 from mstore.store.blob_source import BlobSource, recode_source
 from mstore.store.frame_reader import FrameReader
@@ -34,120 +37,6 @@ if TYPE_CHECKING:
 _ROUNDS = 64  # A fetched commit may need a parent that is lost too.
 
 
-@dataclass(frozen=True, slots=True)
-class ReflogRepair:
-    """A reflog that loses the records that cannot be read.
-
-    Args:
-        ref: its ref, with the namespace.
-        kept, cut: records that stay, and that go to `quarantine/`.
-    """
-
-    ref: str
-    kept: int
-    cut: int
-
-
-@dataclass(frozen=True, slots=True)
-class RefRepair:
-    """A damaged ref that gets the value that its reflog has.
-
-    Args:
-        ref: with its namespace.
-        target: the value.
-    """
-
-    ref: str
-    target: ObjectId
-
-
-@dataclass(frozen=True, slots=True)
-class PackRepair:
-    """A damaged pack: its whole objects go into a new one, and it goes to `quarantine/`.
-
-    Args:
-        pack: its name.
-        size_bytes: its size; another one means that somebody changed it.
-        objects: how many it holds, as far as that can be read.
-        whole: the frames of those that are whole, by number.
-    """
-
-    pack: bytes
-    size_bytes: int
-    objects: int
-    whole: tuple[int, ...]
-
-    @property
-    def quarantine(self) -> str:
-        """The key that it gets."""
-        return f"quarantine/{self.pack.hex()}.pack"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RepairPlan:
-    """What repair would do.
-
-    Args:
-        reflogs, refs, packs: those that are damaged and can be repaired.
-        source: where lost objects would be fetched from, or None.
-        fetched: lost objects that the source has, with what they need in turn.
-        lost: lost objects that would stay lost.
-        found: what fsck says now.
-    """
-
-    reflogs: tuple[ReflogRepair, ...] = ()
-    refs: tuple[RefRepair, ...] = ()
-    packs: tuple[PackRepair, ...] = ()
-    source: str | None = None
-    fetched: tuple[ObjectId, ...] = ()
-    lost: tuple[ObjectId, ...] = ()
-    found: FsckResult = field(default_factory=FsckResult)
-
-    def __bool__(self) -> bool:
-        return bool(self.reflogs or self.refs or self.packs or self.fetched)
-
-    def __str__(self) -> str:
-        lines = [
-            f"logs/{log.ref}: {log.cut} damaged records are put aside, {log.kept} kept"
-            for log in self.reflogs
-        ]
-        lines += [
-            f"refs/{ref.ref}: points to {ref.target.short} again, as its reflog has it"
-            for ref in self.refs
-        ]
-        lines += [
-            f"pack {pack.pack.hex()[:12]}: {len(pack.whole)} of {pack.objects} objects are whole and"
-            f" are kept in a new pack; the damaged one becomes {pack.quarantine}"
-            for pack in self.packs
-        ]
-        if self.fetched:
-            lines.append(f"{len(self.fetched)} objects are fetched from {self.source}")
-        if self.lost:
-            lines.append(f"{len(self.lost)} objects stay lost")
-        return "\n".join(lines) or "nothing to repair"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give it as a JSON object (docs/json.md)."""
-        return {
-            "ok": self.found.ok,
-            "reflogs": [{"ref": r.ref, "kept_count": r.kept, "cut_count": r.cut} for r in self.reflogs],
-            "refs": [{"ref": r.ref, "id": r.target.hex} for r in self.refs],
-            "packs": [
-                {
-                    "pack": p.pack.hex(),
-                    "size_bytes": p.size_bytes,
-                    "object_count": p.objects,
-                    "whole_count": len(p.whole),
-                    "quarantine": p.quarantine,
-                }
-                for p in self.packs
-            ],
-            "source_path": self.source,
-            "fetched": [id.hex for id in self.fetched],
-            "lost": [id.hex for id in self.lost],
-        }
-
-
 @dataclass(frozen=True, kw_only=True)
 class RepairResult:
     """What repair did.
@@ -164,15 +53,15 @@ class RepairResult:
 def repair(
     context: Context, *, source: Store | None = None, progress: Progress | None = None
 ) -> RepairResult:
-    """Put right what can be put right.
+    """Repair what can be repaired.
 
     Args:
         context: the store, and the workspace if there is one.
         source: another store, from which lost objects are taken.
-        progress: told of bytes checked.
+        progress: is called with the bytes checked so far.
 
     Raises:
-        Conflict: a gc or repack is at work.
+        Conflict: a gc or repack is running.
         StorageFailed: the store is read-only, or the system failed.
     """
     with gc_lock(context.store):
@@ -183,12 +72,12 @@ def repair(
 def plan_repair(
     context: Context, *, source: Store | None = None, progress: Progress | None = None
 ) -> RepairPlan:
-    """Check every byte and find what can be put right; changes nothing.
+    """Check every byte and plan what can be repaired; changes nothing.
 
     Args:
         context: the store, and the workspace if there is one.
         source: another store, which may have what is lost.
-        progress: told of bytes checked.
+        progress: is called with the bytes checked so far.
 
     Raises:
         StorageFailed: the system failed.
@@ -223,21 +112,23 @@ def run_repair(
     source: Store | None = None,
     progress: Progress | None = None,
 ) -> RepairResult:
-    """Do what was planned.
+    """Run a plan.
 
     Args:
         context: the store, and the workspace if there is one.
         plan: from `plan_repair`.
         source: the store that the plan was made with, from which lost objects are taken.
-        progress: told of bytes checked.
+        progress: is called with the bytes checked so far.
 
     Raises:
         UsageError: the plan is about another source.
-        Conflict: a gc or repack is at work, or the store is no longer as it was planned for.
+        Conflict: a gc or repack is running, or the store is no longer as it was planned for.
         StorageFailed: the store is read-only, or the system failed.
     """
     if (source.location if source is not None else None) != plan.source:
-        raise UsageError(f"the plan fetches from {plan.source or 'no other store'}")
+        raise UsageError(
+            f"the plan fetches from {plan.source or 'no other store'}; run it with that source"
+        )
     store = context.store
     done: list[str] = []
     with gc_lock(store):
@@ -268,7 +159,7 @@ def _order(id: ObjectId) -> tuple[int, bytes]:
 
 
 def _check_it_holds(store: Store, plan: RepairPlan) -> None:
-    """Refuse a plan of which something is no longer so, before anything is done. Raises Conflict."""
+    """Check that the store is still as it was planned for. Raises Conflict."""
     for log in plan.reflogs:
         if _reflog_repair(store, log.ref) != log:
             raise no_longer_holds(f"logs/{log.ref} changed")
@@ -277,7 +168,7 @@ def _check_it_holds(store: Store, plan: RepairPlan) -> None:
             raise no_longer_holds(f"refs/{ref.ref} or its reflog changed")
     for pack in plan.packs:
         if store.backend.size(pack_key(pack.pack)) != pack.size_bytes:
-            raise no_longer_holds(f"pack {pack.pack.hex()[:12]} went or changed")
+            raise no_longer_holds(f"pack {pack.pack.hex()[:12]} was removed or changed")
 
 
 def _reflog_repair(store: Store, ref: str) -> ReflogRepair:
@@ -288,7 +179,7 @@ def _reflog_repair(store: Store, ref: str) -> ReflogRepair:
 
 def _repair_reflog(store: Store, log: ReflogRepair) -> str:
     kept, cut = store.refs.repair_reflog(log.ref)
-    return f"logs/{log.ref}: {cut} damaged records put aside, {kept} kept"
+    return f"logs/{log.ref}: {cut} damaged records moved to quarantine, {kept} kept"
 
 
 def _ref_repair(store: Store, ref: str) -> RefRepair | None:
@@ -309,7 +200,7 @@ def _repair_ref(context: Context, ref: RefRepair) -> str:
     """Give a damaged ref the value that its reflog has."""
     move = context.move("fsck", "as the reflog has it")
     context.store.refs.move(ref.ref, ref.target, move, force=True)
-    return f"refs/{ref.ref}: points to {ref.target.short} again, as its reflog has it"
+    return f"refs/{ref.ref}: points to {ref.target.short} again, the last value in its reflog"
 
 
 def _pack_repair(store: Store, name: bytes) -> tuple[PackRepair | None, set[ObjectId]]:
@@ -350,7 +241,7 @@ def _repair_pack(store: Store, pack: PackRepair) -> str:
 
 
 def _is_sound(store: Store, name: bytes) -> bool:
-    """Whether all of a pack but the blocks of its frames is as it must be."""
+    """Return whether a pack is sound, the blocks of its frames aside."""
     findings = Findings(quick=True)
     check_pack_file(store, name, findings)
     return not findings.problems
@@ -364,7 +255,7 @@ def _frames(store: Store, name: bytes) -> tuple[Frame, ...]:
 
 
 def _is_whole(reader: FrameReader) -> bool:
-    """Whether all stored bytes of a frame have their sums, and what needs no base its id."""
+    """Return whether all blocks of a frame have their checksums, and what needs no base its id."""
     try:
         if reader.frame.head.base is None:
             reader.check_id()
@@ -432,3 +323,6 @@ def _needs(id: ObjectId, encoded: bytes) -> list[ObjectId]:
     if isinstance(id, ManifestId):
         return [object for file in Manifest.decode(encoded).files for object in file.objects]
     return []
+
+
+__all__ = ["RepairPlan", "RepairResult", "plan_repair", "repair", "run_repair"]

@@ -18,7 +18,8 @@ from mstore.store.notes import (
     notes_on,
 )
 from mstore.store.ref_names import check_ref_name
-from mstore.store.refs import Move, Record, Refs, RefValue
+from mstore.store.reflog import Move, Record, RefValue
+from mstore.store.refs import Refs
 from mstore.store.store import Store
 from mstore.store.temp_roots import temp_root_record, temporary_roots_of
 

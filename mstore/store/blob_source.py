@@ -22,10 +22,10 @@ class Readable(Protocol):
 
     @property
     def name(self) -> str:
-        """How to call it in an error."""
+        """Its name in error messages."""
 
     def read(self, offset: int, size: int) -> bytes:
-        """Exactly `size` bytes, or an error."""
+        """Read exactly `size` bytes from `offset`, or raise an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class BlobSource:
         return sum(length for _, length in self.pieces)
 
     def block(self, index: int) -> Buffer:
-        """Block `index` of the blob."""
+        """Read block `index` of the blob."""
         begin = index << BLOCK_LOG2
         end = min(begin + BLOCK_BYTES, self.size_bytes)
         if len(self.pieces) == 1:
@@ -71,14 +71,14 @@ class BlobSource:
 
     @property
     def block_count(self) -> int:
-        """Blocks of the blob."""
+        """How many blocks the blob has."""
         return -(-self.size_bytes >> BLOCK_LOG2)
 
 
 def recode_source(
     store: Store, head: FrameHead, group: str = "", *, base: BlobId | None = None
 ) -> BlobSource:
-    """A blob of a store, to be stored once more, against another delta base or none.
+    """Make a source of a stored blob, to store it once more with another delta base or none.
 
     Its dtype is not known here: what is as wide as a float is taken for one.
     """
@@ -97,5 +97,5 @@ class StoredBlob:
         self._id = id
 
     def read(self, offset: int, size: int) -> bytes:
-        """Exactly `size` bytes. Raises Corrupt, NotFound."""
+        """Read exactly `size` bytes. Raises Corrupt, NotFound."""
         return self._store.range(self._id, offset, size)

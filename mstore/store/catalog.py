@@ -2,8 +2,8 @@
 
 Object → packs, bodies of commits, and what is costly to compute of a commit.
 Hides sqlite3. It is never the truth: a row that points to nothing makes the
-store look again, and a damaged file is thrown away and made anew. It never
-waits for the disk, since it can be rebuilt.
+store look again, and a damaged file is deleted and rebuilt. It never
+waits for the disk, for the same reason.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class CommitSizes:
 
 @frozen(slots=True)
 class IndexedPack:
-    """What the catalog takes in of a pack.
+    """What the catalog records of a pack.
 
     Args:
         name: the pack's name.
@@ -130,7 +130,7 @@ class Catalog:
             path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA synchronous = OFF")
-        # On disk, though not synced: whoever is killed in a transaction leaves a whole catalog.
+        # On disk, though not synced: a process killed in a transaction leaves a sound catalog.
         connection.execute("PRAGMA journal_mode = TRUNCATE")
         connection.execute("PRAGMA temp_store = MEMORY")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -149,7 +149,7 @@ class Catalog:
         return connection
 
     def reset(self, *, in_memory: bool = False) -> None:
-        """Forget everything; the next refresh reads the store anew.
+        """Delete everything; the next refresh reads all packs again.
 
         Args:
             in_memory: from now on do without a file.
@@ -159,7 +159,7 @@ class Catalog:
         self._opened = None
         if self._path is not None:
             self._discard(self._path)
-            in_memory |= self._path.exists()  # What cannot be removed cannot be made anew.
+            in_memory |= self._path.exists()  # What cannot be removed cannot be rebuilt.
         if in_memory:
             self._path = None
 
@@ -183,12 +183,12 @@ class Catalog:
     # -- packs
 
     def stale_folders(self, stamps: Iterable[tuple[str, int | None]]) -> list[tuple[str, int | None]]:
-        """Of folders with their present stamps, those to be listed again."""
+        """Return those of some folders that changed since they were listed."""
         known = dict(self._connection.execute("SELECT name, stamp FROM folders").fetchall())
         return [(name, stamp) for name, stamp in stamps if stamp is None or known.get(name) != stamp]
 
     def note_folders(self, stamps: Iterable[tuple[str, int | None]]) -> None:
-        """Remember folders that were listed, unless they changed just now."""
+        """Record folders that were listed, unless they changed just now."""
         edge = time.time_ns() - _STAMP_GRAIN_NS
         with self._transaction() as connection:
             connection.executemany(
@@ -197,11 +197,11 @@ class Catalog:
             )
 
     def packs(self) -> set[bytes]:
-        """Names of all packs known."""
+        """Return the names of all packs known."""
         return {name for (name,) in self._connection.execute("SELECT name FROM packs")}
 
     def add(self, packs: Iterable[IndexedPack]) -> None:
-        """Take packs in."""
+        """Add packs."""
         with self._transaction() as connection:
             for pack in packs:
                 cursor = connection.execute(
@@ -238,7 +238,7 @@ class Catalog:
                     )
 
     def drop(self, names: Iterable[bytes]) -> None:
-        """Forget packs that are gone, with the commits that only they held."""
+        """Remove packs that are gone, and the commits that only they held."""
         with self._transaction() as connection:
             for name in names:
                 for table in ("objects", "sketches"):
@@ -253,7 +253,7 @@ class Catalog:
     # -- objects
 
     def find(self, id: ObjectId) -> tuple[Location, ...]:
-        """All copies of an object, the shallowest first."""
+        """Return all copies of an object, the shallowest first."""
         rows = self._connection.execute(
             "SELECT p.name, o.frame, o.offset, o.depth, o.raw_size FROM objects o"
             " JOIN packs p ON p.number = o.pack"
@@ -263,7 +263,7 @@ class Catalog:
         return tuple(Location(*row) for row in rows)
 
     def has(self, id: ObjectId) -> bool:
-        """Whether some pack is known to hold an object."""
+        """Return whether some pack is known to hold an object."""
         return (
             self._connection.execute(
                 "SELECT 1 FROM objects WHERE id = ? AND kind = ? LIMIT 1", (id.raw, int(id.kind))
@@ -272,7 +272,7 @@ class Catalog:
         )
 
     def beginning_with(self, low: bytes, high: bytes, kind: Kind) -> list[bytes]:
-        """Raw ids of a kind between two bounds, both included."""
+        """Return the raw ids of a kind between two bounds, both included."""
         rows = self._connection.execute(
             "SELECT DISTINCT id FROM objects WHERE id BETWEEN ? AND ? AND kind = ?",
             (low, high, int(kind)),
@@ -280,7 +280,7 @@ class Catalog:
         return [raw for (raw,) in rows]
 
     def sketched(self, bands: Sequence[bytes]) -> dict[BlobId, bytes]:
-        """Sketches that share a key with the given ones, the latest packs' first, a few of them."""
+        """Return a few sketches that share a key with the given ones, the latest packs' first."""
         marks = ", ".join("?" for _ in bands)
         rows = self._connection.execute(
             f"SELECT DISTINCT id, sketch FROM sketches WHERE band IN ({marks})"
@@ -292,12 +292,12 @@ class Catalog:
     # -- commits
 
     def body(self, id: CommitId) -> bytes | None:
-        """Encoded bytes of a commit, or None."""
+        """Return the encoded bytes of a commit, or None."""
         row = self._connection.execute("SELECT body FROM commits WHERE id = ?", (id.raw,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def with_weights(self, weights: WeightsId) -> tuple[CommitId, ...]:
-        """Commits of a model of this identity, the oldest first."""
+        """Return the commits of a model of this identity, the oldest first."""
         rows = self._connection.execute(
             "SELECT w.id FROM weights w JOIN commits c ON c.id = w.id WHERE w.weights = ?"
             " ORDER BY c.time, c.id",
@@ -306,7 +306,7 @@ class Catalog:
         return tuple(CommitId(raw) for (raw,) in rows)
 
     def reachable(self, tips: Iterable[CommitId]) -> int:
-        """How many commits the tips reach, themselves included."""
+        """Count the commits that the tips reach, themselves included."""
         tips = list(tips)
         if not tips:
             return 0
@@ -320,14 +320,14 @@ class Catalog:
         return int(count)
 
     def sizes(self, id: CommitId) -> CommitSizes | None:
-        """Sizes noted for a commit, or None."""
+        """Return the sizes recorded for a commit, or None."""
         row = self._connection.execute(
             "SELECT tensors, size, added FROM sizes WHERE id = ?", (id.raw,)
         ).fetchone()
         return None if row is None else CommitSizes(*row)
 
     def note_sizes(self, id: CommitId, sizes: CommitSizes) -> None:
-        """Remember a commit's sizes."""
+        """Record a commit's sizes."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute(
                 "INSERT OR REPLACE INTO sizes VALUES (?, ?, ?, ?)",

@@ -40,7 +40,7 @@ class FrameHead:
     base: ObjectId | None
 
     def to_list(self) -> list[Any]:
-        """The array of the format."""
+        """Return it as an array of the format."""
         return [
             int(self.id.kind),
             self.id.raw,
@@ -68,7 +68,7 @@ class FrameHead:
         if kind not in ID_TYPES:
             raise Unsupported(f"{where}: objects of the unknown kind {kind}", hint="use a newer mstore")
         if any(b is not None and (type(b) is not bytes or len(b) != 32) for b in (raw_id or b"", base)):
-            raise Corrupt(where, "a frame head has something else where an id is due")
+            raise Corrupt(where, "a frame head has something other than an id of 32 bytes")
         if width not in WIDTHS or not 12 <= log2 <= 26 or depth > MAX_DEPTH or raw_size >= 1 << 62:
             raise Corrupt(where, "a frame head has a field out of range")
         if (depth == 0) != (base is None) or base == raw_id:
@@ -80,11 +80,11 @@ class FrameHead:
 
     @property
     def block_count(self) -> int:
-        """Blocks that the frame must have."""
+        """How many blocks the frame must have."""
         return -(-self.raw_size >> self.block_log2) if self.raw_size else 0
 
     def block_raw_size(self, index: int) -> int:
-        """Raw bytes of block `index`."""
+        """Return the number of raw bytes of block `index`."""
         return min(1 << self.block_log2, self.raw_size - (index << self.block_log2))
 
 

@@ -44,11 +44,11 @@ class FrameReader:
         return f"pack {self.pack.hex()[:12]}, object {self.frame.head.id.short}, block {index}"
 
     def block(self, index: int, *, into: memoryview | None = None) -> Buffer:
-        """Raw bytes of one block, checked against its sums.
+        """Read and decode one block, checked against its checksums.
 
         Args:
             index: which.
-            into: where they are to stand; None: anywhere.
+            into: where to put the bytes; None: a new buffer.
 
         Raises:
             Corrupt, Unsupported, KeyError (the pack is gone).
@@ -77,7 +77,7 @@ class FrameReader:
         )
 
     def stored_block(self, index: int) -> Block:
-        """A block as it is stored, checked by the sum of its stored bytes. Raises Corrupt."""
+        """Read a block as it is stored, checked by the checksum of its stored bytes. Raises Corrupt."""
         header = self.frame.blocks[index]
         check_mode(self.frame.head.codec, header.mode, self._where(index))
         stored = b""
@@ -89,12 +89,12 @@ class FrameReader:
         return Block(header, stored)
 
     def blocks(self, first: int = 0, last: int | None = None) -> Iterator[Buffer]:
-        """Raw bytes of blocks `first:last`, in order."""
+        """Yield the raw bytes of blocks `first:last`, in order."""
         for index in range(first, len(self.frame.blocks) if last is None else last):
             yield self.block(index)
 
     def range(self, offset: int, size: int) -> bytes:
-        """Raw bytes `offset:offset+size`; reads only the blocks concerned."""
+        """Read raw bytes `offset:offset+size`, out of only the blocks that hold them."""
         end = min(offset + size, self.frame.head.raw_size)
         if offset >= end:
             return b""

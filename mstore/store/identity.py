@@ -30,7 +30,7 @@ class StoreIdentity:
 
 
 def _identity_sum(fields: dict[str, Any]) -> str:
-    """Checksum of what store.json says, however it is spaced (docs/format.md section 2)."""
+    """Return the checksum of what store.json says, however it is spaced (docs/format.md section 2)."""
     from xxhash import xxh3_64_hexdigest
 
     kept = {key: value for key, value in fields.items() if key != "sum"}
@@ -38,7 +38,7 @@ def _identity_sum(fields: dict[str, Any]) -> str:
 
 
 def encode_identity(fields: dict[str, Any]) -> bytes:
-    """Give the bytes of store.json, with their checksum."""
+    """Return the bytes of store.json, with their checksum."""
     return (json.dumps({**fields, "sum": _identity_sum(fields)}, indent=1) + "\n").encode()
 
 
@@ -46,7 +46,7 @@ def parse_identity(content: bytes, where: str) -> StoreIdentity:
     """Read store.json. Raises Corrupt, naming `where`."""
     try:
         fields = json.loads(content)
-        # 0.1 wrote none, and knew no leans.
+        # 0.1 wrote none, and had no temporary roots.
         is_old = "sum" not in fields and "leans-1" not in fields["features"]["write"]
         if not is_old and fields.get("sum") != _identity_sum(fields):
             raise Corrupt(where, "does not have its checksum")
@@ -62,7 +62,7 @@ def parse_identity(content: bytes, where: str) -> StoreIdentity:
 
 
 def read_identity(backend: Backend) -> StoreIdentity:
-    """Read which store a backend holds.
+    """Read the identity of the store in a backend.
 
     Raises:
         NoStore: it holds none.
@@ -74,7 +74,7 @@ def read_identity(backend: Backend) -> StoreIdentity:
         content = backend.get(STORE_FILE)
     except KeyError as error:
         what = f"no store at {backend.location}"
-        raise NoStore(what, hint="`mstore init --store DIR` makes one") from error
+        raise NoStore(what, hint="`mstore init --store DIR` creates one") from error
     identity = parse_identity(content, f"{backend.location}/{STORE_FILE}")
     unknown = sorted(set(identity.read) - READ_FEATURES)
     if unknown:
@@ -110,10 +110,10 @@ def create_identity(backend: Backend, *, shared: bool = False) -> None:
 
 
 def with_feature(backend: Backend, feature: str, *, reading: bool) -> StoreIdentity:
-    """Put a feature into store.json; gives what that says now.
+    """Add a feature to store.json, and return the identity with it.
 
     Raises:
-        Conflict: somebody else changed it meanwhile.
+        Conflict: another process changed it meanwhile.
     """
     side = "read" if reading else "write"
     content = backend.get(STORE_FILE)
@@ -122,5 +122,5 @@ def with_feature(backend: Backend, feature: str, *, reading: bool) -> StoreIdent
     changed = encode_identity(fields)
     where = f"{backend.location}/{STORE_FILE}"
     if not backend.compare_and_swap(STORE_FILE, content, changed):
-        raise Conflict(f"{where} was changed by somebody else", hint="try again")
+        raise Conflict(f"another process changed {where} meanwhile", hint="run the command again")
     return parse_identity(changed, where)

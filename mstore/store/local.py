@@ -1,6 +1,6 @@
 """A store in a folder of this machine: how it is made, and how its backend is opened.
 
-Whatever else a store does, it does through its backend.
+All else that a store does, it does through its backend.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _make_folders(path: Path, shared: bool) -> None:
 
 
 def _is_unfinished(path: Path) -> bool:
-    """Whether a folder holds nothing but what an `init` makes that was interrupted."""
+    """Return whether a folder holds nothing but what an interrupted `init` leaves."""
     for found in path.rglob("*"):
         first, *below = found.relative_to(path).parts
         if first not in _FOLDERS or found.is_symlink():

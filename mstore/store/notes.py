@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mstore.objects import Time
-    from mstore.store.refs import Move
+    from mstore.store.reflog import Move
     from mstore.store.store import Store
 
 FACTS: Final = "facts"
@@ -35,7 +35,7 @@ class LateFacts:
 
 
 def notes_on(store: Store, subject: ObjectId) -> tuple[Note, ...]:
-    """All notes on an object, the latest first.
+    """Return all notes on an object, the latest first.
 
     Raises:
         Corrupt: the ref, or a note, is damaged or about something else.
@@ -55,7 +55,7 @@ def notes_on(store: Store, subject: ObjectId) -> tuple[Note, ...]:
 
 
 def late_facts(store: Store, commit: CommitId) -> LateFacts:
-    """What notes add to a commit."""
+    """Return what notes add to a commit."""
     metrics: dict[str, float] = {}
     metadata: dict[str, Any] = {}
     for note in reversed(notes_on(store, commit)):
@@ -71,7 +71,7 @@ def late_facts(store: Store, commit: CommitId) -> LateFacts:
 
 
 def forgotten_roles(store: Store, commit: CommitId) -> frozenset[str]:
-    """Roles of which a commit's files were dropped for good, as notes on it say.
+    """Return the roles whose files were dropped from a commit, as its notes say.
 
     Raises:
         Corrupt: a note is damaged.
@@ -80,7 +80,7 @@ def forgotten_roles(store: Store, commit: CommitId) -> frozenset[str]:
 
 
 def forgotten_since(store: Store, commit: CommitId) -> tuple[tuple[str, Time], ...]:
-    """Roles of which a commit's files were dropped, and when. Raises Corrupt."""
+    """Return the roles whose files were dropped from a commit, and when. Raises Corrupt."""
     return tuple(
         (str(role), note.time)
         for note in notes_on(store, commit)
@@ -101,10 +101,10 @@ def add_note(
     """Store a note and point the subject's ref to it.
 
     Args:
-        around: stands around the ref's move, given the note before and the new one.
+        around: returns a context for the ref's move, given the note before and the new one.
 
     Raises:
-        RefMoved: somebody noted the same object at this moment.
+        RefMoved: another process added a note to the same object meanwhile.
         StorageFailed: the store is read-only, or the system failed.
     """
     (id,) = add_notes(store, [(subject, kind, payload)], move, around=around)

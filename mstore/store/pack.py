@@ -69,8 +69,8 @@ class PackWriter:
 
     Args:
         upload: where the bytes go. The caller leaves its context.
-        replaces: the name of a damaged pack whose frames come again. It stands in the
-            footer, so that the new pack has another name than the old one.
+        replaces: the name of a damaged pack whose frames are copied. The footer records
+            it, so that the new pack has another name than the old one.
     """
 
     def __init__(self, upload: Upload, *, replaces: bytes | None = None) -> None:
@@ -120,7 +120,7 @@ class PackWriter:
         return self.add(*encode_small(id, content))
 
     def seal(self) -> bytes:
-        """Write footer and trailer; what is left is to publish under `pack_key(name)`.
+        """Write footer and trailer, and return the pack's name; publish it under `pack_key(name)`.
 
         The footer is decoded again before it is written, so that a defect of the
         encoder is met here and not at the first checkout.
@@ -140,7 +140,7 @@ class PackWriter:
 
 
 def encode_small(id: ObjectId, content: bytes) -> tuple[FrameHead, list[Block]]:
-    """Frame of an object that lies in memory, its elements being bytes of text."""
+    """Encode an object that is in memory, its elements being bytes of text, as a frame."""
     head = FrameHead(id, len(content), Codec.PLANES, 1, BLOCK_LOG2, 0, None)
     view = memoryview(content)
     blocks = [
@@ -151,7 +151,7 @@ def encode_small(id: ObjectId, content: bytes) -> tuple[FrameHead, list[Block]]:
 
 
 def parse_footer(footer: bytes, name: bytes | None, where: str) -> tuple[Frame, ...]:
-    """Frames of a pack from its footer.
+    """Read the frames of a pack from its footer.
 
     Raises:
         Corrupt: the footer does not hash to `name`, or is not well-formed.
@@ -174,7 +174,7 @@ def parse_footer(footer: bytes, name: bytes | None, where: str) -> tuple[Frame, 
 def read_footer(
     backend: Backend, name: bytes, *, key: str | None = None
 ) -> tuple[int, tuple[Frame, ...]]:
-    """Size of a pack and its frames, from its tail.
+    """Read the size of a pack and its frames, from its tail.
 
     Args:
         backend: where it lies.
@@ -208,7 +208,7 @@ def read_footer(
 
 
 def read_frame(backend: Backend, name: bytes, offset: int) -> Frame:
-    """The frame that begins at an offset of a pack, without the pack's footer.
+    """Read the frame that begins at an offset of a pack, without the pack's footer.
 
     A footer grows with the frames of its pack; this reads the front of one frame, and
     the header of each of its blocks but the first. The frame has no sketch.
@@ -225,12 +225,12 @@ def read_frame(backend: Backend, name: bytes, offset: int) -> Frame:
             return front[begin - offset : begin - offset + size]
         found = backend.get(key, offset=begin, size=size)
         if len(found) != size:
-            raise Corrupt(where, "the pack ends before it")
+            raise Corrupt(where, "ends beyond the end of the pack")
         return found
 
     magic, head_size = FRAME_START.unpack(take(offset, FRAME_START.size))
     if magic != FRAME_MAGIC or head_size > _MAX_HEAD_BYTES:
-        raise Corrupt(where, "is none")
+        raise Corrupt(where, "does not begin with a frame's magic")
     position = offset + FRAME_START.size
     encoded = take(position, head_size)
     (checksum,) = SUM.unpack(take(position + head_size, SUM.size))
@@ -251,7 +251,7 @@ def read_frame(backend: Backend, name: bytes, offset: int) -> Frame:
 
 
 def scan_frames(backend: Backend, name: bytes) -> Iterator[Frame]:
-    """Frames of a pack whose tail is lost or damaged, found from its front.
+    """Yield the frames of a pack whose tail is lost or damaged, found from its front.
 
     Where a frame cannot be read, the next one is looked for by its magic.
     """
@@ -274,7 +274,7 @@ def scan_frames(backend: Backend, name: bytes) -> Iterator[Frame]:
 
 
 def _whole_frame_at(backend: Backend, name: bytes, offset: int) -> Frame | None:
-    """The frame that begins at an offset, or None; its blocks have the sums that they claim."""
+    """Read the frame that begins at an offset, and check its blocks; None if there is no whole one."""
     try:
         frame = read_frame(backend, name, offset)
         reader = FrameReader(backend, name, frame)

@@ -11,12 +11,12 @@ _TRASH_KEY: Final = re.compile(r"trash/([0-9]{1,12})-([0-9a-f]{64})\.pack")
 
 
 def pack_key(name: bytes) -> str:
-    """Where a pack lies, by its name of 32 bytes."""
+    """Return the key of a pack, given its name of 32 bytes."""
     return f"packs/{name[:1].hex()}/{name.hex()}.pack"
 
 
 def name_of_key(key: str) -> bytes | None:
-    """The name of the pack at a key, or None if the key is no pack's."""
+    """Return the name of the pack at a key, or None if the key is no pack's."""
     folder, _, file = key.removeprefix("packs/").partition("/")
     stem = file.removesuffix(".pack")
     if len(stem) != 64 or not file.endswith(".pack") or stem[:2] != folder:
@@ -28,11 +28,11 @@ def name_of_key(key: str) -> bytes | None:
 
 
 def trash_key(name: bytes, seconds: int) -> str:
-    """Where a pack lies that was put away `seconds` after 1970."""
+    """Return the key in the trash of a pack that was deleted `seconds` after 1970."""
     return f"trash/{seconds}-{name.hex()}.pack"
 
 
 def name_of_trash_key(key: str) -> tuple[bytes, int] | None:
-    """Name of the pack at a key in the trash, and when it came there; None if it is none."""
+    """Return the name of the pack at a key in the trash, and when it came there; None for none."""
     match = _TRASH_KEY.fullmatch(key)
     return (bytes.fromhex(match[2]), int(match[1])) if match is not None else None

@@ -33,10 +33,14 @@ def check_ref_name(name: str) -> str:
         if bad in name:
             raise InvalidInput(where, f"holds {bad!r}")
     for part in name.split("/"):
-        if not part:
-            raise InvalidInput(where, "has an empty part")
-        if part[0] in ".-":
-            raise InvalidInput(where, f"has a part that begins with {part[0]!r}")
-        if part.endswith((".", ".lock")):
-            raise InvalidInput(where, "has a part that ends in '.' or '.lock'")
+        _check_part(part, where)
     return name
+
+
+def _check_part(part: str, where: str) -> None:
+    if not part:
+        raise InvalidInput(where, "has an empty part")
+    if part[0] in ".-":
+        raise InvalidInput(where, f"has a part that begins with {part[0]!r}")
+    if part.endswith((".", ".lock")):
+        raise InvalidInput(where, "has a part that ends in '.' or '.lock'")

@@ -1,13 +1,12 @@
-"""Refs and their reflogs: the only things in a store that change.
+"""Refs: with their reflogs, the only things in a store that change.
 
-Source: docs/format.md sections 7 and 8. A move is: take the lock, compare, put
+Source: docs/format.md section 7. A move is: take the lock, compare, put
 the record of the move on disk, then the ref. A name is spelled with its
 namespace here: `heads/main`, `tags/v1`, `notes/<64 hex>`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
@@ -18,96 +17,22 @@ from mstore.errors import (
     Conflict,
     Corrupt,
     DurabilityUnknown,
-    InvalidInput,
     NotFound,
     RefMoved,
     StorageFailed,
 )
-from mstore.frozen import frozen
-from mstore.objects import ID_TYPES, Kind, ObjectId, Time, folded
+from mstore.objects import ID_TYPES, ObjectId, folded
 from mstore.store.ref_names import check_ref_name
+from mstore.store.reflog import KINDS, Move, Record, Reflogs, RefValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mstore.backend import Backend
 
-_KINDS: Final = {"commit": Kind.COMMIT, "tag": Kind.TAG, "note": Kind.NOTE}
 _LINE: Final = re.compile(
     r"mstore-ref-1 ([1-9][0-9]{0,17}) (commit|tag|note) ([0-9a-f]{64}) ([0-9a-f]{16})\n"
 )
 _MAX_REF_BYTES: Final = 256
-_SEGMENT_BYTES: Final = 32 << 10
-
-
-@frozen(slots=True)
-class RefValue:
-    """What a ref points to, and how often it has moved."""
-
-    target: ObjectId
-    generation: int
-
-
-@frozen(slots=True)
-class Move:
-    """Who moves a ref, and why; stands in the reflog."""
-
-    action: str
-    message: str
-    author: str
-    time: Time
-    workspace: str | None = None
-
-
-@frozen(slots=True)
-class Record:
-    """One line of a reflog: the move that gave the ref generation `number`."""
-
-    number: int
-    old: ObjectId | None
-    new: ObjectId | None
-    move: Move
-
-    def line(self) -> bytes:
-        """The line as it is stored."""
-        target = self.new or self.old
-        body = json.dumps(
-            {
-                "n": self.number,
-                "old": self.old.hex if self.old else None,
-                "new": self.new.hex if self.new else None,
-                "kind": target.kind_name if target else "commit",
-                "time": self.move.time.ns,
-                "zone": self.move.time.zone_minutes,
-                "author": self.move.author,
-                "workspace": self.move.workspace,
-                "action": self.move.action,
-                "message": self.move.message,
-            },
-            separators=(",", ":"),
-        ).encode()
-        return xxh3_64_hexdigest(body).encode() + b" " + body + b"\n"
-
-    @classmethod
-    def parse(cls, line: bytes, where: str) -> Record:
-        """Read a line. Raises Corrupt."""
-        checksum, _, body = line.partition(b" ")
-        if xxh3_64_hexdigest(body).encode() != checksum:
-            raise Corrupt(where, "a record does not have its checksum")
-        try:
-            fields = json.loads(body)
-            make = ID_TYPES[_KINDS[fields["kind"]]]
-            old, new = (make.parse(fields[k]) if fields[k] else None for k in ("old", "new"))
-            move = Move(
-                fields["action"],
-                fields["message"],
-                fields["author"],
-                Time(fields["time"], fields["zone"]),
-                fields["workspace"],
-            )
-            return cls(fields["n"], old, new, move)
-        except (ValueError, KeyError, TypeError, InvalidInput) as error:
-            raise Corrupt(where, f"a record cannot be read: {error}") from error
 
 
 def _below(folder: str, part: str) -> str:
@@ -120,7 +45,7 @@ def _encode_ref(value: RefValue) -> bytes:
 
 
 def parse_ref(content: bytes, where: str) -> RefValue:
-    """Read a ref's line.
+    """Parse the content of a ref.
 
     Raises:
         Corrupt: it is torn, empty, or does not have its checksum.
@@ -134,21 +59,18 @@ def parse_ref(content: bytes, where: str) -> RefValue:
     generation, kind, target, checksum = match.groups()
     if xxh3_64_hexdigest(text[: -len(checksum) - 2].encode()) != checksum:
         raise Corrupt(where, "does not have its checksum", hint=hint)
-    return RefValue(ID_TYPES[_KINDS[kind]].parse(target), int(generation))
+    return RefValue(ID_TYPES[KINDS[kind]].parse(target), int(generation))
 
 
-class Refs:
+class Refs(Reflogs):
     """The refs of a store.
 
     Args:
         backend: where they lie.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
     def read(self, name: str) -> RefValue | None:
-        """The value of a ref, or None if there is none. Raises Corrupt."""
+        """Read the value of a ref; None if there is no such ref. Raises Corrupt."""
         try:
             content = self._backend.get(f"refs/{name}", size=_MAX_REF_BYTES + 1)
         except KeyError:
@@ -156,7 +78,7 @@ class Refs:
         return parse_ref(content, f"refs/{name}")
 
     def all(self, namespace: str) -> Mapping[str, RefValue]:
-        """Refs of a namespace (`heads`, `tags`, `notes`) by name without it.
+        """Read the refs of a namespace (`heads`, `tags`, `notes`), by name without it.
 
         A damaged ref is left out; `damaged` and fsck name it.
         """
@@ -171,12 +93,12 @@ class Refs:
         return found
 
     def names(self, namespace: str) -> Iterator[str]:
-        """Names in a namespace, sorted, damaged ones included."""
+        """Yield the names in a namespace, sorted, damaged ones included."""
         prefix = f"refs/{namespace}"
         yield from sorted(e.key.removeprefix(prefix + "/") for e in self._backend.list(prefix))
 
     def damaged(self, namespace: str) -> Mapping[str, Corrupt]:
-        """What is wrong with each damaged ref of a namespace."""
+        """Return the damaged refs of a namespace, each with its error."""
         wrong = {}
         for name in self.names(namespace):
             try:
@@ -196,7 +118,7 @@ class Refs:
         expected: ObjectId | None = None,
         force: bool = False,
     ) -> RefValue | None:
-        """Point a ref elsewhere, or remove it (`new` None), if it still is where the caller saw it.
+        """Point a ref elsewhere, or remove it (`new` None), if its target is still the expected one.
 
         Args:
             name: with its namespace.
@@ -243,10 +165,10 @@ class Refs:
             return value
 
     def record_refused(self, name: str, id: ObjectId, move: Move) -> None:
-        """Note an object that a ref was not pointed to, so that gc leaves it for a while.
+        """Record a move that was refused, so that gc keeps its object for a while.
 
         Args:
-            name: the ref that somebody else had moved.
+            name: the ref that another process had moved.
             id: what it was to point to.
             move: who and why.
         """
@@ -286,51 +208,10 @@ class Refs:
             if own.startswith(that + "/") or that.startswith(own + "/"):
                 raise Conflict(f"{name!r} cannot exist beside {other!r}: one would be a folder")
 
-    def _append(self, name: str, current: RefValue | None, new: ObjectId | None, move: Move) -> int:
-        """Put the record of a move into the reflog; gives its number."""
-        key, content = self._last_segment(name)
-        lines = (content or b"").splitlines(keepends=True)
-        try:
-            last = Record.parse(lines[-1].rstrip(b"\n"), key).number if lines else 0
-        except Corrupt:
-            # A damaged tail must not stop work; fsck names it. Numbers go on beyond it.
-            last = (current.generation if current else 0) + len(lines)
-            key, content, lines = self._next_segment(key), None, []
-        if current is not None and last > current.generation and lines:
-            # A move that never happened: its record is replaced.
-            lines.pop()
-            last = current.generation
-        number = max(last, current.generation if current else 0) + 1
-        record = Record(number, current.target if current else None, new, move)
-        if sum(map(len, lines)) > _SEGMENT_BYTES:
-            key, content, lines = self._next_segment(key), None, []
-        if not self._backend.compare_and_swap(key, content, b"".join([*lines, record.line()])):
-            raise RefMoved(name)
-        return number
-
-    def _segments(self, name: str) -> list[str]:
-        prefix = f"logs/{name}/~"
-        return sorted(
-            e.key
-            for e in self._backend.list(f"logs/{name}")
-            if e.key.startswith(prefix) and e.key[len(prefix) :].isdigit()
-        )
-
-    def _last_segment(self, name: str) -> tuple[str, bytes | None]:
-        keys = self._segments(name)
-        if not keys:
-            return f"logs/{name}/~00000001", None
-        return keys[-1], self._backend.get(keys[-1])
-
-    @staticmethod
-    def _next_segment(key: str) -> str:
-        stem, _, number = key.rpartition("~")
-        return f"{stem}~{int(number) + 1:08d}"
-
     # -- reflog
 
     def log(self, name: str) -> tuple[Record, ...]:
-        """Moves of a ref, the latest first. Records of moves that never happened are left out.
+        """Read the moves of a ref, the latest first, without those that never happened.
 
         Raises:
             NotFound: the ref has no reflog.
@@ -343,60 +224,3 @@ class Refs:
         if value is None:
             return records
         return tuple(r for r in records if r.number <= value.generation)
-
-    def log_even_unfinished(self, name: str) -> tuple[Record, ...]:
-        """All records in a reflog, the latest first. Raises Corrupt."""
-        return tuple(reversed([Record.parse(line, key) for key, line in self._lines(name)]))
-
-    def log_readable(self, name: str) -> tuple[tuple[Record, ...], int]:
-        """Give the records of a reflog that can be read, the latest first, and count the others."""
-        records, unreadable = [], 0
-        for key, line in self._lines(name):
-            try:
-                records.append(Record.parse(line, key))
-            except Corrupt:
-                unreadable += 1
-        return tuple(reversed(records)), unreadable
-
-    def _lines(self, name: str) -> Iterator[tuple[str, bytes]]:
-        """Give the lines of a reflog, the oldest first, each with the key of its segment."""
-        for key in self._segments(name):
-            for line in self._backend.get(key).splitlines():
-                yield key, line
-
-    def repair_reflog(self, name: str) -> tuple[int, int]:
-        """Cut records that cannot be read out of a reflog; how many stay, how many go.
-
-        A segment that is changed is kept whole under `quarantine/`.
-        """
-        kept = cut = 0
-        with self._backend.lock("refs"):
-            for key in self._segments(name):
-                content = self._backend.get(key)
-                good = []
-                for line in content.splitlines(keepends=True):
-                    try:
-                        Record.parse(line.rstrip(b"\n"), key)
-                    except Corrupt:
-                        cut += 1
-                    else:
-                        good.append(line.rstrip(b"\n") + b"\n")
-                kept += len(good)
-                repaired = b"".join(good)
-                if repaired != content:
-                    self._set_aside(key, content)
-                    self._backend.compare_and_swap(key, content, repaired)
-        return kept, cut
-
-    def _set_aside(self, key: str, content: bytes) -> None:
-        number = 1
-        while not self._backend.compare_and_swap(f"quarantine/{key}.{number}", None, content):
-            number += 1
-
-    def logged(self, namespace: str) -> tuple[str, ...]:
-        """Names in a namespace that have a reflog, deleted refs included."""
-        prefix = f"logs/{namespace}/"
-        names = {
-            e.key.removeprefix(prefix).rpartition("/~")[0] for e in self._backend.list(prefix[:-1])
-        }
-        return tuple(sorted(n for n in names if n))

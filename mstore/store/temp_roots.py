@@ -19,12 +19,12 @@ _LEAN_BYTES: Final = 34
 
 
 def temp_root_record(id: ObjectId, depth: int = 255) -> bytes:
-    """What `lean` is told: an object is needed, in a copy of at most this depth."""
+    """Encode a temporary root: an object that is needed in a copy of at most this depth."""
     return bytes((int(id.kind), depth)) + id.raw
 
 
 def temporary_roots_of(backend: Backend) -> Iterator[tuple[ObjectId, int]]:
-    """What running writers and readers lean on: objects, and the depth that a copy may have."""
+    """Yield the temporary roots of all live processes: objects, and the depth that a copy may have."""
     for records in backend.temporary_roots():
         for begin in range(0, len(records) - _LEAN_BYTES + 1, _LEAN_BYTES):
             kind, depth = records[begin], records[begin + 1]

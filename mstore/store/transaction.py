@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from mstore.codec import BLOCK_LOG2, Block, Codec, Mode, Sketcher, encode_block
-from mstore.errors import Corrupt, InvalidInput, NotFound, ObjectRemoved, StorageFailed
+from mstore.codec import Block, Sketcher
+from mstore.errors import InvalidInput, ObjectRemoved, StorageFailed
 from mstore.fs.allocator import keep_freed_memory
 from mstore.objects import (
     BlobId,
@@ -31,10 +31,12 @@ from mstore.objects import (
     blob_id,
     hasher_of_blob,
 )
+from mstore.store.blob_encoder import BlobEncoder, DeltaBase
 from mstore.store.frame import MAX_DEPTH, FrameHead
 from mstore.store.identity import CASTS
 from mstore.store.pack import PackWriter
 from mstore.store.pack_keys import pack_key
+from mstore.store.pipeline import in_order
 from mstore.store.temp_roots import temp_root_record
 
 if TYPE_CHECKING:
@@ -42,26 +44,21 @@ if TYPE_CHECKING:
 
     from mstore.backend import Upload
     from mstore.store.blob_source import BlobSource
-    from mstore.store.frame_reader import BaseRange, FrameReader
+    from mstore.store.frame_reader import FrameReader
     from mstore.store.store import Store
 
 PACK_CAP_BYTES: Final = 512 << 20
 _WHOLE_BYTES: Final = 32 << 20  # larger blobs are read twice: to hash, then to code
 _IN_FLIGHT_BYTES: Final = 64 << 20
-# A read of the last of a chain decodes all of it; docs/design/005 has the table.
-MAX_CHAIN: Final = 3
 
 Structured = Layout | Manifest | Commit | Note | Tag
 Progress = Callable[[int], None]
-"""Told how many bytes more are done."""
-
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
+"""Is called with the number of bytes done since the last call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a transaction has taken in so far: raw bytes of blobs, and of those that were new."""
+    """Bytes that a transaction was given so far, of which new, and what those take when stored."""
 
     raw_bytes: int = 0
     new_bytes: int = 0
@@ -76,14 +73,6 @@ class _OpenPack:
     syncing: Future[None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _DeltaBase:
-    id: BlobId
-    depth: int
-    width: int
-    range: BaseRange
-
-
 @dataclass(frozen=True)
 class _Coded:
     id: BlobId
@@ -92,25 +81,8 @@ class _Coded:
     sketch: bytes | None = None
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[_In], _Out], items: Iterable[_In], ahead: int
-) -> Iterator[_Out]:
-    """Results in order, at most `ahead` items being worked on or waiting."""
-    waiting: deque[Future[_Out]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
-
-
 class Transaction:
-    """Objects on their way into a store; a context that drops them unless published.
+    """Objects on their way into a store; leaving the context drops what was not published.
 
     Args:
         store: where they go. It must not be read-only.
@@ -135,14 +107,13 @@ class Transaction:
         self._temp_roots = self._protecting.enter_context(store.backend.open_temp_roots())
         self._protected: dict[ObjectId, int] = {}
         self._rewrite = rewrite
-        self._links: dict[ObjectId, tuple[int, ObjectId | None]] = {}
+        self._encoder = BlobEncoder(store, rewrite=rewrite)
         self._pool = ThreadPoolExecutor(self._threads, "mstore")
         self._stack.callback(self._pool.shutdown, cancel_futures=True)
         self._packs: dict[str, list[_OpenPack]] = {}
         self._structured: dict[ObjectId, bytes] = {}
         self._pending: set[ObjectId] = set()
         self._guard = threading.Lock()
-        self._has_casts = False
         self.counts = Counts()
         store.sweep()
         store.refresh()
@@ -163,7 +134,7 @@ class Transaction:
 
         Args:
             sources: the blobs.
-            progress: told of raw bytes done.
+            progress: is called with the number of raw bytes done.
 
         Returns:
             Their ids, in the order of `sources`.
@@ -210,7 +181,7 @@ class Transaction:
         return ids
 
     def _claim(self, id: ObjectId) -> bool:
-        """Whether an object must be stored; asked once, it is taken for stored."""
+        """Return whether an object must be stored. The first caller is told so, and stores it."""
         with self._guard:
             if id in self._pending:
                 return False
@@ -221,105 +192,25 @@ class Transaction:
             return True
 
     def protect(self, ids: Iterable[ObjectId]) -> None:
-        """Take objects that the store has for part of what is stored here.
+        """Reuse objects that the store has.
 
-        `publish` makes sure that they are there, and gc leaves them until this context ends.
+        `publish` checks that they are there, and gc keeps them until this context ends.
         """
         with self._guard:
             for id in ids:
                 if id not in self._pending:
                     self._protected.setdefault(id, MAX_DEPTH)
 
-    def _head(self, id: BlobId, source: BlobSource, base: _DeltaBase | None) -> FrameHead:
-        if base is None:
-            return FrameHead(id, source.size_bytes, Codec.PLANES, source.width, BLOCK_LOG2, 0, None)
-        return FrameHead(
-            id, source.size_bytes, Codec.DELTA, source.width, BLOCK_LOG2, base.depth, base.id
-        )
-
-    def _code(self, raw: Buffer, index: int, source: BlobSource, base: _DeltaBase | None) -> Block:
-        if base is None:
-            return encode_block(raw, width=source.width, is_float=source.is_float)
-        offset, size = index << BLOCK_LOG2, memoryview(raw).nbytes
-        if base.width != source.width:
-            offset, size = (n // source.width * base.width for n in (offset, size))
-        try:
-            near = base.range(offset, size)
-        except (Corrupt, NotFound):
-            near = b""  # Damage is named by fsck; what gc took is missed by `publish`.
-        coded = encode_block(
-            raw,
-            width=source.width,
-            is_float=source.is_float,
-            base=near if len(near) == size else None,
-            base_offset=offset,
-            base_width=base.width,
-        )
-        if coded.header.mode == Mode.CAST:
-            self._has_casts = True
-        return coded
-
-    def _chain_start(self, base: BlobId) -> tuple[BlobId, int] | None:
-        """What to take a delta against, given the blob that is nearest: it, or where its chain begins.
-
-        A chain that is as long as it may be is not continued: the next delta is
-        taken against the chain's first blob, which is stored whole.
-
-        Returns:
-            The blob and its depth; None where it is not to be had.
-        """
-        with self._guard:
-            depth, before = self._link(base)
-            if depth is not None and depth >= MAX_CHAIN:
-                for _ in range(MAX_DEPTH):
-                    if not isinstance(before, BlobId):
-                        break
-                    base = before
-                    depth, before = self._link(base)
-        return (base, depth) if depth is not None and depth < MAX_CHAIN else None
-
-    def _link(self, id: BlobId) -> tuple[int | None, ObjectId | None]:
-        """Depth and delta base of a blob, as a reader would meet it."""
-        if self._rewrite:
-            return self._links.get(id, (None, None))
-        return self._store.link_of(id)
-
     def _delta_base(
         self, id: BlobId, source: BlobSource, block: Callable[[int], Buffer], sketch: bytes | None
-    ) -> _DeltaBase | None:
-        """The delta base of a blob, if it earns its place.
-
-        What has none by name (a tensor that was renamed, a model that is imported a
-        second time) asks for the blob whose sketch agrees most. A block from the
-        middle is coded both ways. What a delta would not make smaller by a thirtieth
-        (optimizer state, a model trained from scratch) is stored without, so that
-        nobody pays for reading its base.
-        """
-        wanted = source.base
-        if wanted is None and sketch is not None and not self._rewrite:
-            wanted = self._store.find_similar(sketch, source.size_bytes, source.width)
-        if wanted is None or wanted == id or source.size_bytes == 0:
-            return None
-        start = self._chain_start(wanted)
-        if start is None or start[0] == id:
-            return None
-        base_id, depth = start
-        below = MAX_DEPTH + 1 if self._rewrite else depth + 1
-        width = next((r.frame.head.width for r in self._store.copies(base_id)), source.width)
-        if not source.is_float or {width, source.width} != {2, 4}:
-            width = source.width
-        base = _DeltaBase(base_id, depth + 1, width, self._store.base_range(base_id, below))
-        middle = source.block_count // 2
-        raw = block(middle)
-        near = self._code(raw, middle, source, base)
-        if near.header.mode < Mode.SAME:
-            return None
-        plain = encode_block(raw, width=source.width, is_float=source.is_float)
-        if near.header.stored_size > 0.97 * plain.header.stored_size:
-            return None
-        with self._guard:
-            if base_id not in self._pending:
-                self._protected[base_id] = min(self._protected.get(base_id, MAX_DEPTH), depth)
+    ) -> DeltaBase | None:
+        """Choose a delta base, and protect it: gc must leave what a new delta needs."""
+        base = self._encoder.choose_base(id, source, block, sketch)
+        if base is not None:
+            with self._guard:
+                if base.id not in self._pending:
+                    allowed = self._protected.get(base.id, MAX_DEPTH)
+                    self._protected[base.id] = min(allowed, base.depth - 1)
         return base
 
     def _code_whole(self, source: BlobSource) -> _Coded:
@@ -339,9 +230,9 @@ class Transaction:
         base = self._delta_base(id, source, blocks.__getitem__, sketch)
         coded = []
         for i, block in enumerate(blocks):
-            coded.append(self._code(block, i, source, base))
+            coded.append(self._encoder.encode(block, i, source, base))
             blocks[i] = b""  # raw bytes go as soon as they are coded
-        return _Coded(id, self._head(id, source, base), coded, sketch)
+        return _Coded(id, self._encoder.head(id, source, base), coded, sketch)
 
     def _hash_large(self, source: BlobSource) -> _Coded:
         hasher = hasher_of_blob()
@@ -357,20 +248,20 @@ class Transaction:
         if not self._claim(id):
             return id
         ahead = 2 * self._threads + 2
-        rewrite = hasher_of_blob()
+        second_hash = hasher_of_blob()
         base = self._delta_base(id, source, source.block, sketch)
 
         def read_and_code(index: int) -> tuple[Buffer, Block]:
             raw = source.block(index)
-            return raw, self._code(raw, index, source, base)
+            return raw, self._encoder.encode(raw, index, source, base)
 
         def blocks() -> Iterator[Block]:
-            for raw, block in _in_order(self._pool, read_and_code, range(source.block_count), ahead):
-                rewrite.update(raw)
+            for raw, block in in_order(self._pool, read_and_code, range(source.block_count), ahead):
+                second_hash.update(raw)
                 yield block
 
-        self._write(source, self._head(id, source, base), blocks(), sketch)
-        if rewrite.digest() != id.raw:
+        self._write(source, self._encoder.head(id, source, base), blocks(), sketch)
+        if second_hash.digest() != id.raw:
             raise InvalidInput(source.source.name, "changed while it was being committed")
         return id
 
@@ -379,7 +270,7 @@ class Transaction:
     ) -> None:
         # Deltas are found by name, or through the whole blob that they come from.
         stored = self._pack(source.group).add(head, blocks, None if head.depth else sketch)
-        self._links[head.id] = (head.depth, head.base)
+        self._encoder.add_link(head)
         self.counts = Counts(
             self.counts.raw_bytes,
             self.counts.new_bytes + source.size_bytes,
@@ -417,7 +308,7 @@ class Transaction:
         return sum(p.writer.size_bytes for packs in self._packs.values() for p in packs)
 
     def copy(self, reader: FrameReader, group: str) -> None:
-        """Take a frame of another pack as it stands, its delta base included.
+        """Copy a frame out of another pack without decoding it; it keeps its delta base.
 
         Args:
             reader: the frame. Its blocks are checked by the sums of their stored bytes.
@@ -430,7 +321,7 @@ class Transaction:
         if self._claim(frame.head.id):
             blocks = (reader.stored_block(i) for i in range(len(frame.blocks)))
             self._pack(group).add(frame.head, blocks, frame.sketch)
-            self._links[frame.head.id] = (frame.head.depth, frame.head.base)
+            self._encoder.add_link(frame.head)
 
     def put_bytes(self, content: bytes) -> BlobId:
         """Store a small blob that lies in memory."""
@@ -439,21 +330,11 @@ class Transaction:
             self._pack("").add_bytes(id, content)
         return id
 
-    def publish(self) -> tuple[bytes, ...]:
-        """Make everything durable and visible.
+    def _in_publishing_order(self) -> list[_OpenPack]:
+        """Put the structured objects into the last pack, and return all packs in their order.
 
-        What was taken for stored is told first and then looked for, so that whoever
-        removes packs meanwhile either sees it or is seen. All of it stays until the
-        context ends: move the ref before.
-
-        Returns:
-            The names of the packs; none if there was nothing new.
-
-        Raises:
-            ObjectRemoved: something that was taken for stored was removed meanwhile; begin again.
-            StorageFailed: the system failed.
+        Packs of other groups come first: the one with the commit must come last.
         """
-        # Packs of other groups first: the one with the commit must come last.
         last = self._packs.pop("", [])
         order = [pack for packs in self._packs.values() for pack in packs] + last
         self._packs = {"": last}
@@ -465,6 +346,23 @@ class Transaction:
                 order.append(last[-1])
             for id, encoded in self._structured.items():
                 writer.add_bytes(id, encoded)
+        return order
+
+    def publish(self) -> tuple[bytes, ...]:
+        """Make everything durable and visible.
+
+        Each reused object is registered as a temporary root, and then looked for: either a
+        concurrent gc sees the registration, or its removal is seen here. gc keeps all objects
+        until the context ends, so the ref must move before that.
+
+        Returns:
+            The names of the packs; none if there was nothing new.
+
+        Raises:
+            ObjectRemoved: a reused object was removed meanwhile; the caller must start over.
+            StorageFailed: the system failed.
+        """
+        order = self._in_publishing_order()
         self._temp_roots.add(
             b"".join(temp_root_record(id, depth) for id, depth in self._protected.items())
             + b"".join(temp_root_record(id) for id in self._pending)
@@ -472,10 +370,10 @@ class Transaction:
         gone = self._store.lacks(self._protected.items())
         if gone:
             raise ObjectRemoved(
-                f"{gone[0].label} was removed from the store while it was being leant on",
-                hint="the same command again stores it anew",
+                f"{gone[0].label} was removed from the store while this command needed it",
+                hint="run the same command again: it stores the object once more",
             )
-        if self._has_casts:
+        if self._encoder.has_casts:
             self._store.require(CASTS, reading=True)
         names = []
         for pack in order:

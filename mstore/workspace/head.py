@@ -1,4 +1,4 @@
-"""Where a workspace stands: a branch, or a commit."""
+"""HEAD: the branch or the commit that a workspace is on."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from mstore.store import check_ref_name
 
 @frozen(slots=True)
 class Head:
-    """Where a workspace stands: on a branch, or on a commit alone."""
+    """What a workspace is on: a branch, or a commit (detached)."""
 
     branch: str | None = None
     commit: CommitId | None = None
 
     def to_dict(self) -> dict[str, str]:
-        """The object that stands in the HEAD file."""
+        """Return the object that the HEAD file holds."""
         if self.branch is not None:
             return {"branch": self.branch}
         return {"commit": self.commit.hex if self.commit else ""}
 
     @classmethod
     def from_dict(cls, document: Any, where: str) -> Head:
-        """Read it. Raises Corrupt."""
+        """Read it from its JSON object. Raises Corrupt."""
         try:
             if set(document) == {"branch"}:
                 return cls(branch=check_ref_name(document["branch"]))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @frozen(slots=True)
 class RefMove:
-    """A ref's move as an operation remembers it; hex ids or None."""
+    """A ref's move as an operation records it; hex ids or None."""
 
     ref: str
     kind: str
@@ -22,7 +22,7 @@ class RefMove:
 
 @frozen(slots=True)
 class Operation:
-    """Something that `undo` can take back.
+    """A command that `undo` can undo.
 
     Args:
         action: what was done, for people.
@@ -33,7 +33,7 @@ class Operation:
         touched: paths that checkout wrote or removed in the folder.
         version: the commit that was written into a folder without HEAD moving, or None.
         number: counts up.
-        undoing: an `undo` has begun to take it back.
+        undoing: an `undo` of it has begun.
     """
 
     action: str
@@ -48,7 +48,7 @@ class Operation:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Operation:
-        """Read one from its JSON object.
+        """Read an operation from its JSON object.
 
         Raises:
             ValueError, TypeError, KeyError, AttributeError, IndexError: it is none.

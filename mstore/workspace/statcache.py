@@ -69,7 +69,7 @@ class StatCache:
         return connection
 
     def find(self, files: Iterable[ScannedFile]) -> Mapping[str, ManifestFile]:
-        """Entries, by path, of the files that have not changed since they were read."""
+        """Return the entries, by path, of the files that have not changed since they were read."""
         found: dict[str, ManifestFile] = {}
         try:
             connection = self._open()
@@ -90,7 +90,7 @@ class StatCache:
         return found
 
     def keep(self, entries: Iterable[tuple[ScannedFile, ManifestFile]], *, read_at_ns: int) -> None:
-        """Remember entries of files whose reading began at `read_at_ns`."""
+        """Record the entries of files whose reading began at `read_at_ns`."""
         if read_at_ns > time.time_ns():
             return
         try:
@@ -113,7 +113,7 @@ class StatCache:
             self._drop()
 
     def _drop(self) -> None:
-        """A damaged cache is worth nothing: the next use makes a new one."""
+        """Delete a damaged cache; the next use makes a new one."""
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()

@@ -90,13 +90,13 @@ class Workspace:
     def create(
         cls, path: Path, *, store: Path, model_dir: Path | None = None, branch: str = "main"
     ) -> Workspace:
-        """Make a workspace on a store.
+        """Create a workspace on a store.
 
         Args:
             path: the `.mstore` folder to make.
             store: the store's folder, inside `path` or elsewhere.
             model_dir: the model directory, or None to take the first folder committed.
-            branch: where HEAD stands at first.
+            branch: the branch that HEAD is on at first.
 
         Raises:
             InvalidInput: there is a workspace.
@@ -120,7 +120,7 @@ class Workspace:
 
     @staticmethod
     def find(start: Path) -> Path | None:
-        """The `.mstore` folder of a folder or of the nearest one above it."""
+        """Find the `.mstore` folder of a folder, or of the nearest one above it."""
         start = start.absolute()
         for folder in (start, *start.parents):
             if (folder / FOLDER / WORKSPACE_FILE).is_file():
@@ -131,7 +131,7 @@ class Workspace:
 
     @property
     def id(self) -> str:
-        """32 hex digits; stands in the reflog beside this workspace's moves."""
+        """32 hex digits, which reflogs record beside this workspace's moves."""
         return self._settings.id
 
     @property
@@ -185,17 +185,17 @@ class Workspace:
 
     @property
     def head(self) -> Head:
-        """Where the workspace stands. Raises Corrupt."""
+        """What the workspace is on. Raises Corrupt."""
         return Head.from_dict(self._read_json("HEAD"), str(self.path / "HEAD"))
 
     def set_head(self, head: Head) -> None:
-        """Stand elsewhere, durably."""
+        """Move HEAD, durably."""
         with self.prepare_head(head) as move:
             move()
 
     @contextlib.contextmanager
     def prepare_head(self, head: Head) -> Iterator[Callable[[], None]]:
-        """HEAD's new value, on the disk already; what comes out moves HEAD. Raises StorageFailed."""
+        """Prepare a move of HEAD; yields a function that does it without needing disk space."""
         with contextlib.ExitStack() as stack:
             with self._writing("HEAD"):
                 put = stack.enter_context(replacement(self.path / "HEAD", _json(head.to_dict())))
@@ -214,12 +214,12 @@ class Workspace:
 
     @property
     def model_dir(self) -> Path | None:
-        """The model directory, or None while no folder was committed."""
+        """The model directory; None until a folder was committed."""
         known = self._settings.model_dir
         return Path(known) if known is not None else None
 
     def unambiguous_model_dir(self) -> Path | None:
-        """The model directory, if it is clear which one is meant.
+        """Return the model directory, if only one can be meant.
 
         Raises:
             UsageError: two folders were committed and none is configured.
@@ -234,7 +234,7 @@ class Workspace:
         return self.model_dir
 
     def bind(self, path: Path, *, configured: bool = False) -> None:
-        """Take note of a folder that was committed by hand; the first becomes the model directory.
+        """Record a folder that was committed by hand; the first becomes the model directory.
 
         Args:
             path: the folder.
@@ -254,7 +254,7 @@ class Workspace:
     # -- configuration
 
     def config(self) -> dict[str, str]:
-        """Configuration values by key."""
+        """Read the configuration."""
         values: dict[str, str] = {}
         if (self.path / "config.json").exists():
             values = {str(k): str(v) for k, v in self._read_json("config.json").items()}
@@ -269,7 +269,9 @@ class Workspace:
             UsageError: there is no such key.
         """
         if key not in CONFIG_KEYS:
-            raise UsageError(f"no such configuration: {key!r}", hint="known: " + ", ".join(CONFIG_KEYS))
+            raise UsageError(
+                f"no such configuration key: {key!r}", hint="keys: " + ", ".join(CONFIG_KEYS)
+            )
         if key == "model-dir":
             from dataclasses import replace
 
@@ -279,7 +281,7 @@ class Workspace:
                 self.bind(Path(value), configured=True)
             return
         if key == "keep-training-state" and value is not None and not _is_count(value):
-            raise UsageError(f"keep-training-state is a number or `all`, not {value!r}")
+            raise UsageError(f"keep-training-state must be a number or `all`, not {value!r}")
         values = {k: v for k, v in self.config().items() if k != "model-dir"}
         if value is None:
             values.pop(key, None)
@@ -290,7 +292,7 @@ class Workspace:
     # -- operations
 
     def operations(self) -> tuple[Operation, ...]:
-        """What can be undone, the latest last; what cannot be read of it is left out.
+        """List the operations that can be undone, the latest last; unreadable ones are left out.
 
         Raises:
             StorageFailed: the file is there and cannot be read.
@@ -308,7 +310,7 @@ class Workspace:
         return tuple(found)
 
     def unclaimed_copies(self) -> tuple[Path, ...]:
-        """Folders of files that a killed `checkout --force` saved, and of which no operation tells."""
+        """List folders of files that a killed `checkout --force` saved, and no operation mentions."""
         names = [operation.backup for operation in self.operations() if operation.backup is not None]
         known = {name + ending for name in names for ending in ("", ".back")}
         try:
@@ -319,12 +321,12 @@ class Workspace:
         return tuple(f for f in folders if any(not p.is_dir() for p in f.rglob("*")))
 
     def next_operation(self) -> int:
-        """The number that the next operation will have, if no other command is faster."""
+        """Return the number that the next operation will have, if no other command is faster."""
         return _after(self.operations())
 
     @contextlib.contextmanager
     def journaled(self, operation: Operation) -> Iterator[None]:
-        """Write an operation down, do it, and strike it out again if it fails.
+        """Record an operation while the context does it, and delete the record if it fails.
 
         The record comes before refs and HEAD move: what was done without one could not be
         undone, and `undo` would take back what came before it. Where the process is killed, the
@@ -350,20 +352,20 @@ class Workspace:
             raise
 
     def forget_operation(self, operation: Operation) -> None:
-        """Strike an operation out: it was undone, or never done. Raises StorageFailed."""
+        """Delete an operation's record: it was undone, or never done. Raises StorageFailed."""
         with self._rewriting() as operations:
             operations[:] = [
                 o for o in operations if replace(o, undoing=operation.undoing) != operation
             ]
 
     def mark_operation(self, operation: Operation) -> None:
-        """Write down that an operation is about to be undone. Raises StorageFailed."""
+        """Record that an operation is about to be undone. Raises StorageFailed."""
         with self._rewriting() as operations:
             operations[:] = [replace(o, undoing=True) if o == operation else o for o in operations]
 
     @contextlib.contextmanager
     def _rewriting(self) -> Iterator[list[Operation]]:
-        """The operations, to be changed by nobody else meanwhile; written as the block leaves them."""
+        """Lock the operations, yield them, and write them as the block leaves them."""
         with translated(f"cannot write {self.path / 'operations'}"):
             lock = open_lock(self.path / "operations.lock")
             try:

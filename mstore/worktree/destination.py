@@ -46,7 +46,7 @@ class Destination:
 
     @contextlib.contextmanager
     def folder(self, parts: Sequence[str], *, create: bool = False) -> Iterator[int]:
-        """A descriptor of a folder below, opened step by step without following links.
+        """Open a folder below, step by step without following links, and yield its descriptor.
 
         Raises:
             FileNotFoundError: there is no such folder, and it is not to be made.
@@ -76,7 +76,7 @@ class Destination:
             os.close(descriptor)
 
     def is_case_insensitive(self) -> bool:
-        """Whether the file system takes `a` and `A` for one name."""
+        """Return whether the file system takes `a` and `A` for one name."""
         probe = f"{TEMPORARY_PREFIX}{os.urandom(4).hex()}-aB"
         descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=self._root)
         os.close(descriptor)
@@ -90,7 +90,7 @@ class Destination:
 
 
 def check_paths(files: Sequence[ManifestFile], destination: Destination | None = None) -> None:
-    """Refuse a manifest that cannot be written as it stands, before anything is.
+    """Check that a manifest can be written to a disk, before anything is.
 
     Raises:
         BadPath: a path must not be written, is both file and folder, or collides

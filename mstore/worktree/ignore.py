@@ -56,7 +56,7 @@ def _default_rules(path: str, is_folder: bool) -> bool:
 
 
 def _read(path: Path) -> str | None:
-    """The text of an ignore file, or None where there is none. Raises InvalidInput."""
+    """Read an ignore file; None if there is none. Raises InvalidInput."""
     try:
         # Neither a FIFO nor a link to something endless may hold a commit up.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -81,7 +81,7 @@ def _read(path: Path) -> str | None:
 
 
 def rules_for(folder: Path) -> Rules:
-    """The rules of a model directory.
+    """Read the rules of a model directory.
 
     Raises:
         InvalidInput: `.mstoreignore` cannot be read, is no file, is not UTF-8, or holds a

@@ -28,7 +28,7 @@ _CHUNK_BYTES: Final = 8 << 20
 
 @frozen(slots=True)
 class Stamp:
-    """What changes when a file changes; all times in nanoseconds."""
+    """What differs after a file changes; all times in nanoseconds."""
 
     size_bytes: int
     mtime_ns: int
@@ -38,7 +38,7 @@ class Stamp:
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
-        """The stamp in a stat result."""
+        """Make the stamp of a stat result."""
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
@@ -74,12 +74,12 @@ class Scan:
     ignored: tuple[str, ...]
 
     def paths(self) -> tuple[str, ...]:
-        """Paths of all files."""
+        """Return the paths of all files."""
         return tuple(f.path for f in self.files)
 
 
 def _cache_root(root: Path) -> Path | None:
-    """The `models--…` folder that a snapshot lies in, or None."""
+    """Return the `models--…` folder that a snapshot lies in, or None."""
     for folder in (root, *root.parents):
         if folder.name.startswith(("models--", "datasets--")) and (folder / "blobs").is_dir():
             return folder
@@ -193,18 +193,18 @@ class OpenFile:
         self.close()
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     @property
     def descriptor(self) -> int:
-        """The open file, for whoever copies inside the kernel."""
+        """The open file, for copies inside the kernel."""
         return self._descriptor
 
     def read(self, offset: int, size: int, /) -> bytes:
-        """Exactly `size` bytes from `offset`.
+        """Read exactly `size` bytes from `offset`.
 
         Raises:
             InvalidInput: the file has become shorter, or cannot be read.
@@ -223,7 +223,7 @@ class OpenFile:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def check_unchanged(self) -> None:
-        """Refuse the file unless it is still the one that was found.
+        """Check that the file is still the one that the scan found.
 
         Raises:
             InvalidInput: its size, times or inode differ.
@@ -246,7 +246,7 @@ class DiskFolder:
         self._files = {f.path: f for f in found.files}
 
     def paths(self) -> tuple[str, ...]:
-        """Paths of all files."""
+        """Return the paths of all files."""
         return tuple(self._files)
 
     def _file(self, path: str) -> ScannedFile:
@@ -256,18 +256,18 @@ class DiskFolder:
         return file
 
     def size_bytes(self, path: str, /) -> int:
-        """Bytes of a file. Raises NotFound."""
+        """Return the size of a file in bytes. Raises NotFound."""
         return self._file(path).stamp.size_bytes
 
     def read(self, path: str, /) -> bytes:
-        """All bytes of a file. Raises NotFound, InvalidInput."""
+        """Read all bytes of a file. Raises NotFound, InvalidInput."""
         file = self._file(path)
         with OpenFile(file) as source:
             return source.read(0, source.size_bytes)
 
 
 def checkpoints_in(root: Path) -> tuple[str, ...]:
-    """Names of the `checkpoint-N` folders in a directory, by step."""
+    """List the names of the `checkpoint-N` folders in a directory, by step."""
 
     def steps() -> Iterator[tuple[int, str]]:
         for entry in _entries(root):

@@ -1,4 +1,4 @@
-"""Staged files and those that they replace change places, and back where a step fails."""
+"""Renames staged files to their places, and undoes that if a step fails."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def put_in_place(destination: Destination, staged: Staged) -> None:
 
 
 def stash_existing(destination: Destination, staged: Staged, paths: Sequence[str]) -> frozenset[int]:
-    """Move files that are to go into the staging folder, and link there those to be replaced.
+    """Move files that will be removed into the staging folder, and link those to be replaced there.
 
-    From there `roll_back` fetches them.
+    `roll_back` brings them back from there.
 
     Args:
         destination: the folder.
         staged: what is about to be put in place.
-        paths: files to go.
+        paths: files that will be removed.
 
     Returns:
         Numbers of the staged files of which there is no older one.
@@ -105,7 +105,7 @@ def stash_existing(destination: Destination, staged: Staged, paths: Sequence[str
 
 
 def _stash_folder(destination: Destination, staged: Staged, path: str, name: str) -> None:
-    """Where a folder without files has a path, move it into the staging folder."""
+    """Move a folder without files that lies at a path into the staging folder."""
     *parts, own = path.split("/")
     with (
         contextlib.suppress(FileNotFoundError, NotADirectoryError, BadPath),
@@ -117,7 +117,7 @@ def _stash_folder(destination: Destination, staged: Staged, path: str, name: str
 
 
 def clear_obstruction(destination: Destination, staged: Staged, path: str) -> None:
-    """Let a file come back where a version that failed has put a folder. Raises StorageFailed."""
+    """Remove a folder that a failed checkout put where a file must come back. Raises StorageFailed."""
     try:
         _stash_folder(destination, staged, path, f"folder-{os.urandom(8).hex()}")
     except OSError as error:
@@ -125,7 +125,7 @@ def clear_obstruction(destination: Destination, staged: Staged, path: str) -> No
 
 
 def absent_folders(destination: Destination, paths: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Folders above some paths that are not there, the deepest first."""
+    """List the missing folders above some paths, the deepest first."""
     absent: set[tuple[str, ...]] = set()
     for path in paths:
         parts = tuple(path.split("/")[:-1])
@@ -139,7 +139,7 @@ def absent_folders(destination: Destination, paths: Sequence[str]) -> tuple[tupl
 
 
 def remove_folders(destination: Destination, folders: Sequence[tuple[str, ...]]) -> None:
-    """Remove folders as far as they are there and empty."""
+    """Remove folders that exist and are empty."""
     for *above, name in folders:
         with (
             contextlib.suppress(OSError, InvalidInput, StorageFailed),
@@ -151,7 +151,7 @@ def remove_folders(destination: Destination, folders: Sequence[tuple[str, ...]])
 def roll_back(
     destination: Destination, staged: Staged, paths: Sequence[str], new: frozenset[int]
 ) -> None:
-    """Undo `put_in_place` and `stash_existing` as far as they came; folders that they made stay.
+    """Undo `put_in_place` and `stash_existing`, however far they came; folders that they made stay.
 
     Args:
         destination, staged, paths: as given to `stash_existing`.
@@ -182,7 +182,7 @@ def roll_back(
 def find_obstructions(
     destination: Destination, paths: Sequence[str], known: Collection[str], ignored: Sequence[str]
 ) -> tuple[str, ...]:
-    """What lies where files are to be written, and is none of the files known: ignored ones.
+    """Find what lies where files must be written and no scan lists: ignored files.
 
     Args:
         destination: the folder.
@@ -238,7 +238,7 @@ def remove(destination: Destination, path: str) -> None:
 
 
 def remove_empty_folders(destination: Destination, path: str) -> None:
-    """Remove the folders above a path as far as they are empty."""
+    """Remove the folders above a path that are empty."""
     parts = list(path.split("/")[:-1])
     while parts:
         try:
@@ -282,7 +282,7 @@ def move_out(destination: Destination, path: str, target: Path) -> None:
 
 
 def move_in(source: Path, destination: Destination, path: str) -> None:
-    """Bring a file back that `move_out` took away, replacing what is there.
+    """Bring back a file that `move_out` moved, replacing what is there.
 
     Raises:
         BadPath, StorageFailed.

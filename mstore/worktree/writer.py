@@ -37,7 +37,7 @@ HELD_FROM_BYTES: Final = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class LocalCopy:
-    """Where a whole blob is believed to lie in a file that is there already.
+    """Where a whole blob should lie in a file on this disk.
 
     Args:
         descriptor: the file, open for reading.
@@ -59,6 +59,17 @@ class _Target:
     length: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """What all batches of files share."""
+
+    store: Store
+    folder: int
+    pool: ThreadPoolExecutor
+    local_copies: Mapping[BlobId, LocalCopy]
+    progress: Callable[[int], None] | None
+
+
 def write_staged(
     store: Store,
     files: Sequence[ManifestFile],
@@ -77,7 +88,7 @@ def write_staged(
         files: what to write.
         destination: where.
         local_copies: blobs that lie in files already.
-        progress: told of bytes written.
+        progress: is called with the bytes written.
 
     Raises:
         Corrupt, NotFound: a blob is damaged or missing; what was staged is removed.
@@ -94,24 +105,19 @@ def write_staged(
     staged = Staged(name, tuple(f.path for f in files), folder)
     try:
         with ThreadPoolExecutor(os.cpu_count() or 1, "mstore") as pool:
+            writing = _Writing(store, folder, pool, local_copies or {}, progress)
             for begin in range(0, len(files), _FILES_AT_ONCE):
                 batch = files[begin : begin + _FILES_AT_ONCE]
-                _write_batch(store, batch, folder, begin, pool, local_copies or {}, progress)
+                _write_batch(writing, batch, begin)
     except BaseException:
         discard(destination, staged)
         raise
     return staged
 
 
-def _write_batch(
-    store: Store,
-    files: Sequence[ManifestFile],
-    folder: int,
-    first: int,
-    pool: ThreadPoolExecutor,
-    local_copies: Mapping[BlobId, LocalCopy],
-    progress: Callable[[int], None] | None,
-) -> None:
+def _write_batch(writing: _Writing, files: Sequence[ManifestFile], first: int) -> None:
+    """Write some files; their names in the staging folder are the numbers from `first` on."""
+    local_copies = writing.local_copies
     descriptors: list[int] = []
     targets: dict[BlobId, list[_Target]] = {}
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -119,12 +125,12 @@ def _write_batch(
     def write(blob: BlobId) -> int:
         if blob in local_copies and _copy_blob(blob, local_copies[blob], targets[blob]):
             return local_copies[blob].length * len(targets[blob])
-        return _write_blob(store, blob, targets[blob])
+        return _write_blob(writing.store, blob, targets[blob])
 
     try:
         for number, file in enumerate(files, first):
             try:
-                descriptor = os.open(str(number), flags, 0o666, dir_fd=folder)
+                descriptor = os.open(str(number), flags, 0o666, dir_fd=writing.folder)
             except OSError as error:
                 raise write_failed(error, file.path) from error
             descriptors.append(descriptor)
@@ -136,10 +142,10 @@ def _write_batch(
                 position += segment.length
         # The largest first, so that the last one to finish is a small one.
         order = sorted(targets, key=lambda b: -max(t.offset + t.length for t in targets[b]))
-        for written in pool.map(write, order):
-            if progress is not None:
-                progress(written)
-        list(pool.map(_sync, descriptors))
+        for written in writing.pool.map(write, order):
+            if writing.progress is not None:
+                writing.progress(written)
+        list(writing.pool.map(_sync, descriptors))
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
@@ -151,7 +157,7 @@ def _sync(descriptor: int) -> None:
 
 
 def _write_blob(store: Store, blob: BlobId, targets: list[_Target]) -> int:
-    """Decode a blob once and write it wherever it is due; gives the bytes written."""
+    """Decode a blob once, write it to all its targets, and return the bytes written."""
     needed = max(t.offset + t.length for t in targets)
     targets = sorted(targets, key=lambda t: t.offset)
     position, written = 0, 0
@@ -181,7 +187,7 @@ def _write_blob(store: Store, blob: BlobId, targets: list[_Target]) -> int:
 
 
 def _copy_blob(blob: BlobId, local_copies: LocalCopy, targets: list[_Target]) -> bool:
-    """Copy a blob out of a file that holds it; False where it turns out not to."""
+    """Copy a blob out of a file that should hold it; False if it does not."""
     if any(t.offset or t.length != local_copies.length for t in targets):
         return False
     for target in targets:
@@ -192,7 +198,7 @@ def _copy_blob(blob: BlobId, local_copies: LocalCopy, targets: list[_Target]) ->
                 copied = _copy_range(local_copies, begin, target, size)
             if not copied:
                 return False
-            # What was written is what is hashed, whatever the old file has become meanwhile.
+            # The written bytes are hashed, since the old file may have changed meanwhile.
             for position in range(begin, begin + size, _HASH_BYTES):
                 at, end = target.position + position, min(position + _HASH_BYTES, begin + size)
                 try:
@@ -219,7 +225,7 @@ def _copy_range(local_copies: LocalCopy, begin: int, target: _Target, size: int)
             source += copied
         return True
     except (AttributeError, OSError):
-        pass  # Not this system, these two disks, or a full one: plain writing tells which.
+        pass  # Not this system, not across these disks, or a full disk: a plain write says which.
     while source < end:
         try:
             part = os.pread(local_copies.descriptor, min(_HASH_BYTES, end - source), source)

@@ -20,7 +20,7 @@ from tests.cli.conftest import Run
 from tests.conftest import write_model
 
 CODE = Path(package.__file__).parent
-ROOMS = ("backend/", "fs/", "store/transaction.py", "store/pack", "store/refs.py", "store/write/")
+ROOMS = ("backend/", "fs/", "store/transaction.py", "store/pipeline.py", "store/pack", "store/ref")
 Entries = Callable[..., list[dict[str, Any]]]
 Point = tuple[str, int]
 

@@ -285,7 +285,7 @@ def test_sweep_spares_what_is_being_written(local: LocalBackend, tmp_path: Path)
 def test_a_failed_fsync_poisons_the_upload(
     local: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mstore.backend import local as module
+    from mstore.backend import upload as module
     from mstore.errors import StorageFailed
 
     calls: list[int] = []

@@ -74,7 +74,7 @@ def test_a_backend_without_a_store() -> None:
 def test_a_store_in_memory_lies_in_no_folder() -> None:
     store = Store(_memory(Path()))
     assert store.folders == () and store.location == "memory"
-    with pytest.raises(UsageError, match="in no folder"):
+    with pytest.raises(UsageError, match="not in a folder"):
         store.path  # noqa: B018
 
 

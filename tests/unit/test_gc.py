@@ -64,7 +64,7 @@ def _later(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
 
     monkeypatch.setattr(module, "time", Clock)
     monkeypatch.setattr("mstore.maintain.gc_run.time", Clock)
-    monkeypatch.setattr("mstore.store.store.time", Clock)
+    monkeypatch.setattr("mstore.store.trash.time", Clock)
 
 
 def _readable(repo: Repository, *revisions: str) -> None:

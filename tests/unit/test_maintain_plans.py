@@ -219,7 +219,7 @@ def test_a_plan_of_a_store_that_changed_is_refused(planned: tuple[str, Repositor
     before = tree_hash(repo.store.path / "packs"), tree_hash(repo.store.path / "refs")
     with pytest.raises(Conflict, match="since this plan was made") as caught:
         runs[name](plan)
-    assert caught.value.hint == "the same command again makes a new one"
+    assert caught.value.hint == "run the same command again: it makes a new plan"
     assert (tree_hash(repo.store.path / "packs"), tree_hash(repo.store.path / "refs")) == before
 
 

@@ -16,11 +16,11 @@ from mstore.maintain.pack_removal import check_pack
 from mstore.maintain.repack import repack
 from mstore.objects import blob_id
 from mstore.store import Store, temporary_roots_of
+from mstore.store.blob_encoder import MAX_CHAIN
 from mstore.store.frame import FrameHead
 from mstore.store.pack import PackWriter
 from mstore.store.pack_keys import pack_key
 from mstore.store.temp_roots import temp_root_record
-from mstore.store.transaction import MAX_CHAIN
 from tests.conftest import contents, save_tensors
 
 

@@ -39,7 +39,7 @@ def config(key: str | None, value: str | None, unset: bool, as_json: bool) -> No
         opened.set_config(key, None if unset else value)
     elif key not in opened.config_keys():
         known = ", ".join(opened.config_keys())
-        raise UsageError(f"no such configuration: {key!r}", hint=f"known: {known}")
+        raise UsageError(f"no such configuration key: {key!r}", hint=f"keys: {known}")
     elif key not in values:
         raise NotFound(f"{key} is not set")
     if as_json or (value is None and not unset):

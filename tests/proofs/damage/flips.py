@@ -17,7 +17,8 @@ import numpy as np
 import mstore
 from mstore.api.repository import Repository
 from mstore.errors import MStoreError
-from mstore.maintain.fsck import Findings, check_pack_file
+from mstore.maintain.check_packs import check_pack_file
+from mstore.maintain.findings import Findings
 from tests.proofs.faults.commands import write_tree
 
 Contents = dict[str, dict[str, bytes]]

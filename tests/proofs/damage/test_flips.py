@@ -13,7 +13,8 @@ import pytest
 import mstore
 from mstore.api.repository import Repository
 from mstore.errors import MStoreError
-from mstore.maintain.fsck import Findings, check_pack_file
+from mstore.maintain.check_packs import check_pack_file
+from mstore.maintain.findings import Findings
 from mstore.workspace import Head
 from tests.conftest import contents, write_model
 

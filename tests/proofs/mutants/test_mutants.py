@@ -13,7 +13,7 @@ from tests.proofs.mutants.sites import mutants
 PACKAGE = Path(mstore.__file__).parent
 # One of a kind, each caught by a proof that needs neither root nor minutes.
 FEW = (
-    "backend/local.py:finish:fsync_folder",
+    "backend/upload.py:finish:fsync_folder",
     "store/refs.py:move:compares the target",
     "store/transaction.py:publish:_store.lacks",
 )
