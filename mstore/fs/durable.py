@@ -99,7 +99,7 @@ def write_all(descriptor: int, content: Buffer) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def replace_file(
+def replace_file(  # noqa: PLR0913 - what `replacement` takes, passed on
     target: Path,
     content: bytes,
     *,
@@ -130,7 +130,7 @@ def replace_file(
 
 
 @contextlib.contextmanager
-def replacement(
+def replacement(  # noqa: PLR0913 - each has its caller, and no two go together
     target: Path,
     content: bytes,
     *,
