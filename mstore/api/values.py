@@ -11,8 +11,9 @@ from mstore.checkout.execute import CheckoutResult
 from mstore.checkout.plan import CheckoutPlan
 from mstore.checkout.undo import Undone
 from mstore.checkout.undo_plan import UndoPlan
+from mstore.commit.fields import CommitFields
 from mstore.commit.importing import ImportPlan, ImportResult, PlannedImport
-from mstore.commit.options import CommitFields, CommitOptions, CommitResult
+from mstore.commit.options import CommitOptions, CommitResult
 from mstore.commit.plan import CommitPlan
 from mstore.compare.diff import DiffResult
 from mstore.compare.versions import Comparison

@@ -3,9 +3,10 @@
 What lies in `mstore.fs` stays importable from here until 1.0, as it was in 0.2.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from mstore.backend.base import Activity, Backend, Entry, Observer, TempRoots, Upload
 from mstore.backend.local import LocalBackend
-from mstore.backend.memory import MemoryBackend
 from mstore.compat import moved_names
 from mstore.fs.durable import (
     confirm_folder,
@@ -21,6 +22,9 @@ from mstore.fs.failures import UnconfirmedChange
 from mstore.fs.locks import locks_work
 from mstore.fs.mounts import network_type
 from mstore.fs.temp import sweep_folder
+
+if TYPE_CHECKING:
+    from mstore.backend.memory import MemoryBackend
 
 __all__ = [
     "Activity",
@@ -45,4 +49,12 @@ __all__ = [
     "write_all",
 ]
 
-__getattr__ = moved_names(__name__, {"Lean": "TempRoots"})
+_moved = moved_names(__name__, {"Lean": "TempRoots"})
+
+
+def __getattr__(name: str) -> Any:
+    if name == "MemoryBackend":  # No command needs it.
+        from mstore.backend.memory import MemoryBackend
+
+        return MemoryBackend
+    return _moved(name)

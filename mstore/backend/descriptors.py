@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -18,13 +17,15 @@ if TYPE_CHECKING:
 _MOST_OPEN: Final = 32
 
 
-@dataclass(slots=True)
 class OpenDescriptor:
     """A descriptor, how many reads are using it, and whether the last one closes it."""
 
-    descriptor: int
-    readers: int = 0
-    deleted: bool = False
+    __slots__ = ("deleted", "descriptor", "readers")
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.readers = 0
+        self.deleted = False
 
 
 class DescriptorCache:

@@ -28,7 +28,6 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: C901 - one clau
     """Run `mstore` and give the exit code (docs/cli.md has the list)."""
     import click
 
-    from mstore.api.process import remove_temporary_files
     from mstore.cli.app import app
     from mstore.cli.output import ask_for_json, fail
     from mstore.errors import MStoreError
@@ -51,6 +50,8 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: C901 - one clau
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
+        from mstore.api.process import remove_temporary_files
+
         remove_temporary_files()
         said = "interrupted; nothing half-done is left behind"
         return fail("interrupted", INTERRUPTED, said, typed=typed)

@@ -12,32 +12,33 @@ import click
 from mstore import __version__
 from mstore.cli.context import Settings
 
-COMMANDS: Final = (
-    "branch",
-    "cat",
-    "checkout",
-    "commit",
-    "compare",
-    "completion",
-    "config",
-    "diff",
-    "du",
-    "forget",
-    "fsck",
-    "gc",
-    "import",
-    "init",
-    "log",
-    "ls",
-    "note",
-    "reflog",
-    "repack",
-    "resume",
-    "show",
-    "status",
-    "tag",
-    "undo",
-)
+COMMANDS: Final = {
+    "branch": "List branches; make, move, rename or delete one.",
+    "cat": "Print the bytes of one file of a version.",
+    "checkout": "Write a version into a folder, byte for byte as it was saved.",
+    "commit": "Keep a folder as a version.",
+    "compare": "Compare versions: hyper-parameters, facts of the model, metrics.",
+    "completion": "Print a script that completes commands, options, branches and tags.",
+    "config": "Show or set what this workspace is configured to: author, model-dir.",
+    "diff": "Show what differs: LoRA ranks and shapes, configuration, metrics, tensors, files.",
+    "du": "Show why versions cost what they cost: bytes shared, new, stored, as deltas.",
+    "forget": "Drop files from old versions for good, such as the optimizer's states.",
+    "fsck": "Check that everything stored is what was stored.",
+    "gc": "Give back the bytes that no branch, tag or reflog needs.",
+    "import": "Turn checkpoint folders into history.",
+    "init": "Make a workspace here, and a store in it.",
+    "log": "List versions, the latest first, with what is known of each.",
+    "ls": "List the files of a version, or its tensors.",
+    "note": "Add metrics or metadata to a version later; its id stays.",
+    "reflog": "List where a branch or tag has been; NAME@{n} names those places.",
+    "repack": "Re-encode objects with better delta bases, and merge small packs.",
+    "resume": "Write a version out so that training can go on from it.",
+    "show": "Show one version in full: message, metadata, metrics, files, notes.",
+    "status": "Show where you stand, what changed, and what to type next.",
+    "tag": "List tags; make, move, rename or delete one.",
+    "undo": "Take back your own last move.",
+}
+"""Each command, and the first sentence of its help, so that `--help` imports none (a test compares)."""
 
 
 class CommandModules(UserDict[str, Any]):
@@ -54,6 +55,21 @@ class CommandModules(UserDict[str, Any]):
         return command
 
 
+class Root(click.Group):
+    """The root command, which lists the others without importing them."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the beginning of their help."""
+        limit = formatter.width - 6 - max(map(len, COMMANDS))
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, click.Command(name, help=text).get_short_help_str(limit))
+                    for name, text in COMMANDS.items()
+                ]
+            )
+
+
 def _show_version(context: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
         from mstore.api.process import kernel_name
@@ -63,6 +79,7 @@ def _show_version(context: click.Context, param: click.Parameter, value: bool) -
 
 
 @click.group(
+    cls=Root,
     commands=CommandModules(dict.fromkeys(COMMANDS)),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`mstore COMMAND --help` ends with examples. Start with `mstore init`.",

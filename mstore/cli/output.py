@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,14 @@ from mstore.text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import Protocol
+
+    class _Plan(Protocol):
+        """What a command would do."""
+
+        def to_dict(self) -> dict[str, Any]:
+            """Give it as JSON values."""
+
 
 _PATIENCE_SECONDS = 1.0
 
@@ -76,13 +84,6 @@ def warn(message: str) -> None:
 def hint(message: str) -> None:
     """Show what to do next on stderr."""
     click.echo(click.style("hint: ", fg="yellow") + escaped(message, newlines=True), err=True)
-
-
-class _Plan(Protocol):
-    """What a command would do."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON values."""
 
 
 def show_plan(plan: _Plan, as_json: bool) -> None:

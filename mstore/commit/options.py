@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from mstore.compat import renamed_field
 from mstore.frozen import frozen
 from mstore.store import CommitSizes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from mstore.formats import Facts
     from mstore.history.query.resolve import AnyRevision
@@ -67,25 +67,6 @@ class CommitOptions:
         if "without" in given:
             given["without"] = frozenset(given["without"])
         return cls(**given)
-
-
-class CommitFields(TypedDict, total=False):
-    """The fields of `CommitOptions` as keywords of `Repository.commit`."""
-
-    message: str | None
-    branch: str | None
-    start: AnyRevision | None
-    base: AnyRevision | None
-    without: Iterable[str]
-    metadata: Mapping[str, Any] | None
-    metrics: Mapping[str, float] | None
-    append: bool
-    allow_empty: bool
-    allow_no_weights: bool
-    allow_incomplete: bool
-    allow_opaque: bool
-    strict: bool
-    by_hand: bool
 
 
 @frozen(kw_only=True)

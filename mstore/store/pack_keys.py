@@ -7,7 +7,7 @@ from typing import Final
 
 PACK_FOLDERS: Final = tuple(f"packs/{i:02x}" for i in range(256))
 """The folders of packs; a pack lies in that of its first byte."""
-_TRASH_KEY: Final = re.compile(r"trash/([0-9]{1,12})-([0-9a-f]{64})\.pack")
+_TRASH_KEY: Final = r"trash/([0-9]{1,12})-([0-9a-f]{64})\.pack"
 
 
 def pack_key(name: bytes) -> str:
@@ -34,5 +34,5 @@ def trash_key(name: bytes, seconds: int) -> str:
 
 def name_of_trash_key(key: str) -> tuple[bytes, int] | None:
     """Return the name of the pack at a key in the trash, and when it came there; None for none."""
-    match = _TRASH_KEY.fullmatch(key)
+    match = re.fullmatch(_TRASH_KEY, key)
     return (bytes.fromhex(match[2]), int(match[1])) if match is not None else None

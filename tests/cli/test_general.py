@@ -14,10 +14,18 @@ from typing import Any
 import click
 import pytest
 
+from mstore.cli.app import COMMANDS as FIRST_SENTENCES
 from mstore.cli.app import app
 
 Run = Callable[..., Any]
 COMMANDS = sorted(app.commands)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_has_the_first_sentence_of_each(name: str) -> None:
+    """`--help` prints them, and imports no command for it."""
+    paragraph = " ".join(str(app.commands[name].help).partition("\n\n")[0].split())
+    assert FIRST_SENTENCES[name] == paragraph.partition(". ")[0].removesuffix(".") + "."
 
 
 def test_the_commands_of_this_release() -> None:

@@ -133,7 +133,7 @@ def _unpacked(parameter: inspect.Parameter, function: Any) -> tuple[str, ...] | 
     text = str(parameter.annotation)
     if parameter.kind is not parameter.VAR_KEYWORD or not text.startswith("Unpack["):
         return None
-    fields = importlib.import_module("mstore.commit.options").CommitFields
+    fields = importlib.import_module("mstore.commit.fields").CommitFields
     assert text == f"Unpack[{fields.__name__}]", f"{function} takes keywords that are not known here"
     return tuple(fields.__annotations__)
 
