@@ -55,7 +55,7 @@ class CommandModules(UserDict[str, Any]):
         return command
 
 
-class Root(click.Group):
+class RootCommand(click.Group):
     """The root command, which lists the others without importing them."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -79,7 +79,7 @@ def _show_version(context: click.Context, param: click.Parameter, value: bool) -
 
 
 @click.group(
-    cls=Root,
+    cls=RootCommand,
     commands=CommandModules(dict.fromkeys(COMMANDS)),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`mstore COMMAND --help` ends with examples. Start with `mstore init`.",
