@@ -62,7 +62,10 @@ def write_beside(store: Store, manifest: Manifest, to: Path, progress: Progress 
             os.rename(beside, to)
         except OSError as error:
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                raise Conflict(f"{to} came into being meanwhile: {error.strerror}") from error
+                raise Conflict(
+                    f"another program made {to} meanwhile: {error.strerror}",
+                    hint="move it away, or name another folder with --to",
+                ) from error
             raise storage_failed(error, f"cannot rename {beside.name} to {to}") from error
         try:
             confirm_folder(parent)

@@ -14,6 +14,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from mstore.checkout.execute import checkout
+from mstore.errors import StorageFailed
 from mstore.fs.failures import storage_failed
 from mstore.fs.locks import open_lock, take_lock
 from mstore.modeldir.visible import visible_manifest
@@ -58,6 +59,11 @@ def cached_folder(context: Context, id: CommitId, cache: Path, limit_bytes: int)
             try:
                 if _same(descriptor, lock) and not _is_whole(context, id, folder):
                     _write(context, id, folder)
+                    if not _is_whole(context, id, folder):
+                        raise StorageFailed(
+                            f"{folder} was changed while it was being written",
+                            hint="the cache is for mstore alone; run the same command again",
+                        )
                     _evict(cache, limit_bytes, keep=holder)
             finally:
                 os.close(descriptor)
@@ -90,7 +96,7 @@ def _is_whole(context: Context, id: CommitId, folder: Path) -> bool:
 
 def _write(context: Context, id: CommitId, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    checkout(context, id.hex, to=folder)
+    checkout(context, id, to=folder)
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)

@@ -158,11 +158,7 @@ def _run_into(context: Context, plan: CheckoutPlan, progress: Progress | None) -
 
 def _run_in_place(context: Context, plan: CheckoutPlan, progress: Progress | None) -> Path | None:
     """Write the model directory, and move HEAD."""
-    if plan.head != context.head or plan.at != context.head_commit():
-        raise Conflict(
-            "HEAD was moved after the checkout was planned",
-            hint="nothing was written; run the same command again",
-        )
+    _check_still_there(context, plan)
     unconfirmed: list[DurabilityUnknown] = []
     backup: Path | None = None
     if plan.folder is None:
@@ -173,6 +169,26 @@ def _run_in_place(context: Context, plan: CheckoutPlan, progress: Progress | Non
     if unconfirmed:
         raise unconfirmed[0]
     return backup
+
+
+def _check_still_there(context: Context, plan: CheckoutPlan) -> None:
+    """Compare HEAD and the branch with what was planned. Raises Conflict."""
+    moved = None
+    if plan.head != context.head or plan.at != context.head_commit():
+        moved = "HEAD was moved"
+    elif plan.new_branch is not None and context.branch_tip(plan.new_branch) is not None:
+        moved = f"branch {plan.new_branch} was made"
+    elif (
+        plan.branch is not None
+        and plan.new_branch is None
+        and context.branch_tip(plan.branch) != plan.id
+    ):
+        moved = f"branch {plan.branch} was moved"
+    if moved is not None:
+        raise Conflict(
+            f"{moved} after the checkout was planned",
+            hint="nothing was written; run the same command again",
+        )
 
 
 def _loading_line(

@@ -69,6 +69,12 @@ def run_undo(context: Context, plan: UndoPlan) -> Undone:
     if plan.operation is None:
         return _run_ref(context, plan)
     workspace = context.need_workspace("undo without a name")
+    left = [operation for operation in workspace.operations() if operation not in plan.void]
+    if not left or left[-1] != plan.operation:
+        raise Conflict(
+            "the last operation is another one than when this undo was planned",
+            hint="nothing was undone; run the same command again",
+        )
     for operation in plan.void:
         workspace.forget_operation(operation)
     return _Undoing(context, workspace, plan.operation).run()

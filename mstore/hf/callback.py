@@ -269,7 +269,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
     def _base_in(self, repository: Repository, model: Any) -> str | None:
         """Give the commit of the model that was started from, as it is now: its branch may move."""
         loaded = commit_of(model)
-        named = self._base or (loaded.hex if loaded is not None else None)
+        named = self._base or loaded
         if named is None:
             return None
         try:

@@ -98,7 +98,7 @@ def _checked_out(repository: Repository, commit: CommitId) -> str:
     above = tempfile.mkdtemp(prefix="mstore-")
     folder = os.path.join(above, commit.short)
     try:
-        repository.checkout(commit.hex, to=folder)
+        repository.checkout(commit, to=folder)
     except BaseException:
         shutil.rmtree(above, ignore_errors=True)
         raise

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Conflict, MStoreError, NotFound
+from mstore.objects import CommitId
 from mstore.staging.checkpoints import Save, checkpoints, read_save, step_of, trial_of
 from mstore.training.naming import branch_name, free_name
 
 if TYPE_CHECKING:
     from mstore.api.repository import Repository
     from mstore.api.values import CommitResult
-    from mstore.objects import CommitId, Time
+    from mstore.objects import Time
     from mstore.staging.run_plan import RunPlan
 
 _log: Final = logging.getLogger("mstore.hf")
@@ -113,7 +114,7 @@ class Run:
         mine = self.plan.origin.attempt
         return max(before, key=lambda c: (c.attempt == mine, c.step, c.time), default=None)
 
-    def _destination(self, trial: str) -> tuple[str, str | None]:
+    def _destination(self, trial: str) -> tuple[str, CommitId | str | None]:
         """Give the branch for the first commit and where to begin it (None: it exists)."""
         branches = self.repository.branches()
         wanted = f"{self.plan.name}/{branch_name(trial)}" if trial else self.plan.name
@@ -124,7 +125,7 @@ class Run:
                 own = wanted  # somebody wants this run on another branch from here on
             if branches.get(own) == came_from.id:
                 return own, None
-            start = str(came_from.id)
+            start: CommitId | str = came_from.id
         else:
             start = self._head()
         name = free_name(wanted, branches)
@@ -132,21 +133,21 @@ class Run:
             _log.warning("mstore: a branch %s exists already: this run goes to %s", wanted, name)
         return name, start
 
-    def _head(self) -> str:
+    def _head(self) -> CommitId | str:
         """Give the commit that HEAD stands on, "" where there is none."""
         if self.repository.workspace is None:
             return ""
         try:
-            return self.repository.resolve("HEAD").hex
+            return self.repository.resolve("HEAD")
         except NotFound:
             return ""
 
-    def _aside(self, branch: str, step: int) -> tuple[str, str]:
+    def _aside(self, branch: str, step: int) -> tuple[str, CommitId | str]:
         """Give the branch for a save that is older than what `branch` holds, and where to begin it."""
         earlier = [c for c in self._commits if c.step < step]
         parent = max(earlier, key=lambda c: c.step) if earlier else self._came_from()
         name = free_name(f"{branch}-step-{step}", self.repository.branches())
-        return name, parent.id.hex if parent is not None else ""
+        return name, parent.id if parent is not None else ""
 
     def commit(self, save: Save, *, trial: str = "", aside: bool = False) -> CommitResult:
         """Commit a save.
@@ -175,14 +176,14 @@ class Run:
                         raise
             if self._branch is None:
                 self._branch = result.branch
-        _log.info("mstore: %s", result)
+        _log.info("mstore: %s", str(result).partition("\n")[0])
         for warning in result.warnings:
             if warning not in self._warned:
                 self._warned.add(warning)
                 _log.warning("mstore: %s", warning)
         return result
 
-    def _append(self, save: Save, branch: str, start: str | None) -> CommitResult:
+    def _append(self, save: Save, branch: str, start: CommitId | str | None) -> CommitResult:
         """Commit to a branch: to its end, or, where `start` is given, as the first of a new one."""
         run: dict[str, Any] = {"branch": branch, "attempt": save.attempt}
         if self.plan.origin is not None:
@@ -196,7 +197,7 @@ class Run:
             message=save.message,
             branch=branch,
             start=start,
-            base=self.plan.base,
+            base=CommitId.parse(self.plan.base) if self.plan.base is not None else None,
             without=() if self.plan.training_state else ("training-state",),
             metadata={**self.plan.metadata, "run": run},
             metrics=save.metrics,

@@ -17,7 +17,8 @@ from transformers import AutoModelForCausalLM, GPT2ForSequenceClassification, GP
 import mstore
 from mstore.errors import Ambiguous, MStoreError, NotFound, RevisionNotFound
 from mstore.hf import load, load_state_dict
-from mstore.hf.loading import commit_of
+from mstore.hf.loading import _checked_out, commit_of
+from tests.conftest import write_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 PROMPT = torch.arange(12).reshape(1, 12)
@@ -467,3 +468,13 @@ def test_the_last_line_of_a_checkout_works_where_the_base_is_gone(tmp_path: Path
     assert torch.equal(_pasted(line, tmp_path), expected)
     full = _last_line(tmp_path, "checkout", "main", "--to", "three")
     assert _pasted(full, tmp_path).shape == expected.shape
+
+
+def test_what_is_loaded_is_the_commit_and_no_branch_of_its_name(tmp_path: Path) -> None:
+    repo = mstore.init(tmp_path)
+    for seed in (1, 2):
+        repo.commit(write_model(tmp_path / "out", seed=seed))
+    first = repo.resolve("HEAD~1")
+    repo.make_branch(first.hex, "HEAD")
+    wanted = repo.read_file(first, "model.safetensors")
+    assert Path(_checked_out(repo, first), "model.safetensors").read_bytes() == wanted

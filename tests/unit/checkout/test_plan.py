@@ -9,7 +9,7 @@ import pytest
 import mstore
 from mstore.api.repository import Repository
 from mstore.checkout.plan import packs_needed
-from mstore.errors import Conflict, Dirty, RefMoved, UsageError
+from mstore.errors import Conflict, Dirty, RefMoved, StorageFailed, UsageError
 from tests.conftest import contents, write_model
 from tests.unit.plans import assert_is_a_value, everything
 
@@ -137,3 +137,49 @@ def test_a_checkout_at_once_does_not_look_its_packs_up_first(
     repo.checkout("HEAD~1", to=tmp_path / "new")
     with pytest.raises(AssertionError, match="asked for its packs"):
         repo.plan_checkout("HEAD~1", to=tmp_path / "other")
+
+
+def test_a_branch_that_moved_or_was_made_since_is_refused(repo: Repository, tmp_path: Path) -> None:
+    first = repo.resolve("HEAD~1")
+    repo.make_branch("side", "HEAD~1")
+    plan, new = repo.plan_checkout("side"), repo.plan_checkout("side", new_branch="fresh")
+    repo.make_branch("side", "HEAD", force=True)
+    repo.make_branch("fresh", "HEAD")
+    before = everything(tmp_path)
+    for stale, said in ((plan, "branch side was moved"), (new, "branch fresh was made")):
+        with pytest.raises(Conflict, match=said) as caught:
+            repo.run_checkout(stale)
+        assert caught.value.hint
+    assert everything(tmp_path) == before
+    assert plan.id == first
+
+
+def test_an_undo_of_what_is_no_longer_the_last_is_refused(repo: Repository, tmp_path: Path) -> None:
+    repo.make_tag("one", "HEAD~1")
+    plan = repo.plan_undo()
+    repo.make_tag("two", "HEAD")
+    before = everything(tmp_path)
+    with pytest.raises(Conflict, match="another one"):
+        repo.run_undo(plan)
+    assert everything(tmp_path) == before
+    repo.undo()
+    repo.run_undo(plan)
+    with pytest.raises(Conflict, match="another one"):
+        repo.run_undo(plan)
+    assert [tag.name for tag in repo.list_tags()] == []
+
+
+def test_an_id_is_never_a_branch_of_that_name(repo: Repository) -> None:
+    first, second = repo.resolve("HEAD~1"), repo.resolve("HEAD")
+    repo.make_branch(first.hex, second)
+    wanted = repo.read_file(first, "model.safetensors")
+    assert wanted != repo.read_file(second, "model.safetensors")
+    assert (repo.path(first) / "model.safetensors").read_bytes() == wanted
+
+
+def test_a_cache_that_somebody_else_changes_is_refused(
+    repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mstore.checkout.cache.checkout", lambda context, id, *, to: to.mkdir())
+    with pytest.raises(StorageFailed, match="was changed while"):
+        repo.path("HEAD")
