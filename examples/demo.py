@@ -35,6 +35,7 @@ if not any(word.startswith("--model") for word in sys.argv):
     os.environ["HF_HUB_OFFLINE"] = "1"  # everything is made here: ask no hub for anything
 warnings.filterwarnings("ignore")
 
+# After what the environment must say before transformers is imported.
 import tiny  # noqa: E402
 import torch  # noqa: E402
 from datasets import Dataset  # noqa: E402

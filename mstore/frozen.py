@@ -44,7 +44,7 @@ else:
         slots=False,
         eq=True,
         order=False,
-        repr=True,  # noqa: A002
+        repr=True,  # noqa: A002 - the name that dataclasses gives it
         kw_only=False,
     ):
         """`dataclasses.dataclass(frozen=True)`, compiling nothing."""

@@ -13,7 +13,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -140,3 +140,12 @@ def some_names(names: Sequence[str], *, most: int = 6) -> str:
     """List the first of some names, escaped, and count the others."""
     listed = ", ".join(escaped(name) for name in names[:most])
     return listed + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def loss_texts(metrics: Mapping[str, float]) -> list[str]:
+    """Format the losses among some metrics, as `loss 1.84` and `eval loss 1.9`."""
+    return [
+        f"{name.replace('_', ' ')} {metrics[name]:.4g}"
+        for name in ("loss", "eval_loss")
+        if name in metrics
+    ]

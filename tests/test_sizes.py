@@ -1,4 +1,7 @@
-"""How long a file and a function may be; what is longer stands here with its reason."""
+"""How long a file and a function of mstore may be; what is longer is here with its reason.
+
+Tests are as long as their subject: one that follows a format's rules reads best in one file.
+"""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ def test_no_two_classes_have_one_name() -> None:
     seen: dict[str, str] = {}
     for path in sorted(CODE.rglob("*.py")):
         for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                where = str(path.relative_to(CODE))
-                assert node.name not in seen, f"{node.name} is in {seen[node.name]} and in {where}"
-                seen[node.name] = where
+            if isinstance(node, ast.ClassDef):
+                where, name = str(path.relative_to(CODE)), node.name.lstrip("_")
+                assert name not in seen, f"{name} is in {seen[name]} and in {where}"
+                seen[name] = where
     assert len(seen) > 100

@@ -310,9 +310,9 @@ class Repository:
         """
         plan = self.plan_import(folders, branch=branch)
         if dry_run:
-            from mstore.commit.importing import ImportResult
+            from mstore.api.results.importing import PrintableImport
 
-            return ImportResult(planned=plan.folders, size_bytes=plan.size_bytes)
+            return PrintableImport(planned=plan.folders, size_bytes=plan.size_bytes)
         return self.run_import(plan, progress=progress)
 
     def plan_import(self, folders: Iterable[str | Path], *, branch: str | None = None) -> ImportPlan:
@@ -339,9 +339,12 @@ class Repository:
             InvalidInput: a folder breaks a rule; what came before it stays committed.
             StorageFailed.
         """
+        from mstore.api.results.importing import PrintableImport
+        from mstore.api.results.printable import printable
         from mstore.commit.importing import run_import
 
-        return run_import(self._context, plan, on_commit=on_commit, progress=progress)
+        done = run_import(self._context, plan, on_commit=on_commit, progress=progress)
+        return printable(PrintableImport, done)
 
     # -- looking
 

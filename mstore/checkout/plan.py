@@ -18,6 +18,7 @@ from mstore.history.status import compare_folder
 from mstore.modeldir.read import Tree, read_folder
 from mstore.modeldir.stored_tree import StoredFolder
 from mstore.modeldir.visible import visible_manifest, what_is_forgotten
+from mstore.plan import Plan
 from mstore.store import check_ref_name
 from mstore.text import display_path, escaped, size
 from mstore.worktree.destination import Destination, check_paths
@@ -78,7 +79,7 @@ class FolderPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckoutPlan:
+class CheckoutPlan(Plan):
     """What a checkout would do.
 
     Args:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mstore.checkout.put_back import check_unchanged, files_put_back
-from mstore.checkout.undo_plan import UndoPlan, backup_of, check_refs, plan_undo, targets_of
+from mstore.checkout.undo_plan import UndoPlan, backup_of, check_refs_unmoved, plan_undo, targets_of
 from mstore.context import Context, defer_unconfirmed, peeled, ref_move
 from mstore.errors import (
     Conflict,
@@ -118,7 +118,7 @@ class _Undoing:
     def run(self) -> Undone:
         """Take it back. Raises what `undo` raises."""
         operation = self._operation
-        check_refs(self._context, operation)
+        check_refs_unmoved(self._context, operation)
         self._check_complete()
         restored: tuple[str, ...] = ()
         if operation.head is not None or operation.folder is not None:

@@ -11,13 +11,14 @@ from mstore.errors import Corrupt, NotFound, RefMoved, UsageError
 from mstore.history.reflog import reflog
 from mstore.history.status import compare_folder
 from mstore.objects import ID_TYPES, CommitId, Kind, ObjectId
+from mstore.plan import Plan
 
 if TYPE_CHECKING:
     from mstore.workspace import Operation, RefMove, Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
-class UndoPlan:
+class UndoPlan(Plan):
     """What undo would take back.
 
     Args:
@@ -86,7 +87,7 @@ def plan_undo(context: Context, name: str | None = None) -> UndoPlan:
     void: list[Operation] = []
     for operation in reversed(workspace.operations()):
         if not _never_happened(context, workspace, operation):
-            check_refs(context, operation)
+            check_refs_unmoved(context, operation)
             return UndoPlan(
                 action=operation.action,
                 moves=operation.moves,
@@ -119,7 +120,7 @@ def targets_of(move: RefMove) -> tuple[ObjectId | None, ObjectId | None]:
     return new, old
 
 
-def check_refs(context: Context, operation: Operation) -> None:
+def check_refs_unmoved(context: Context, operation: Operation) -> None:
     """Compare all refs, before any is moved, with what the operation made of them. Raises RefMoved."""
     for move in operation.moves:
         value = context.store.refs.read(move.ref)

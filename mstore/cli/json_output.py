@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CHOSEN = "mstore.cli.json_output.fields"
 
 
-def one_line(document: Mapping[str, Any]) -> str:
+def json_line(document: Mapping[str, Any]) -> str:
     """Write an object with the number of its schema in one line."""
     return _text({"schema": SCHEMA, **document})
 
@@ -38,7 +38,7 @@ def show_json_list(key: str, elements: Iterable[Mapping[str, Any]], **rest: Any)
         elements: what is in it; of each, what `--fields` chose is printed.
         rest: the object's other fields, which come before the list.
     """
-    opening = one_line(rest)[:-1] + f", {_text(key)}: ["
+    opening = json_line(rest)[:-1] + f", {_text(key)}: ["
     line = None
     for element in elements:
         # Where the first one cannot be had, nothing was printed.
@@ -62,7 +62,7 @@ def _chosen(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return {key: value for key, value in document.items() if key in chosen}
 
 
-def choose(text: str, given: Mapping[str, Any]) -> None:
+def choose_fields(text: str, given: Mapping[str, Any]) -> None:
     """Take note of what `--fields` chooses of the running command's output.
 
     Args:

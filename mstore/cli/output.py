@@ -62,10 +62,10 @@ def fail(
     if not wants_json(typed):
         complain(message, hint)
         return exit_code
-    from mstore.cli.json_output import one_line
+    from mstore.cli.json_output import json_line
     from mstore.render.json.documents import failure_document
 
-    click.echo(one_line(failure_document(code, exit_code, message, hint)), err=True)
+    click.echo(json_line(failure_document(code, exit_code, message, hint)), err=True)
     return exit_code
 
 

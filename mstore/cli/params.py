@@ -92,9 +92,9 @@ def json_options(note: str = "") -> Callable[[Callable[..., Any]], Callable[...,
             if fields is not None:
                 if not given["as_json"]:
                     raise click.UsageError("--fields chooses what --json gives: add --json")
-                from mstore.cli.json_output import choose
+                from mstore.cli.json_output import choose_fields
 
-                choose(fields, given)
+                choose_fields(fields, given)
             try:
                 return function(**given)
             except KeyboardInterrupt:

@@ -87,7 +87,7 @@ def base_size_of(mode: int, stored: Buffer, raw_size: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class _Wanted:
     """The block that must come out.
 
     Args:
@@ -138,7 +138,7 @@ def decode_block(  # noqa: PLR0913, RUF100 - the block, its base, and what must 
         raise Corrupt(where, "its stored bytes do not match their checksum")
     if into is not None and memoryview(into).nbytes != raw_size:
         raise ValueError("the buffer to decode into does not have the block's size")
-    raw = _decode(header.mode, view, base, _Target(raw_size, width, where, into))
+    raw = _decode(header.mode, view, base, _Wanted(raw_size, width, where, into))
     if memoryview(raw).nbytes != raw_size:
         raise Corrupt(where, f"it gives {memoryview(raw).nbytes} bytes, not {raw_size}")
     if xxh3_64_intdigest(raw) != header.raw_sum:
@@ -149,7 +149,7 @@ def decode_block(  # noqa: PLR0913, RUF100 - the block, its base, and what must 
     return raw
 
 
-def _decode(mode: int, stored: memoryview, base: Buffer | None, target: _Target) -> Buffer:
+def _decode(mode: int, stored: memoryview, base: Buffer | None, target: _Wanted) -> Buffer:
     where = target.where
     if mode == Mode.RAW:
         return stored
@@ -167,7 +167,7 @@ def _decode(mode: int, stored: memoryview, base: Buffer | None, target: _Target)
     raise Unsupported(f"{where}: unknown block mode {mode}", hint="use a newer mstore")
 
 
-def _decode_planes(stored: memoryview, base: Buffer | None, target: _Target, *, how: bool) -> Buffer:
+def _decode_planes(stored: memoryview, base: Buffer | None, target: _Wanted, *, how: bool) -> Buffer:
     planes, rest = decode_planes(stored, target.raw_size, target.width, target.where)
     if target.width == 1 and base is None:
         return planes[0]
@@ -178,7 +178,7 @@ def _decode_planes(stored: memoryview, base: Buffer | None, target: _Target, *, 
     return room
 
 
-def _decode_cast(stored: memoryview, base: Buffer, target: _Target) -> Buffer:
+def _decode_cast(stored: memoryview, base: Buffer, target: _Wanted) -> Buffer:
     if len(stored) < 2 or stored[1] not in OF_EQUAL_WIDTH:
         raise Corrupt(target.where, "a cast lacks its kind or its inner mode")
     cast, inner = stored[0], stored[1]
@@ -190,7 +190,7 @@ def _decode_cast(stored: memoryview, base: Buffer, target: _Target) -> Buffer:
     return lower_zeros(_decode_with_base(inner, stored[2:], near, narrow), target.into)
 
 
-def _decode_with_base(mode: int, stored: memoryview, base: Buffer, target: _Target) -> Buffer:
+def _decode_with_base(mode: int, stored: memoryview, base: Buffer, target: _Wanted) -> Buffer:
     """Decode a mode whose base has elements as wide as the block's."""
     if mode == Mode.SAME:
         if len(stored):

@@ -9,7 +9,7 @@ from mstore.commit.environment import environment
 from mstore.errors import MStoreError
 from mstore.formats import Facts, holds_token
 from mstore.modeldir.read import Tree, read_folder
-from mstore.objects import holds_tensors
+from mstore.objects import TRAINING_STATE, holds_tensors
 from mstore.text import storable
 from mstore.worktree.scan import OpenFile, Scan, checkpoints_in, scan
 
@@ -36,7 +36,7 @@ def facts_with_trainer(tree: Tree, found: Scan) -> Facts:
             inside = scan(found.root / name)
             if not own_sizes <= {f.stamp.size_bytes for f in inside.files}:
                 continue
-            other = read_folder(found.root / name, without=frozenset({"training-state"}))
+            other = read_folder(found.root / name, without=frozenset({TRAINING_STATE}))
             if other.weights() == own:
                 with_state = replace(other, found=inside).facts()
                 return replace(facts, trainer=with_state.trainer)
@@ -51,7 +51,7 @@ def _weight_sizes(entries: Any) -> set[int]:
 
 def token_warnings(found: Scan, options: CommitOptions) -> list[str]:
     """Warn of a hub token that lies in clear in the folder."""
-    if "training-state" in options.without:
+    if TRAINING_STATE in options.without:
         return []
     for file in found.files:
         name = file.path.rpartition("/")[2]

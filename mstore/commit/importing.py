@@ -17,6 +17,7 @@ from mstore.errors import InvalidInput, NotFound
 from mstore.formats import read_json_object, role_of
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import holds_tensors
+from mstore.plan import Plan
 from mstore.store import check_ref_name
 from mstore.text import display_path, escaped, size
 from mstore.worktree.scan import scan
@@ -56,7 +57,7 @@ class PlannedImport:
 
 
 @dataclass(frozen=True)
-class ImportPlan:
+class ImportPlan(Plan):
     """What an import would do.
 
     Args:

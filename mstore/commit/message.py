@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mstore.formats.facts.describe import adapter_label, adapter_of
+from mstore.text import loss_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +31,7 @@ def message_of(facts: Facts, metrics: Mapping[str, float], *, first: bool) -> st
         parts.append(facts.model.architectures[0])
     if facts.trainer is not None and facts.trainer.global_step is not None:
         parts.append(f"step {facts.trainer.global_step}")
-    for name in ("loss", "eval_loss"):
-        if name in metrics:
-            parts.append(f"{name.replace('_', ' ')} {metrics[name]:.4g}")
+    parts += loss_texts(metrics)
     if not parts:
         parts.append("first version" if first else "new version")
     return " · ".join(parts)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mstore.errors import Conflict, InvalidInput, UsageError
 from mstore.frozen import frozen
 from mstore.objects import ROLES, Commit, CommitId, Manifest, ManifestFile, holds_tensors
+from mstore.plan import Plan
 from mstore.store import check_ref_name
 from mstore.text import display_path
 from mstore.worktree.scan import Scan, checkpoints_in, scan
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @frozen(kw_only=True)
-class CommitPlan:
+class CommitPlan(Plan):
     """What a commit would do.
 
     Args:

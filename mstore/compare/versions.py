@@ -52,10 +52,10 @@ class Comparison:
     def table(self) -> list[list[str]]:
         """Rows of text, control characters escaped, the first one the heading."""
         head = ["", *(f"{e.id.short} {escaped(e.subject)}" for e in self.entries)]
-        return [head, *([escaped(name), *map(value_text, values)] for name, values in self.rows)]
+        return [head, *([escaped(name), *map(cell_text, values)] for name, values in self.rows)]
 
 
-def value_text(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """Format a value as a cell of a table, control characters escaped."""
     if value is None:
         return "–"

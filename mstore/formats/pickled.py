@@ -231,7 +231,7 @@ class _Machine:
         table = target if type(target) is Table else self._table([])
         table.pairs += zip(flat[::2], flat[1::2], strict=False)
 
-    # One flat match, a few lines an opcode, reads better than forty functions.
+    # One flat match, a few lines an opcode, reads better than forty functions: hence the exceptions.
     def step(self, name: str, arg: Any, pushes_arg: bool) -> None:  # noqa: C901, PLR0912, PLR0915, RUF100
         """Follow one opcode."""
         stack = self.stack

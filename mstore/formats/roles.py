@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from mstore.formats.endings import WEIGHT_ENDINGS
+from mstore.objects import TRAINING_STATE
 
 _TRAINING: Final = re.compile(
     r"(optimizer|scheduler|scaler|sampler|dl_state_dict)(_\d+)?\.(pt|pth|bin)"
@@ -33,7 +34,7 @@ def role_of(path: str) -> str:
     if name == "adapter_config.json" or name.startswith("adapter_model."):
         return "adapter"
     if _TRAINING.fullmatch(name) or any(_TRAINING_FOLDER.fullmatch(f) for f in folders):
-        return "training-state"
+        return TRAINING_STATE
     if _TOKENIZER.fullmatch(name) or (folders and folders[-1] == "additional_chat_templates"):
         return "tokenizer"
     weights_name = name.removesuffix(".index.json")

@@ -81,7 +81,7 @@ class _Window(io.RawIOBase):
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class _ZipRecord:
     """One record: where its payload lies in the file."""
 
     name: str
@@ -90,7 +90,7 @@ class _Record:
     stored: bool
 
 
-def _records(source: ByteSource) -> list[_Record]:
+def _records(source: ByteSource) -> list[_ZipRecord]:
     """List all records of a zip, by place. Raises BrokenZip, and what `source` raises."""
     try:
         with zipfile.ZipFile(_Window(source)) as archive:
@@ -120,14 +120,14 @@ def _records(source: ByteSource) -> list[_Record]:
             and entry.compress_size == entry.file_size
             and not entry.flag_bits & _ENCRYPTED
         )
-        records.append(_Record(entry.orig_filename, begin, position, stored))
+        records.append(_ZipRecord(entry.orig_filename, begin, position, stored))
     names = [record.name for record in records]
     if len(set(names)) != len(names):
         raise BrokenZip("has two records with the same name")
     return records
 
 
-def _read_record(source: ByteSource, record: _Record | None) -> bytes:
+def _read_record(source: ByteSource, record: _ZipRecord | None) -> bytes:
     if record is None or not record.stored:
         raise BrokenPickle("is compressed or missing")
     if record.end - record.begin > MAX_PICKLE_BYTES:
@@ -146,7 +146,7 @@ def _is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return True
 
 
-def _range(tensor: PickledTensor, record: _Record) -> tuple[int, int] | None:
+def _range(tensor: PickledTensor, record: _ZipRecord) -> tuple[int, int] | None:
     """Find the bytes that are exactly a tensor's elements in order; None if there are none."""
     width = TORCH_BYTES[tensor.dtype]
     count = 1
@@ -161,7 +161,7 @@ def _range(tensor: PickledTensor, record: _Record) -> tuple[int, int] | None:
     return (begin, end) if end <= record.end else None
 
 
-def _covers(entries: list[TensorEntry], record: _Record) -> bool:
+def _covers(entries: list[TensorEntry], record: _ZipRecord) -> bool:
     position = record.begin
     for entry in sorted(entries, key=lambda e: e.begin):
         if entry.begin > position:
@@ -170,7 +170,7 @@ def _covers(entries: list[TensorEntry], record: _Record) -> bool:
     return position == record.end
 
 
-def _whole(key: str, record: _Record, storage: Storage | None, trusted: bool) -> TensorEntry:
+def _whole(key: str, record: _ZipRecord, storage: Storage | None, trusted: bool) -> TensorEntry:
     """Describe a storage as one entry: of its dtype if that fits the record, else as bytes."""
     size = record.end - record.begin
     dtype, count = "U8", size
@@ -199,7 +199,7 @@ def _numbered(entries: list[TensorEntry]) -> tuple[TensorEntry, ...]:
     return tuple(made)
 
 
-def _entries(records: dict[str, _Record], reading: Reading | None) -> tuple[TensorEntry, ...]:
+def _entries(records: dict[str, _ZipRecord], reading: Reading | None) -> tuple[TensorEntry, ...]:
     """Describe what lies in each storage record; every record is covered to its last byte."""
     by_key: dict[str, list[TensorEntry]] = {key: [] for key in records}
     storages: dict[str, Storage] = {}
@@ -228,7 +228,7 @@ def _entries(records: dict[str, _Record], reading: Reading | None) -> tuple[Tens
     return _numbered(entries)
 
 
-def _prefix(records: dict[str, _Record]) -> str | None:
+def _prefix(records: dict[str, _ZipRecord]) -> str | None:
     """Find the folder inside the zip that torch put everything in; None for zips of others."""
     parts = [name.partition("/") for name in records if name.count("/") == 1]
     folders = [folder for folder, _, name in parts if name == "data.pkl"]

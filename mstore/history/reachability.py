@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mstore.errors import Corrupt, MStoreError, NotFound
-from mstore.objects import BlobId, CommitId, ManifestId, NoteId, ObjectId, TagId
+from mstore.objects import TRAINING_STATE, BlobId, CommitId, ManifestId, NoteId, ObjectId, TagId
 from mstore.store import forgotten_roles, temporary_roots_of
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Reachability:
             if file.role in dropped:
                 continue
             needs |= file.objects
-            if file.role == "training-state":
+            if file.role == TRAINING_STATE:
                 self.training_state |= {segment.blob for segment in file.segments}
         self._manifests.add((id, dropped))
         return needs

@@ -9,7 +9,7 @@ from mstore.context import Context, peeled, ref_move
 from mstore.errors import Conflict
 from mstore.history.reachability import check_complete
 from mstore.history.ref_moves import delete_ref, rename_ref
-from mstore.objects import CommitId, Kind, ObjectId, Tag, Time
+from mstore.objects import CommitId, ObjectId, Tag, Time
 from mstore.store import check_ref_name
 from mstore.store.transaction import Transaction
 
@@ -27,7 +27,7 @@ def tags(context: Context) -> tuple[TagEntry, ...]:
     """All tags, by name."""
     found = []
     for name, value in context.store.refs.all("tags").items():
-        tag = context.store.tag(value.target) if value.target.kind is Kind.TAG else None  # type: ignore[arg-type]
+        tag = context.store.tag(value.target) if isinstance(value.target, TagId) else None
         found.append(TagEntry(name=name, id=peeled(context.store, value.target), tag=tag))
     return tuple(found)
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mstore.compat import renamed_field
 from mstore.history.walk import all_tips, walk
-from mstore.modeldir.digests import tensor_blobs
-from mstore.objects import MODEL_ROLES
+from mstore.objects import MODEL_ROLES, tensor_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

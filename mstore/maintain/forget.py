@@ -18,6 +18,7 @@ from mstore.maintain.gc import plan_gc
 from mstore.maintain.gc_plan import GcPlan, no_longer_holds
 from mstore.maintain.gc_run import run_gc
 from mstore.objects import ROLES, CommitId
+from mstore.plan import Plan
 from mstore.store import FORGOTTEN, add_notes, forgotten_roles
 from mstore.text import escaped, size
 
@@ -61,7 +62,7 @@ class ForgottenFiles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForgetPlan:
+class ForgetPlan(Plan):
     """What forget would do.
 
     Args:

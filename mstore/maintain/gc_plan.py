@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mstore.compat import renamed_field
 from mstore.errors import Conflict
 from mstore.objects import Time
+from mstore.plan import Plan
 from mstore.text import escaped, size
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class PackLayout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GcPlan:
+class GcPlan(Plan):
     """What gc would do.
 
     Args:

@@ -12,7 +12,7 @@ from mstore.history.reachability import Reachability, roots
 from mstore.maintain.gc import DAY_S, TRASH_DAYS, disk_bytes, logged_since
 from mstore.maintain.gc_plan import GcPlan, PackLayout, no_longer_holds
 from mstore.maintain.pack_removal import Frames, check_pack, footers, gc_lock, purge, soft_delete
-from mstore.objects import BlobId, ObjectId
+from mstore.objects import TRAINING_STATE, BlobId, ObjectId, pack_group
 from mstore.store.blob_source import recode_source
 from mstore.store.transaction import Transaction
 
@@ -163,7 +163,7 @@ def _written(
 
 
 def _group(layout: PackLayout, id: BlobId) -> str:
-    return "training-state" if id in layout.training_state else ""
+    return pack_group(TRAINING_STATE) if id in layout.training_state else ""
 
 
 def _empty_trash(store: Store, needed: Callable[[], Callable[[ObjectId], bool]], now: bool) -> None:

@@ -17,8 +17,8 @@ from mstore.history.walk import all_tips, walk
 from mstore.maintain.gc_plan import no_longer_holds
 from mstore.maintain.pack_removal import check_pack, gc_lock, purge, soft_delete
 from mstore.modeldir.delta_bases import DeltaBases
-from mstore.modeldir.digests import tensor_blobs
-from mstore.objects import BlobId, Manifest, ObjectId
+from mstore.objects import BlobId, Manifest, ObjectId, pack_group, tensor_blobs
+from mstore.plan import Plan
 from mstore.store.blob_source import BlobSource, StoredBlob
 from mstore.store.transaction import Transaction
 from mstore.text import size
@@ -54,7 +54,7 @@ class RepackResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RepackPlan:
+class RepackPlan(Plan):
     """What repack would do.
 
     How much smaller the store becomes is known only when all of it is encoded; where that is
@@ -227,7 +227,7 @@ def _code(
                 if layout is None:
                     layout = layouts[file.layout] = store.layout(file.layout)
                 tensors = {b: layout.tensors[i] for i, b in tensor_blobs(file, layout).items()}
-            group = "training-state" if file.role == "training-state" else ""
+            group = pack_group(file.role)
             for blob in dict.fromkeys(s.blob for s in file.segments):
                 if blob in seen or blob not in heads:
                     continue  # Forgotten, where it is not there.

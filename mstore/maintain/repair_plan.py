@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mstore.maintain.findings import FsckResult
+from mstore.plan import Plan
 
 if TYPE_CHECKING:
     from mstore.objects import ObjectId
@@ -61,7 +62,7 @@ class PackRepair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RepairPlan:
+class RepairPlan(Plan):
     """What repair would do.
 
     Args:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mstore.modeldir.digests import tensor_blobs
+from mstore.objects import tensor_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

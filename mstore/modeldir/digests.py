@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final
 
-from mstore.objects import BlobId, WeightsId, blob_id, hasher_of_blob, holds_tensors, weights_id_of
+from mstore.objects import (
+    BlobId,
+    WeightsId,
+    blob_id,
+    hasher_of_blob,
+    holds_tensors,
+    tensor_blobs,
+    weights_id_of,
+)
 
 if TYPE_CHECKING:
     from mstore.objects import Layout, ManifestFile, TensorEntry
@@ -21,24 +29,6 @@ OpenRange = Callable[[str], AbstractContextManager[ReadRange]]
 """Opens a file by path."""
 
 _HASH_CHUNK_BYTES: Final = 4 << 20
-
-
-def tensor_blobs(entry: ManifestFile, layout: Layout) -> dict[int, BlobId]:
-    """Index in the layout → blob, for the tensors that are a whole blob by themselves."""
-    starts: dict[int, tuple[int, BlobId]] = {}
-    position = 0
-    counts: dict[BlobId, int] = {}
-    for segment in entry.segments:
-        counts[segment.blob] = max(counts.get(segment.blob, 0), segment.offset + segment.length)
-        if segment.offset == 0:
-            starts[position] = (segment.length, segment.blob)
-        position += segment.length
-    found = {}
-    for index, tensor in enumerate(layout.tensors):
-        length, blob = starts.get(tensor.begin, (-1, None))
-        if blob is not None and length == tensor.size_bytes == counts[blob]:
-            found[index] = blob
-    return found
 
 
 def tensor_digests(entry: ManifestFile, layout: Layout, open_file: OpenRange) -> list[BlobId]:

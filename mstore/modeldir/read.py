@@ -34,6 +34,7 @@ from mstore.objects import (
     ManifestFile,
     WeightsId,
     hasher_of_blob,
+    pack_group,
 )
 from mstore.store.blob_source import BlobSource
 from mstore.worktree.scan import DiskFolder, OpenFile, Scan, ScannedFile, scan
@@ -121,8 +122,7 @@ class CutFile:
             bases: delta bases by name, or None for none.
         """
         role = role_of(self.file.path)
-        # Training state lies in packs of its own: forgetting it is then deletion.
-        group = role if role == "training-state" else ""
+        group = pack_group(role)
         tensors = {}
         if bases is not None and self.layout is not None:
             tensors = {(t.begin, t.size_bytes): t for t in self.layout.tensors}

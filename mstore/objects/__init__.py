@@ -22,10 +22,12 @@ from mstore.objects.layout import Layout, Slice, TensorEntry
 from mstore.objects.manifest import (
     MODEL_ROLES,
     ROLES,
+    TRAINING_STATE,
     Manifest,
     ManifestFile,
     Segment,
     holds_tensors,
+    pack_group,
 )
 from mstore.objects.note import Note
 from mstore.objects.paths import check_path, folded
@@ -38,6 +40,7 @@ __all__ = [
     "ID_TYPES",
     "MODEL_ROLES",
     "ROLES",
+    "TRAINING_STATE",
     "Base",
     "BlobId",
     "Commit",
@@ -66,6 +69,7 @@ __all__ = [
     "hasher_of_blob",
     "holds_tensors",
     "object_id",
+    "pack_group",
     "pack_name",
     "tensor_blobs",
     "weights_id_of",

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 MODEL_ROLES: Final = ("weights", "adapter")
 """Roles of the files that hold what was trained; only they make up a weights id."""
-ROLES: Final = ("weights", "adapter", "tokenizer", "config", "training-state", "other")
+TRAINING_STATE: Final = "training-state"
+"""The role of what training goes on from: optimizer, scheduler, random states."""
+
+ROLES: Final = ("weights", "adapter", "tokenizer", "config", TRAINING_STATE, "other")
 
 
 def holds_tensors(role: str, path: str) -> bool:
@@ -148,3 +151,11 @@ class Manifest:
         if any(a >= b for a, b in pairwise(paths)):
             raise BadEncoding(what, "its paths must be sorted, and each occur once")
         return cls(files, keys.rest())
+
+
+def pack_group(role: str) -> str:
+    """Name the group of packs that files of a role go to.
+
+    Training state lies in packs of its own, so that it can be forgotten without rewriting others.
+    """
+    return role if role == TRAINING_STATE else ""

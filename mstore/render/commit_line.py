@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mstore.formats.facts.describe import adapter_label, adapter_of
-from mstore.text import escaped, number, size
+from mstore.text import escaped, loss_texts, size
 
 if TYPE_CHECKING:
     from mstore.commit.options import CommitResult
@@ -38,9 +38,7 @@ def facts_line(result: CommitResult) -> str:
         )
     if facts.trainer is not None and facts.trainer.global_step is not None:
         parts.append(f"step {facts.trainer.global_step}")
-    for name in ("loss", "eval_loss"):
-        if name in result.commit.metrics:
-            parts.append(f"{name.replace('_', ' ')} {number(result.commit.metrics[name])}")
+    parts += loss_texts(result.commit.metrics)
     return " · ".join(parts)
 
 

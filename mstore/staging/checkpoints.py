@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
+from mstore.text import loss_texts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -60,12 +62,7 @@ class Save:
         parts = [f"step {self.step}"]
         if self.epoch is not None:
             parts.append(f"epoch {round(float(self.epoch), 2)}")
-        parts += [
-            f"{key.replace('_', ' ')} {self.metrics[key]:.4g}"
-            for key in ("loss", "eval_loss")
-            if key in self.metrics
-        ]
-        return " · ".join(parts)
+        return " · ".join([*parts, *loss_texts(self.metrics)])
 
 
 def metrics_at(log_history: Iterable[Mapping[str, Any]], step: int) -> dict[str, float]:

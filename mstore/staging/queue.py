@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mstore.errors import InvalidInput
 from mstore.formats import role_of
 from mstore.fs.locks import open_lock, take_lock
+from mstore.objects import TRAINING_STATE
 from mstore.staging.checkpoints import Save
 from mstore.staging.run_plan import RunPlan
 
@@ -111,7 +112,7 @@ class Queue:
         links: list[tuple[str, int, int]] = []
         try:
             for source, name in _files(Path(save.path)):
-                if not with_state and role_of(name) == "training-state" and name != _STATE:
+                if not with_state and role_of(name) == TRAINING_STATE and name != _STATE:
                     continue
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from mstore.fs.failures import storage_failed
 from mstore.history.entry import entry_of
 from mstore.history.query.resolve import resolved
 from mstore.history.walk import walk
+from mstore.objects import TRAINING_STATE
 from mstore.store import forgotten_since
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def resume(
 
 def _check_state(context: Context, id: CommitId, commit: Commit) -> None:
     for role, time in forgotten_since(context.store, id):
-        if role == "training-state":
+        if role == TRAINING_STATE:
             day = time.iso()[:10]
             raise NotFound(
                 f"{id.short} cannot be resumed from: its training state was forgotten on {day}",

@@ -52,7 +52,7 @@ _WHOLE_BYTES: Final = 32 << 20  # larger blobs are read twice: to hash, then to 
 _IN_FLIGHT_BYTES: Final = 64 << 20
 
 Structured = Layout | Manifest | Commit | Note | Tag
-Progress = Callable[[int], None]
+Advance = Callable[[int], None]
 """Is called with the number of bytes done since the last call."""
 
 
@@ -128,7 +128,7 @@ class Transaction:
     # -- blobs
 
     def store_blobs(
-        self, sources: Sequence[BlobSource], *, progress: Progress | None = None
+        self, sources: Sequence[BlobSource], *, progress: Advance | None = None
     ) -> list[BlobId]:
         """Store blobs that the store lacks.
 

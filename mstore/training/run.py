@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mstore.errors import Conflict, MStoreError, NotFound
-from mstore.objects import CommitId
+from mstore.objects import TRAINING_STATE, CommitId
 from mstore.staging.checkpoints import Save, checkpoints, read_save, step_of, trial_of
 from mstore.training.naming import branch_name, free_name
 
@@ -198,7 +198,7 @@ class Run:
             branch=branch,
             start=start,
             base=CommitId.parse(self.plan.base) if self.plan.base is not None else None,
-            without=() if self.plan.training_state else ("training-state",),
+            without=() if self.plan.training_state else (TRAINING_STATE,),
             metadata={**self.plan.metadata, "run": run},
             metrics=save.metrics,
             append=self._branch is not None,
@@ -232,7 +232,7 @@ class Run:
         plan = self.plan
         if self._branch is None or not plan.training_state or plan.keep_last is None:
             return
-        self.repository.forget("training-state", keep_last=plan.keep_last, branch=self._branch)
+        self.repository.forget(TRAINING_STATE, keep_last=plan.keep_last, branch=self._branch)
 
     def missed(self, *, attempt: str | None, up_to: int | None = None) -> list[Save]:
         """Complete saves of this run that lie in the output folder and in no commit, oldest first.

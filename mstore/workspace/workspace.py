@@ -52,7 +52,7 @@ CONFIG_KEYS: Final = {
 
 
 @frozen(slots=True)
-class _Settings:
+class _WorkspaceFile:
     id: str
     store: str
     model_dir: str | None = None
@@ -74,7 +74,7 @@ class Workspace:
         self.path = path
         document = self._read_json(WORKSPACE_FILE)
         try:
-            self._settings = _Settings(
+            self._settings = _WorkspaceFile(
                 str(document["id"]),
                 str(document["store"]),
                 document.get("model_dir"),
@@ -105,7 +105,7 @@ class Workspace:
         if (path / WORKSPACE_FILE).exists():
             raise InvalidInput(str(path), "is a workspace already")
         inside = store.resolve().is_relative_to(path.resolve())
-        settings = _Settings(
+        settings = _WorkspaceFile(
             os.urandom(16).hex(),
             str(store.resolve().relative_to(path.resolve())) if inside else str(store.resolve()),
             str(model_dir.resolve()) if model_dir is not None else None,
@@ -208,7 +208,7 @@ class Workspace:
 
     # -- the model directory
 
-    def _save(self, settings: _Settings) -> None:
+    def _save(self, settings: _WorkspaceFile) -> None:
         self._settings = settings
         self._write_json(WORKSPACE_FILE, asdict(settings))
 

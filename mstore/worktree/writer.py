@@ -51,7 +51,7 @@ class LocalCopy:
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class _FileStretch:
     descriptor: int
     lock: threading.Lock
     position: int
@@ -119,7 +119,7 @@ def _write_batch(writing: _Writing, files: Sequence[ManifestFile], first: int) -
     """Write some files; their names in the staging folder are the numbers from `first` on."""
     local_copies = writing.local_copies
     descriptors: list[int] = []
-    targets: dict[BlobId, list[_Target]] = {}
+    targets: dict[BlobId, list[_FileStretch]] = {}
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
     def write(blob: BlobId) -> int:
@@ -137,7 +137,7 @@ def _write_batch(writing: _Writing, files: Sequence[ManifestFile], first: int) -
             position, lock = 0, threading.Lock()
             for segment in file.segments:
                 targets.setdefault(segment.blob, []).append(
-                    _Target(descriptor, lock, position, segment.offset, segment.length)
+                    _FileStretch(descriptor, lock, position, segment.offset, segment.length)
                 )
                 position += segment.length
         # The largest first, so that the last one to finish is a small one.
@@ -156,7 +156,7 @@ def _sync(descriptor: int) -> None:
         fsync_file(descriptor)
 
 
-def _write_blob(store: Store, blob: BlobId, targets: list[_Target]) -> int:
+def _write_blob(store: Store, blob: BlobId, targets: list[_FileStretch]) -> int:
     """Decode a blob once, write it to all its targets, and return the bytes written."""
     needed = max(t.offset + t.length for t in targets)
     targets = sorted(targets, key=lambda t: t.offset)
@@ -186,7 +186,7 @@ def _write_blob(store: Store, blob: BlobId, targets: list[_Target]) -> int:
     return written
 
 
-def _copy_blob(blob: BlobId, local_copies: LocalCopy, targets: list[_Target]) -> bool:
+def _copy_blob(blob: BlobId, local_copies: LocalCopy, targets: list[_FileStretch]) -> bool:
     """Copy a blob out of a file that should hold it; False if it does not."""
     if any(t.offset or t.length != local_copies.length for t in targets):
         return False
@@ -212,7 +212,7 @@ def _copy_blob(blob: BlobId, local_copies: LocalCopy, targets: list[_Target]) ->
     return True
 
 
-def _copy_range(local_copies: LocalCopy, begin: int, target: _Target, size: int) -> bool:
+def _copy_range(local_copies: LocalCopy, begin: int, target: _FileStretch, size: int) -> bool:
     source, end = local_copies.position + begin, local_copies.position + begin + size
     shift = target.position - local_copies.position
     try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import mstore
 from mstore import errors
 from tests.compat.api import describe, parameters
 
@@ -129,3 +131,11 @@ def test_a_lost_keyword_is_found() -> None:
     for broken in (without, demanding, renamed):
         with pytest.raises(AssertionError):
             _still_takes(broken, known, "before")
+
+
+def test_the_page_names_all_that_a_repository_has() -> None:
+    page = (HERE.parents[1] / "docs/python.md").read_text()
+    public = {name for name in dir(mstore.Repository) if not name.startswith("_")}
+    missing = {name for name in public if not re.search(rf"`{name}[`(]", page)}
+    # Ways to the rooms below, without a promise; `with` closes.
+    assert missing == {"close", "context", "store"}

@@ -30,8 +30,7 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
     Each folder becomes a commit with its metrics, ordered by step or date. What is
     there already is left alone, and so are HEAD, the model directory and the folders.
     """
-    from mstore.render.commit import commit_lines
-    from mstore.text import size
+    from mstore.render.importing import import_summary, imported_lines
 
     opened = repo()
     plan = opened.plan_import(folders, branch=branch)
@@ -44,8 +43,7 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
 
     def show(item: PlannedImport, result: CommitResult) -> None:
         if not as_json:
-            click.echo(f"{item.path}: ", nl=False)
-            echo_lines(commit_lines(result, styled))
+            echo_lines(imported_lines(item, result, styled))
 
     with progress() as report:
         result = opened.run_import(plan, progress=report, on_commit=show)
@@ -56,5 +54,4 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
         entries = opened.entries(made.id for made in result.commits)
         show_json(import_document(plan, result, entries))
         return
-    count = f"{len(plan.folders)} checkpoint{'s' if len(plan.folders) != 1 else ''}"
-    click.echo(f"{size(result.size_bytes)} in {count} → {size(result.stored_bytes)}")
+    click.echo(import_summary(result))

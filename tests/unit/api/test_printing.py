@@ -96,3 +96,33 @@ def test_results_stay_values(repo: Repository) -> None:
     first, second = repo.list_branches(), tuple(repo.list_branches())
     assert first == second
     assert repr(repo.fsck()).startswith("PrintableCheck(problems=()")
+
+
+def test_a_plan_shows_itself_as_its_text(repo: Repository) -> None:
+    write_adapter(Path("out"), rank=2, seed=2)
+    plans: list[Any] = [
+        repo.plan_commit(),
+        repo.plan_checkout("HEAD~1", to="<b>"),
+        repo.plan_import(["out"]),
+        repo.plan_undo(),
+        repo.plan_gc(),
+        repo.plan_forget("training-state"),
+        repo.plan_repack(),
+        repo.plan_repair(),
+    ]
+    for plan in plans:
+        page = plan._repr_html_()
+        assert "<b>" not in page and page.startswith("<pre>")
+        assert html.unescape(page.removeprefix("<pre>").removesuffix("</pre>")) == str(plan)
+
+
+def test_an_import_prints_as_its_command(repo: Repository, capfd: pytest.CaptureFixture[str]) -> None:
+    for step in (1, 2):
+        write_adapter(Path(f"run/checkpoint-{step}"), rank=2, seed=step)
+    text = str(repo.import_folders(["run"], branch="a"))
+    assert run(["import", "run", "--branch", "b"]) == 0
+    got = capfd.readouterr().out
+    assert re.sub(r"\[b \w+\]", "", got.splitlines()[0]) == re.sub(
+        r"\[a \w+\]", "", text.splitlines()[0]
+    )
+    assert len(got.splitlines()) == len(text.splitlines())
