@@ -136,7 +136,7 @@ def test_the_example_answers_in_five_lines(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    example = Path(__file__).parents[2] / "examples/ranks.py"
+    example = Path(__file__).parents[3] / "examples/ranks.py"
     _adapter(tmp_path / "a", 4, 16)
     _adapter(tmp_path / "b", 8, 16)
     for other, answer in (("b", "different ranks (4,) (8,)"), ("a", "equal ranks (4,) (4,)")):
