@@ -1,14 +1,12 @@
-"""repack keeps every object and every reader right; du adds up."""
+"""repack keeps every object and every reader right."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import mstore
 from mstore.api.repository import Repository
 from mstore.codec import BLOCK_LOG2, Codec, encode_block
 from mstore.maintain import pack_removal as removal
@@ -21,25 +19,7 @@ from mstore.store.pack import PackWriter
 from mstore.store.pack_keys import pack_key
 from mstore.store.temp_roots import temp_root_record
 from mstore.store.transaction import MAX_CHAIN
-from tests.conftest import contents, save_tensors
-
-
-def _history(
-    root: Path, versions: int = 5, size: int = 200_000
-) -> tuple[Repository, list[dict[str, bytes]]]:
-    """Versions that drift like training: each near the one before."""
-    repo = mstore.init(root)
-    rng = np.random.default_rng(0)
-    weight = rng.standard_normal(size).astype(np.float32)
-    kept = []
-    for version in range(versions):
-        save_tensors(
-            root / "out/model.safetensors", {"w": weight, "fixed": np.arange(5000, dtype=np.int64)}
-        )
-        repo.commit(root / "out", message=f"v{version}")
-        kept.append(contents(root / "out"))
-        weight = weight * (1 + rng.standard_normal(size).astype(np.float32) * 1e-4)
-    return repo, kept
+from tests.unit.maintain.conftest import drifting
 
 
 def _check(repo: Repository, kept: list[dict[str, bytes]], root: Path) -> None:
@@ -50,7 +30,7 @@ def _check(repo: Repository, kept: list[dict[str, bytes]], root: Path) -> None:
 
 
 def test_commits_are_deltas_of_their_parents(tmp_path: Path) -> None:
-    repo, kept = _history(tmp_path)
+    repo, kept = drifting(tmp_path)
     raw = sum(len(c) for files in kept for c in files.values())
     assert repo.store.stored_bytes() < 0.75 * raw
     usage = repo.du("HEAD")
@@ -66,7 +46,7 @@ def test_commits_are_deltas_of_their_parents(tmp_path: Path) -> None:
 
 
 def test_chains_are_bounded(tmp_path: Path) -> None:
-    repo, kept = _history(tmp_path, versions=12, size=20_000)
+    repo, kept = drifting(tmp_path, versions=12, size=20_000)
     depths = [f.head.depth for n in repo.store.pack_names() for f in repo.store.footer(n)]
     assert 1 <= max(depths) <= MAX_CHAIN
     # A full chain is followed by a delta against its first blob, not by a blob stored whole.
@@ -76,7 +56,7 @@ def test_chains_are_bounded(tmp_path: Path) -> None:
 
 
 def test_repack_merges_and_keeps_everything(tmp_path: Path) -> None:
-    repo, kept = _history(tmp_path, versions=8)
+    repo, kept = drifting(tmp_path, versions=8)
     repo.note("HEAD", metrics={"m": 1.0})
     objects = {f.head.id for n in repo.store.pack_names() for f in repo.store.footer(n)}
     before = len(repo.store.pack_names())
@@ -97,7 +77,7 @@ def test_repack_gives_bases_to_what_was_stored_without(
 
     monkeypatch.setattr(module, "_delta_bases", lambda *arguments: None)
     monkeypatch.setattr(Store, "find_similar", lambda *arguments: None)
-    repo, kept = _history(tmp_path)
+    repo, kept = drifting(tmp_path)
     done = repo.repack()
     assert done.after_bytes < 0.9 * done.before_bytes
     _check(repo, kept, tmp_path)
@@ -113,7 +93,7 @@ def test_a_pack_that_somebody_leans_on_stays(
     # Stored without bases, so that repack gives the tip a larger depth than it had.
     monkeypatch.setattr(commit, "_delta_bases", lambda *arguments: None)
     monkeypatch.setattr(Store, "find_similar", lambda *arguments: None)
-    repo, kept = _history(tmp_path, versions=3)
+    repo, kept = drifting(tmp_path, versions=3)
     store = repo.store
     tip = max(repo.manifest("HEAD").by_path["model.safetensors"].segments, key=lambda s: s.length).blob
     content = bytearray(store.get(tip))
@@ -152,58 +132,3 @@ def test_a_pack_that_somebody_leans_on_stays(
     if other == "is done":
         assert store.get(blob_id(content)) == bytes(content)
     _check(repo, kept, tmp_path)
-
-
-def test_a_resized_embedding_costs_its_new_rows(tmp_path: Path) -> None:
-    repo = mstore.init(tmp_path)
-    rng = np.random.default_rng(0)
-    rows = rng.standard_normal((8192, 128)).astype(np.float32)
-    save_tensors(tmp_path / "out/model.safetensors", {"embed": rows})
-    repo.commit(tmp_path / "out", message="before")
-    before = repo.store.stored_bytes()
-    more = np.concatenate([rows, rng.standard_normal((64, 128)).astype(np.float32)])
-    save_tensors(tmp_path / "out/model.safetensors", {"embed": more})
-    made = repo.commit(tmp_path / "out", message="after")
-    assert repo.store.stored_bytes() - before < 64 * 128 * 4 + 4000
-    assert (
-        repo.read_file(made.id, "model.safetensors")
-        == (tmp_path / "out/model.safetensors").read_bytes()
-    )
-
-
-def test_optimizer_state_is_no_delta(tmp_path: Path) -> None:
-    """What a delta does not make smaller pays nothing for its base on reading."""
-    repo = mstore.init(tmp_path)
-    rng = np.random.default_rng(0)
-    for version in range(2):
-        state = rng.standard_normal(100_000).astype(np.float32) ** 2
-        save_tensors(tmp_path / "out/model.safetensors", {"w": state})
-        repo.commit(tmp_path / "out", message=f"{version}")
-    assert all(f.head.base is None for n in repo.store.pack_names() for f in repo.store.footer(n))
-
-
-def test_rows_of_a_tensor_read_only_their_blocks(tmp_path: Path) -> None:
-    repo = mstore.init(tmp_path)
-    rows = np.arange(4096 * 1024, dtype=np.float32).reshape(4096, 1024)
-    save_tensors(tmp_path / "out/model.safetensors", {"embed": rows})
-    repo.commit(tmp_path / "out", message="x")
-    blocks: list[str] = []
-    repo.store.backend.observe = lambda call, key: blocks.append(call)  # type: ignore[attr-defined]
-    part = repo.read_tensor("HEAD", "embed", rows=(300, 310))
-    assert part.shape == (10, 1024) and bytes(part.buffer) == rows[300:310].tobytes()
-    # The tail of the pack, the manifest, the layout, and one block (or two) of sixteen.
-    assert blocks.count("read") <= 8
-    with pytest.raises(mstore.errors.UsageError, match="no rows"):
-        repo.read_tensor("HEAD", "embed", rows=(4000, 5000))
-
-
-def test_du_looks_at_the_packs_as_often_whatever_it_counts(tmp_path: Path) -> None:
-    """What is asked after all copies of each blob is the catalog, neither the disk nor the trash."""
-    repo, _ = _history(tmp_path, versions=3)
-    looks: list[str] = []
-    backend = repo.store.backend
-    stamp, listed = backend.change_token, backend.list
-    backend.change_token = lambda prefix: looks.append(prefix) or stamp(prefix)  # type: ignore[method-assign, func-returns-value]
-    backend.list = lambda prefix: looks.append(prefix) or listed(prefix)  # type: ignore[method-assign, func-returns-value]
-    assert len(repo.du("HEAD", "HEAD~1").commits) == 2
-    assert looks.count("packs/00") <= 2 and "trash" not in looks

@@ -1,9 +1,8 @@
-"""resume writes a checkpoint that training goes on from; path gives a folder that stays."""
+"""resume writes a checkpoint that training goes on from."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
@@ -90,57 +89,3 @@ def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
 
 
 # -- path
-
-
-@pytest.fixture
-def cached(repo: Repository, tmp_path: Path) -> Repository:
-    return mstore.open(tmp_path, cache=tmp_path / "cache")
-
-
-def test_a_path_is_the_version_read_only(cached: Repository, tmp_path: Path) -> None:
-    folder = cached.path("HEAD")
-    want = {f.path: cached.read_file("HEAD", f.path) for f in cached.manifest("HEAD").files}
-    assert contents(folder) == want
-    assert all(p.stat().st_mode & 0o222 == 0 for p in folder.rglob("*") if p.is_file())
-    before = folder.stat().st_ino
-    assert cached.path("main") == folder and folder.stat().st_ino == before, "written once"
-    assert mstore.open(tmp_path, cache=tmp_path / "cache").path("HEAD") == folder
-
-
-def test_a_folder_that_lost_a_file_is_made_again(cached: Repository, tmp_path: Path) -> None:
-    folder = cached.path("HEAD")
-    cached.close()
-    (folder / "optimizer.pt").unlink()
-    assert (cached.path("HEAD") / "optimizer.pt").exists()
-
-
-def test_the_oldest_that_nobody_uses_goes(cached: Repository, tmp_path: Path) -> None:
-    one = cached.path("HEAD~1")
-    cached.close()
-    two = cached.path("HEAD~2")
-    assert one.exists()
-    three = cached.path("HEAD~3", limit_bytes=1)
-    assert not one.exists(), "nobody uses it"
-    assert two.exists() and three.exists(), "in use, and asked for"
-    cached.close()
-    cached.path("HEAD", limit_bytes=1)
-    assert not two.exists() and not three.exists()
-
-
-def _ask(root: str, answers: Any) -> None:
-    repo = mstore.open(root, cache=Path(root) / "cache")
-    folder = repo.path("HEAD", limit_bytes=1)
-    answers.put((str(folder), len(contents(folder))))
-    repo.close()
-
-
-def test_many_processes_at_once(cached: Repository, tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    answers = context.Queue()
-    workers = [context.Process(target=_ask, args=(str(tmp_path), answers)) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    found = [answers.get(timeout=60) for _ in workers]
-    for worker in workers:
-        worker.join()
-    assert len(set(found)) == 1 and found[0][1] == 4

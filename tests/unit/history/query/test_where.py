@@ -1,9 +1,8 @@
-"""Versions found by what is known of them: conditions, orders, and revisions that say what is meant."""
+"""Conditions: what is typed after `--where`, and the versions of which it holds."""
 
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -13,31 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import mstore
 from mstore.api.repository import Repository
-from mstore.errors import Ambiguous, MStoreError, NotFound, RevisionNotFound, UsageError
+from mstore.errors import UsageError
 from mstore.history.query.where import parse
 from tests.conftest import write_adapter
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repository:
-    """Five steps on main, two on `other`, which begins at the third."""
-    repo = mstore.init(tmp_path, model_dir=tmp_path / "out")
-    losses = (3.0, 2.0, 1.0, math.nan, 1.5)
-    for step, loss in enumerate(losses, 1):
-        _commit(repo, tmp_path, step, {"eval_loss": loss, "rewards/accuracies": step / 10})
-    for step, loss in ((4, 0.5), (6, 0.7)):
-        start = "HEAD~2" if step == 4 else None
-        _commit(repo, tmp_path, step, {"eval_loss": loss, "acc": loss}, branch="other", start=start)
-    return repo
-
-
-def _commit(repo: Repository, root: Path, step: int, metrics: dict[str, float], **options: Any) -> None:
-    folder = write_adapter(root / "out", rank=4 if step < 4 else 8, seed=step)
-    (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
-    lr = {"lr": 2e-4, "note": "base'line" if step == 1 else "tuned"}
-    repo.commit(folder, message=f"s{step}", metrics=metrics, metadata=lr, **options)
 
 
 def _found(repo: Repository, where: str, **options: Any) -> list[str]:
@@ -67,23 +45,6 @@ def test_conditions(repo: Repository, where: str, messages: list[str] | None) ->
         assert _found(repo, where) == messages
 
 
-def test_orders(repo: Repository) -> None:
-    assert [e.message for e in repo.log(sort="eval_loss")] == ["s3", "s5", "s2", "s1", "s4"]
-    assert [e.message for e in repo.log(sort="-eval_loss", limit=2)] == ["s1", "s2"]
-    # Who has no value comes last.
-    everything = [e.message for e in repo.log(all=True, sort="acc")]
-    assert everything[:2] == ["s4", "s6"] and len(everything) == 7
-    assert _found(repo, "step > 0", sort="-step", all=True, limit=1) == ["s6"]
-
-
-def test_a_slip_is_met_with_what_is_near(repo: Repository) -> None:
-    with pytest.raises(UsageError) as met:
-        repo.log(where="evall_loss < 2")
-    assert "eval_loss" in str(met.value.hint)
-    with pytest.raises(UsageError, match="'los'"):
-        repo.log(sort="los")
-
-
 @given(st.text(max_size=60))
 def test_whatever_is_typed_is_read_or_refused(text: str) -> None:
     try:
@@ -101,64 +62,6 @@ _CODE = "__import__('os').system('x')"
 def test_nothing_is_run() -> None:
     with pytest.raises(UsageError):
         parse(_CODE)
-
-
-@pytest.mark.parametrize(
-    ("revision", "message"),
-    [
-        ("best:eval_loss", "s3"),
-        ("min:eval_loss", "s3"),
-        ("max:eval_loss", "s1"),
-        ("best:eval_loss@other", "s4"),
-        ("best:eval_loss@other~1", "s3"),
-        ("max:acc@other", "s6"),
-        ("last:other", "s6"),
-        ("last:other^", "s4"),
-        ("step:2", "s2"),
-        ("step:4", "s4"),
-        ("step:6", "s6"),
-        ("step:4@other", "s4"),
-    ],
-)
-def test_revisions(repo: Repository, revision: str, message: str) -> None:
-    (entry,) = repo.log(revision, limit=1)
-    assert entry.message == message
-    if "@other" in revision and "~" not in revision:
-        assert entry.id in {e.id for e in repo.log("other")}
-
-
-def test_the_direction_is_what_training_said(repo: Repository, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nothing says whether acc"):
-        repo.resolve("best:acc@other")
-    arguments = {"metric_for_best_model": "acc", "greater_is_better": True}
-    _commit(repo, tmp_path, 7, {"acc": 0.1}, branch="other")
-    repo.note("other", metadata={"training_arguments": arguments})
-    assert repo.log("best:acc@other", limit=1)[0].message == "s6"
-
-
-@pytest.mark.parametrize(
-    ("revision", "error"),
-    [
-        ("best:nothing_loss", NotFound),
-        ("best:", UsageError),
-        ("best:eval_loss@", UsageError),
-        ("best:eval_loss@nowhere", RevisionNotFound),
-        ("last:nowhere", RevisionNotFound),
-        ("step:many", UsageError),
-        ("step:99", RevisionNotFound),
-        ("worst:eval_loss", MStoreError),
-    ],
-)
-def test_revisions_that_name_nothing(repo: Repository, revision: str, error: type) -> None:
-    with pytest.raises(error):
-        repo.resolve(revision)
-
-
-def test_a_step_that_two_branches_have_is_asked_back(repo: Repository, tmp_path: Path) -> None:
-    alone = mstore.open(store=repo.store.path, cache=tmp_path / "cache")
-    with pytest.raises(Ambiguous) as met:
-        alone.resolve("step:4")
-    assert len(met.value.candidates) == 2
 
 
 def test_log_loads_the_language_only_for_a_condition(repo: Repository, tmp_path: Path) -> None:
