@@ -32,7 +32,7 @@ OURS = [kind for kind in _all() if kind.__module__ == "mstore.errors"]
 
 EXAMPLES = [
     RevisionNotFound("mian", near=("main",)),
-    Ambiguous("ab", ("abc one", "abd two")),
+    Ambiguous("ab", ("abc one", "abe two")),
     Corrupt("pack x", "is short", hint="repair it"),
     RefMoved("heads/main"),
     Dirty("would be lost", ("a", "b")),
