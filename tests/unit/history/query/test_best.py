@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import mstore
 from mstore.api.repository import Repository
 from mstore.errors import Ambiguous, MStoreError, NotFound, RevisionNotFound, UsageError
+from mstore.history.entry import LogEntry
+from mstore.history.query.best import best_of, is_greater_better
+from mstore.objects import Commit, ManifestId, Time
 from tests.unit.history.conftest import commit_step
 
 
@@ -68,3 +73,53 @@ def test_a_step_that_two_branches_have_is_asked_back(repo: Repository, tmp_path:
     with pytest.raises(Ambiguous) as met:
         alone.resolve("step:4")
     assert len(met.value.candidates) == 2
+
+
+def _entries(*metrics: dict[str, float], **metadata: Any) -> list[LogEntry]:
+    """Versions with these metrics, the latest first."""
+    found = []
+    for number, values in enumerate(metrics):
+        commit = Commit((), ManifestId(bytes(32)), "Ada", Time(number, 0), "", metadata, values)
+        found.append(LogEntry(commit.id, commit))
+    return found
+
+
+@pytest.mark.parametrize("metric", ["loss", "eval_loss", "train/loss", "Perplexity", "val-ppl"])
+def test_a_loss_is_better_when_lower(metric: str) -> None:
+    assert not is_greater_better(metric, ())
+
+
+@pytest.mark.parametrize("metric", ["acc", "glossary", "losses_won", "bleu"])
+def test_of_other_metrics_nothing_is_assumed(metric: str) -> None:
+    with pytest.raises(UsageError, match="nothing says whether") as met:
+        is_greater_better(metric, ())
+    assert f"max:{metric}" in str(met.value.hint)
+
+
+def test_the_latest_training_arguments_decide() -> None:
+    said = {"metric_for_best_model": "loss", "greater_is_better": True}
+    assert is_greater_better("eval_loss", _entries({}, training_arguments=said))
+    assert is_greater_better("loss", _entries({}, training_arguments=said))
+    noise = _entries(
+        {}, training_arguments={"metric_for_best_model": "loss", "greater_is_better": None}
+    )
+    assert not is_greater_better("loss", [*_entries({}, training_arguments="noise"), *noise])
+
+
+def test_of_equal_values_the_earliest_is_best_and_nan_never() -> None:
+    entries = _entries({"loss": 1.0}, {"loss": 1.0}, {"loss": math.nan}, {"acc": 0.5})
+    assert best_of(entries, "loss") is entries[1]
+    assert best_of(entries, "loss", greater=True) is entries[1]
+    assert best_of(entries, "acc", greater=True) is entries[3]
+
+
+def test_a_metric_that_no_version_has_is_met_with_those_there_are() -> None:
+    with pytest.raises(NotFound) as met:
+        best_of(_entries({"acc": 1.0}, {"bleu": math.nan}), "loss")
+    assert met.value.hint == "there are: acc, bleu"
+    with pytest.raises(NotFound) as met:
+        best_of(_entries({"acc": math.nan}), "acc", greater=True)
+    assert met.value.hint == "there are: acc"
+    with pytest.raises(NotFound) as met:
+        best_of([], "loss")
+    assert met.value.hint == "no version here has metrics"
