@@ -43,7 +43,7 @@ PROOFS: Final = {
     "crash": ("-m", "tests.proofs.crash.explore", "--rounds", "1", "--subsets", "2", "--stop"),
     "faults": ("-m", "tests.proofs.faults.sweep", "--every", "9"),
     "interleavings": (*_PYTEST, "tests/proofs/race/test_interleave.py"),
-    "training": (*_PYTEST, "tests/hf/test_background.py"),
+    "training": (*_PYTEST, "tests/unit/staging", "tests/unit/training", "tests/hf/test_background.py"),
     "storm": ("-m", "tests.proofs.race.storm", "--processes", "12", "--commits", "25"),
 }
 """Command lines that fail when something does not hold."""
