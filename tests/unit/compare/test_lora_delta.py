@@ -123,15 +123,6 @@ def test_two_folders(tmp_path: Path, rslora: bool, dora: bool) -> None:
     }
 
 
-def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
-    _adapter(workshop / "a", 4, 16)
-    _adapter(workshop / "b", 8, 16)
-    _, out, _ = mstore("diff", "./a", "./b", "--stat")
-    assert "What the adapters do" in out and "layers.0.q_proj" in out and "effective rank" in out
-    assert "What the adapters do" not in mstore("diff", "./a", "./b")[1]
-    assert "r 4 → 8" in out or "4 → 8" in out
-
-
 def test_the_example_answers_in_five_lines(tmp_path: Path) -> None:
     import subprocess
     import sys
@@ -148,3 +139,12 @@ def test_the_example_answers_in_five_lines(tmp_path: Path) -> None:
             check=True,
         )
         assert done.stdout.strip() == answer
+
+
+def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
+    _adapter(workshop / "a", 4, 16)
+    _adapter(workshop / "b", 8, 16)
+    _, out, _ = mstore("diff", "./a", "./b", "--stat")
+    assert "What the adapters do" in out and "layers.0.q_proj" in out and "effective rank" in out
+    assert "What the adapters do" not in mstore("diff", "./a", "./b")[1]
+    assert "r 4 → 8" in out or "4 → 8" in out

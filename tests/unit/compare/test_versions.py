@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -59,27 +56,3 @@ def test_it_prints_and_shows_itself(repo: Repository) -> None:
 def test_one_is_not_enough(repo: Repository) -> None:
     with pytest.raises(UsageError, match="two versions"):
         repo.compare("HEAD")
-
-
-def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
-    mstore("init")
-    for number in (1, 2):
-        write_adapter(workshop / "out", seed=number)
-        mstore("commit", "out", "-m", f"v|{number}", "--metric", f"loss={number}", "--meta", "same=1")
-    _, out, _ = mstore("compare", "HEAD~1", "HEAD")
-    assert "loss" in out and "are equal" in out and "same" not in out
-    rows = list(csv.reader(io.StringIO(mstore("compare", "HEAD~1", "HEAD", "--csv")[1])))
-    assert ["loss", "1", "2"] in rows
-    assert "| loss | 1 | 2 |" in mstore("compare", "HEAD~1", "HEAD", "--md")[1]
-    assert json.loads(mstore("compare", "HEAD~1", "HEAD", "--json")[1])["rows"]["loss"] == [1.0, 2.0]
-    mstore("compare", "HEAD", code=2)
-    mstore("compare", "HEAD", "HEAD~1", "--md", "--csv", code=2)
-
-
-def test_the_log_marks_what_is_ill(mstore: Any, workshop: Path) -> None:
-    mstore("init")
-    write_adapter(workshop / "out")
-    mstore("commit", "out", "-m", "diverged")
-    mstore("note", "HEAD", "--meta", 'health={"not_finite": "NaN or infinity in w"}')
-    assert "! NaN · diverged" in mstore("log")[1]
-    assert "! NaN · diverged" in mstore("log", "--oneline")[1]

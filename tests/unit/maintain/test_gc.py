@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +15,8 @@ import mstore
 from mstore.api.repository import Repository
 from mstore.backend import Entry
 from mstore.backend.local import LocalBackend
-from mstore.errors import Conflict, Corrupt, NotFound, ObjectRemoved, StorageFailed, UsageError
+from mstore.errors import Conflict, Corrupt, NotFound, ObjectRemoved, StorageFailed
 from mstore.maintain import gc as module
-from mstore.maintain.gc import GcPlan
 from mstore.maintain.gc_run import GcResult
 from mstore.objects import CommitId, ManifestFile, ManifestId, ObjectId
 from mstore.store import Store
@@ -548,27 +546,6 @@ def test_an_older_writer_is_kept_out_from_the_first_removal_on(repo: Repository)
     old.delete_branch("try")
     old.gc(now=True)
     assert json.loads(path.read_text())["features"]["write"] == ["leans-1", "refs-1"]
-
-
-def test_on_the_command_line(mstore: Callable[..., Any], workshop: Path) -> None:
-    mstore("init")
-    for seed in range(2):
-        write_model(workshop / "out", seed=seed)
-        mstore("commit", "out", "-m", f"v{seed}", *(["--branch", "try"] if seed else []))
-    _, out, _ = mstore("gc", "--yes")
-    assert "all of it needed" in out
-    mstore("branch", "-d", "try")
-    assert "--yes answers" in mstore("gc", code=UsageError.exit_code)[2]
-    _, out, _ = mstore("gc", "--now", "--dry-run")
-    assert "1 versions" not in out or "v1" in out
-    assert "(was on try)" in out and "frees" in out
-    packs = sorted(workshop.rglob("*.pack"))
-    shown = json.loads(mstore("gc", "--now", "--dry-run", "--json")[1])
-    assert shown["branch_bytes"].keys() == {"try"} and shown["versions"][0]["branch"] == "try"
-    assert sorted(workshop.rglob("*.pack")) == packs
-    done = json.loads(mstore("gc", "--now", "--yes", "--json")[1])
-    assert done["freed_bytes"] > 0 and len(list(workshop.rglob("*.pack"))) == 1
-    assert isinstance(GcPlan(), GcPlan)
 
 
 @pytest.mark.parametrize("what", ["parent", "known files"])

@@ -79,13 +79,4 @@ def test_what_cannot_be_resumed_from_is_said(repo: Repository, tmp_path: Path) -
     assert not (tmp_path / "x").exists()
 
 
-def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
-    mstore("init")
-    _save(workshop / "out", 5)
-    mstore("commit", "out")
-    _, out, _ = mstore("resume", "main", "--to", "again")
-    assert f"trainer.train(resume_from_checkpoint='{workshop / 'again'}')" in out
-    assert json.loads(mstore("resume", "main", "--to", "b", "--json")[1])["step"] == 5
-
-
 # -- path

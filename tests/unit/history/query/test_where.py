@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 from mstore.api.repository import Repository
 from mstore.errors import UsageError
 from mstore.history.query.where import parse
-from tests.conftest import write_adapter
 
 
 def _found(repo: Repository, where: str, **options: Any) -> list[str]:
@@ -78,18 +76,3 @@ def test_log_loads_the_language_only_for_a_condition(repo: Repository, tmp_path:
             check=True,
         )
         assert done.stdout.splitlines()[-1] == loaded
-
-
-def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
-    mstore("init")
-    for step in (1, 2):
-        write_adapter(workshop / "out", seed=step)
-        mstore("commit", "out", "-m", f"s{step}", "--metric", f"eval_loss={step}")
-    _, out, _ = mstore("log", "--where", "eval_loss < 2", "--oneline")
-    assert "s1" in out and "s2" not in out
-    assert "no version of which that holds" in mstore("log", "--where", "eval_loss < 0")[2]
-    assert mstore("log", "--where", "eval_loss <", code=2)[2].count("^")
-    assert "--graph" in mstore("log", "--graph", "--sort", "eval_loss", code=2)[2]
-    assert "s1" in mstore("show", "best:eval_loss")[1]
-    _, out, _ = mstore("log", "--sort", "-eval_loss", "--json")
-    assert [e["message"] for e in json.loads(out)["versions"]] == ["s2", "s1"]
