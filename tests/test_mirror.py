@@ -24,7 +24,7 @@ ELSEWHERE = {
     "cli/__init__.py": ("tests/cli/test_interrupted.py", "exit codes, of processes that are started"),
     "cli/commands/*": ("tests/cli", "typed, and what comes out is read"),
     "codec/twin/*": ("tests/property/test_kernel.py", "the same bytes as the kernel in C"),
-    "hf/*": ("tests/hf", "with a real torch, transformers and peft"),
+    "hf/*": ("tests/hf/test_loading.py", "`load_state_dict`, as users import it, beside `load`"),
     "render/json/*": ("tests/cli/test_json.py", "each command's object against its type"),
     "store/transaction.py": ("tests/unit/store/test_store.py", "what it puts in is what a store gives"),
 }
@@ -48,7 +48,7 @@ def own_test(module: str) -> str:
     folder, _, name = module.rpartition("/")
     if name == "__init__.py":
         folder, _, name = folder.rpartition("/")
-    where = ("tests",) if folder.startswith("cli") else ("tests", "unit")
+    where = ("tests",) if folder.startswith(("cli", "hf")) else ("tests", "unit")
     return "/".join([*where, *([folder] if folder else []), f"test_{name.removesuffix('.py')}.py"])
 
 
