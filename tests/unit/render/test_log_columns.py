@@ -90,7 +90,7 @@ def test_what_is_wrong_stands_before_the_message(health: Any, shown: str) -> Non
 def test_other_cells_are_numbers_or_text() -> None:
     entry = _entry({"a": {"b": "x\x1b"}}, metrics={"loss": 0.123456}, message="one\nmore")
     shown = [cell(entry, name) for name in ("loss", "a.b", "nothing", "message", "age")]
-    assert shown == ["0.1235", "x\\x1b", "", "one", "0 s ago"]
+    assert shown[:-1] == ["0.1235", "x\\x1b", "", "one"] and shown[-1].endswith(" ago")
 
 
 def test_columns_without_anything_are_left_out() -> None:
