@@ -15,7 +15,8 @@ from mstore.cli import output
 
 @pytest.fixture(autouse=True)
 def _text_again() -> Iterator[None]:
-    """No test leaves JSON asked for."""
+    """No test finds JSON asked for, or leaves it so."""
+    output.ask_for_json(False)
     yield
     output.ask_for_json(False)
 
