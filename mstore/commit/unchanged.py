@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from mstore.commit.options import CommitResult
@@ -55,6 +54,7 @@ def run_unchanged(
 
 def _noted(context: Context, plan: CommitPlan, metrics: Mapping[str, float]) -> NoteId | None:
     from mstore.commit.note import add_facts
+    from mstore.objects.json_values import json_equal
     from mstore.store import late_facts
     from mstore.text import storable
 
@@ -64,16 +64,14 @@ def _noted(context: Context, plan: CommitPlan, metrics: Mapping[str, float]) -> 
     numbers = {**plan.parent.metrics, **late.metrics}
     facts = {**plan.parent.metadata, **late.metadata}
     payload: dict[str, Any] = {}
-    new = {k: float(v) for k, v in metrics.items() if not _equal(numbers.get(k), float(v))}
+    new = {k: float(v) for k, v in metrics.items() if not json_equal(numbers.get(k), float(v))}
     if new:
         payload["metrics"] = new
-    more = {k: v for k, v in plan.options.metadata.items() if k not in facts or facts[k] != v}
+    # As it would be stored: a tuple comes back as a list, a huge integer as text.
+    given = storable(dict(plan.options.metadata))
+    more = {k: v for k, v in given.items() if k not in facts or not json_equal(facts[k], v)}
     if more:
-        payload["metadata"] = storable(more)
+        payload["metadata"] = more
     if not payload:
         return None
     return add_facts(context, plan.parent_id, payload, "later facts")
-
-
-def _equal(one: float | None, other: float) -> bool:
-    return one is not None and (one == other or (math.isnan(one) and math.isnan(other)))

@@ -9,7 +9,7 @@ from mstore.context import Context, peeled, ref_move
 from mstore.errors import Conflict
 from mstore.history.reachability import check_complete
 from mstore.history.ref_moves import delete_ref, rename_ref
-from mstore.objects import CommitId, ObjectId, Tag, Time
+from mstore.objects import CommitId, ObjectId, Tag, TagId, Time
 from mstore.store import check_ref_name
 from mstore.store.transaction import Transaction
 

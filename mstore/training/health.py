@@ -41,20 +41,30 @@ def health_of(repository: Repository, commit: CommitId, frozen: str | None = Non
         One sentence each under `not_finite` (NaN or infinity in weights), `untrained` (every
         B matrix of an adapter is zero), `frozen_changed`.
     """
-    value = repository.read_commit(commit)
+    parents = repository.read_commit(commit).parents
     own = _tensors(repository, commit)
-    before = _tensors(repository, value.parents[0]) if value.parents else {}
-    changed = {n: ref for n, (ref, blob) in own.items() if before.get(n, (None, None))[1] != blob}
+    before = _tensors(repository, parents[0]) if parents else {}
+    changed = [key for key, (_, blob) in own.items() if before.get(key, (None, None))[1] != blob]
     found: dict[str, str] = {}
-    bad = [name for name, ref in changed.items() if _not_finite(repository, commit, ref)]
+    bad = [name for folder, name in changed if _not_finite(repository, commit, own[folder, name][0])]
     if bad:
         found["not_finite"] = f"NaN or infinity in {_some(bad)}"
-    factors = [name for name in own if ".lora_B." in name or name.endswith(".lora_embedding_B")]
-    if factors and all(_is_zero(repository, commit, own[name][0]) for name in factors):
+    factors = [
+        ref
+        for (_, name), (ref, _) in own.items()
+        if ".lora_B." in name or name.endswith(".lora_embedding_B")
+    ]
+    if factors and all(_is_zero(repository, commit, ref) for ref in factors):
         found["untrained"] = "every B of the adapter is zero: it changes nothing yet"
-    if frozen is not None and before:
+    if frozen is not None and parents:
         pattern = re.compile(frozen)
-        moved = [name for name in changed if name in before and pattern.search(name)]
+        both = [key for key in changed if key in before and pattern.search(key[1])]
+        # Small tensors lie in one blob, which is another as soon as one of them has changed.
+        moved = [
+            key[1]
+            for key in both
+            if _bytes(repository, commit, own[key][0]) != _bytes(repository, parents[0], before[key][0])
+        ]
         if moved:
             found["frozen_changed"] = f"meant to be frozen, and changed: {_some(moved)}"
     return found
@@ -62,8 +72,12 @@ def health_of(repository: Repository, commit: CommitId, frozen: str | None = Non
 
 def _tensors(
     repository: Repository, commit: CommitId
-) -> dict[str, tuple[TensorRef, tuple[tuple[BlobId, int, int], ...]]]:
-    """Tensors of a version's models by name, with the stretches of blobs that they are."""
+) -> dict[tuple[str, str], tuple[TensorRef, tuple[tuple[BlobId, int, int], ...]]]:
+    """Tensors of a version's models by folder and name, with the stretches of blobs that they are.
+
+    Not by file, which a tensor may leave for another shard; not by name alone, since PEFT saves
+    each adapter in a folder of its own under the same names.
+    """
     manifest = repository.manifest(commit)
     stretches = {
         file.path: _stretches(file, layout)
@@ -71,7 +85,7 @@ def _tensors(
         if file.role in MODEL_ROLES and (layout := repository.read_layout(file)) is not None
     }
     return {
-        ref.name: (ref, stretches[ref.path][ref.name])
+        (ref.path.rpartition("/")[0], ref.name): (ref, stretches[ref.path][ref.name])
         for ref in repository.tensors(commit)
         if ref.path in stretches
     }
@@ -102,7 +116,7 @@ def _not_finite(repository: Repository, commit: CommitId, ref: TensorRef) -> boo
     if ref.dtype not in _EXPONENTS:
         return False
     kind, mask = _EXPONENTS[ref.dtype]
-    bits = np.frombuffer(memoryview(repository.read_tensor(commit, ref.name).buffer), kind)
+    bits = np.frombuffer(_bytes(repository, commit, ref), kind)
     step = 1 << 20
     exponent = bits.dtype.type(mask)
     return any(
@@ -111,7 +125,11 @@ def _not_finite(repository: Repository, commit: CommitId, ref: TensorRef) -> boo
 
 
 def _is_zero(repository: Repository, commit: CommitId, ref: TensorRef) -> bool:
-    return not bytes(repository.read_tensor(commit, ref.name).buffer).strip(b"\0")
+    return not bytes(_bytes(repository, commit, ref)).strip(b"\0")
+
+
+def _bytes(repository: Repository, commit: CommitId, ref: TensorRef) -> memoryview:
+    return memoryview(repository.read_tensor(commit, ref.name, path=ref.path).buffer).cast("B")
 
 
 def _some(names: list[str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.conftest import write_model
-from tests.unit.plans import everything
+from tests.plans import everything
 
 COMMANDS = {
     "commit": ("commit", "out", "-m", "three"),

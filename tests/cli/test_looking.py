@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Callable
@@ -412,3 +414,42 @@ def test_diff_defaults(mstore: Run, history: Path) -> None:
     _, out, _ = mstore("diff", "main~1")
     assert "embed.weight" in out
     assert "seed" in mstore("diff", "HEAD", "./out")[1]
+
+
+def test_compare(mstore: Any, workshop: Path) -> None:
+    mstore("init")
+    for number in (1, 2):
+        write_adapter(workshop / "out", seed=number)
+        mstore("commit", "out", "-m", f"v|{number}", "--metric", f"loss={number}", "--meta", "same=1")
+    _, out, _ = mstore("compare", "HEAD~1", "HEAD")
+    assert "loss" in out and "are equal" in out and "same" not in out
+    rows = list(csv.reader(io.StringIO(mstore("compare", "HEAD~1", "HEAD", "--csv")[1])))
+    assert ["loss", "1", "2"] in rows
+    assert "| loss | 1 | 2 |" in mstore("compare", "HEAD~1", "HEAD", "--md")[1]
+    assert json.loads(mstore("compare", "HEAD~1", "HEAD", "--json")[1])["rows"]["loss"] == [1.0, 2.0]
+    mstore("compare", "HEAD", code=2)
+    mstore("compare", "HEAD", "HEAD~1", "--md", "--csv", code=2)
+
+
+def test_the_log_marks_what_is_ill(mstore: Any, workshop: Path) -> None:
+    mstore("init")
+    write_adapter(workshop / "out")
+    mstore("commit", "out", "-m", "diverged")
+    mstore("note", "HEAD", "--meta", 'health={"not_finite": "NaN or infinity in w"}')
+    assert "! NaN · diverged" in mstore("log")[1]
+    assert "! NaN · diverged" in mstore("log", "--oneline")[1]
+
+
+def test_conditions_and_orders(mstore: Any, workshop: Path) -> None:
+    mstore("init")
+    for step in (1, 2):
+        write_adapter(workshop / "out", seed=step)
+        mstore("commit", "out", "-m", f"s{step}", "--metric", f"eval_loss={step}")
+    _, out, _ = mstore("log", "--where", "eval_loss < 2", "--oneline")
+    assert "s1" in out and "s2" not in out
+    assert "no matching versions" in mstore("log", "--where", "eval_loss < 0")[2]
+    assert mstore("log", "--where", "eval_loss <", code=2)[2].count("^")
+    assert "--graph" in mstore("log", "--graph", "--sort", "eval_loss", code=2)[2]
+    assert "s1" in mstore("show", "best:eval_loss")[1]
+    _, out, _ = mstore("log", "--sort", "-eval_loss", "--json")
+    assert [e["message"] for e in json.loads(out)["versions"]] == ["s2", "s1"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.bad_inputs.stand import listing
-from tests.conftest import contents, write_model
+from tests.conftest import contents, write_adapter, write_model
 
 Run = Callable[..., Any]
 Entries = Callable[..., list[dict[str, Any]]]
@@ -429,3 +429,15 @@ def test_ctrl_c_from_the_keyboard(history: Path) -> None:
     assert child.returncode == 130, err
     assert "Traceback" not in err and "interrupted" in err
     assert not list((history / ".mstore/store/tmp").iterdir())
+
+
+def test_resume(mstore: Any, workshop: Path) -> None:
+    mstore("init")
+    write_adapter(workshop / "out", seed=5)
+    (workshop / "out/optimizer.pt").write_bytes(b"state")
+    state: dict[str, Any] = {"global_step": 5, "best_model_checkpoint": None, "log_history": []}
+    (workshop / "out/trainer_state.json").write_text(json.dumps(state))
+    mstore("commit", "out")
+    _, out, _ = mstore("resume", "main", "--to", "again")
+    assert f"trainer.train(resume_from_checkpoint='{workshop / 'again'}')" in out
+    assert json.loads(mstore("resume", "main", "--to", "b", "--json")[1])["step"] == 5

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from mstore.backend import LocalBackend
+from mstore.objects import blob_id
 from tests.conftest import contents, write_model
 
 Run = Callable[..., Any]
@@ -257,3 +259,24 @@ def test_status(mstore: Run, workshop: Path) -> None:
     shutil.rmtree(workshop / "out")
     code, out, err = mstore("status", code=None)
     assert code == 0 and "out" in out, err
+
+
+def test_init_says_what_a_network_disk_promises(
+    mstore: Run, workshop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mstore.fs.mounts.network_type", lambda path: "nfs4")
+    _, _, err = mstore("init")
+    assert "network file system (nfs4)" in err and "gc" in err
+
+
+def test_status_tells_of_other_commands(mstore: Run, workshop: Path) -> None:
+    mstore("init")
+    write_model(workshop / "out", seed=1)
+    mstore("commit", "out")
+    (workshop / ".mstore/store/tmp/dead.tmp").write_bytes(b"x" * 3000)
+    backend = LocalBackend(workshop / ".mstore/store")
+    with backend.open_temp_roots() as roots:
+        roots.add(blob_id(b"").raw)
+        _, out, _ = mstore("status")
+    assert "1 other commands are at work" in out and "of commands that were killed" in out
+    assert '"running_count": 0' in mstore("status", "--json")[1]

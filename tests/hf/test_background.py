@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -14,21 +13,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from transformers import TrainerCallback
 
 import mstore
 from mstore.hf import MStoreCallback
 from mstore.staging import queue as staging
-from mstore.staging.checkpoints import Save
-from mstore.staging.queue import CannotStage, Queue, queues, register, registered
-from mstore.staging.run_plan import RunPlan
-from mstore.training.background import Background
-from mstore.training.health import health_of
+from mstore.staging.queue import queues, registered
 from mstore.training.run import Run
-from mstore.training.worker import Worker, adopt
-from tests.conftest import save_tensors, write_adapter
+from mstore.training.worker import Worker
+from tests.conftest import write_adapter
 
 
 def steps(repo: Any, rev: str) -> list[int]:
@@ -254,207 +248,6 @@ def mstore_run(home: Path) -> Any:
         return done.stdout + done.stderr
 
     return call
-
-
-# -- the queue
-
-
-def _plan(repo: Any, home: Path, **changes: Any) -> RunPlan:
-    plain = {
-        "repository": str(home),
-        "author": "Ada",
-        "output_dir": str(home / "out"),
-        "name": "run",
-        "named": False,
-        "run_id": "r",
-        "attempt": "a",
-        "origin": None,
-        "training_state": True,
-        "keep_last": None,
-        "base": None,
-        "frozen": None,
-        "metadata": {},
-        **changes,
-    }
-    return RunPlan.from_dict(json.loads(json.dumps(plain)))
-
-
-def _save(home: Path, step: int) -> Save:
-    folder = write_adapter(home / f"out/checkpoint-{step}", seed=step)
-    (folder / "optimizer.pt").write_bytes(os.urandom(1000))
-    state = {
-        "global_step": step,
-        "stateful_callbacks": {"MStoreCallback": {"attributes": {"run_id": "r", "attempt": "a"}}},
-    }
-    (folder / "trainer_state.json").write_text(json.dumps(state))
-    return Save(str(folder), step, None, {"loss": float("nan")}, "r", "a")
-
-
-def test_what_is_staged_is_read_back_as_it_was(
-    repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch, compare: Any
-) -> None:
-    monkeypatch.setattr(staging, "LINKED_FROM_BYTES", 2000)
-    queue = Queue.create(_plan(repo, home))
-    save = _save(home, 2)
-    staged = queue.stage(save, "trial", with_state=True)
-    assert repr(queue.read(staged.number)) == repr(staged) and staged.links
-    assert queue.plan() == _plan(repo, home)
-    folder = queue.folder_of(staged)
-    assert compare.tree(folder) == compare.tree(Path(save.path))
-    linked = folder / staged.links[0][0]
-    assert linked.stat().st_nlink == 2 and (folder / "optimizer.pt").stat().st_nlink == 1
-    assert "optimizer.pt" not in compare.tree(queue.folder_of(queue.stage(save, "", with_state=False)))
-
-
-def test_a_file_rewritten_in_place_is_refused_and_taken_from_the_checkpoint(
-    repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(staging, "LINKED_FROM_BYTES", 2000)
-    plan = _plan(repo, home)
-    queue = Queue.create(plan)
-    save = _save(home, 2)
-    queue.stage(save, "", with_state=True)
-    weights = Path(save.path) / "adapter_model.safetensors"
-    content = weights.read_bytes()
-    os.utime(weights, ns=(1, 1))
-    weights.write_bytes(content)
-    assert adopt(queue, repo) == 0
-    (outcome,) = queue.outcomes().values()
-    assert "was written to while it waited" in outcome["reason"]
-    assert queue.waiting() == [] and queue.unfinished() == 1
-    # The Trainer's own copy is still there, and whole.
-    run = Run(repo, plan, begun=True)
-    (missed,) = run.missed(attempt="a")
-    assert run.try_commit(missed) is not None
-    assert repo.read_file("run", "adapter_model.safetensors") == content
-
-
-def test_a_save_is_committed_once(repo: Any, home: Path) -> None:
-    """A worker that dies between the commit and the note of it leaves both to the next."""
-    queue = Queue.create(_plan(repo, home))
-    queue.stage(_save(home, 2), "", with_state=True)
-    kept = (queue.path / "000001.save").read_bytes()
-    assert adopt(queue, repo) == 1
-    queue.path.mkdir(parents=True)
-    queue = Queue.create(_plan(repo, home))
-    (queue.path / "000001.save").write_bytes(kept)
-    assert adopt(queue, repo) == 1
-    assert steps(repo, "run") == [2]
-
-
-def test_a_save_that_failed_waits_for_the_next_try(
-    repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    queue = Queue.create(_plan(repo, home))
-    queue.stage(_save(home, 2), "", with_state=True)
-    with monkeypatch.context() as broken:
-        broken.setattr(type(repo), "commit", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "full")))
-        assert adopt(queue, repo) == 0
-    assert queue.unfinished() == 1 and "full" in queue.outcomes()[1]["reason"]
-    assert adopt(queue, repo) == 1
-    assert steps(repo, "run") == [2] and not queue.path.exists()
-
-
-def test_the_newest_takes_the_place_of_one_that_waits(
-    repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    from mstore.training import background as module
-
-    class Asleep:
-        alive = True
-
-        def __init__(self, queue: Queue) -> None:
-            pass
-
-        def tell(self) -> None:
-            pass
-
-        def drain(self) -> None:
-            pass
-
-    monkeypatch.setattr(module, "Worker", Asleep)
-    background = Background(Run(repo, _plan(repo, home)), "latest")
-    for step in (1, 2, 3, 4):
-        background.put(_save(home, step), "")
-    queue = background.leave()
-    assert [queue.read(n).save.step for n in queue.waiting()] == [1, 4]
-    assert "gave way" in said(caplog)
-    assert adopt(queue, repo) == 2 and steps(repo, "run") == [1, 4]
-
-
-def test_a_queue_that_is_owned_stays(repo: Any, home: Path) -> None:
-    background = Background(Run(repo, _plan(repo, home)), "wait")
-    (queue,) = queues(str(home / "out"))
-    assert adopt(queue, repo) == 0 and queue.path.is_dir()
-    background.leave()
-    assert adopt(queue, repo) == 0 and not queue.path.exists()
-
-
-def test_a_workspace_forgets_queues_that_are_gone(repo: Any, home: Path) -> None:
-    queue = Queue.create(_plan(repo, home))
-    register(repo.workspace.path, queue)
-    assert [q.path for q in registered(repo.workspace.path)] == [queue.path]
-    queue.remove()
-    assert registered(repo.workspace.path) == []
-    assert list((repo.workspace.path / "staged").iterdir()) == []
-
-
-def test_the_worker_needs_no_torch() -> None:
-    code = (
-        "import sys, mstore.training.worker;"
-        " print({m.partition('.')[0] for m in sys.modules} & {'torch', 'transformers', 'peft'})"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
-
-
-def test_it_is_not_interested_in_links_and_pipes(repo: Any, home: Path) -> None:
-    save = _save(home, 2)
-    os.symlink("/etc/passwd", Path(save.path) / "link")
-    queue = Queue.create(_plan(repo, home))
-    folder = queue.folder_of(queue.stage(save, "", with_state=True))
-    assert not (folder / "link").exists()
-
-
-def test_no_links_leaves_nothing_staged(repo: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "LINKED_FROM_BYTES", 0)
-    monkeypatch.setattr(os, "link", lambda *a, **k: (_ for _ in ()).throw(OSError(95, "no")))
-    queue = Queue.create(_plan(repo, home))
-    with pytest.raises(CannotStage):
-        queue.stage(_save(home, 2), "", with_state=True)
-    assert sorted(p.name for p in queue.path.iterdir()) == ["plan.json"]
-
-
-# -- health
-
-
-@pytest.mark.parametrize("dtype", ["F64", "F32", "F16", "BF16"])
-@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
-def test_what_is_not_finite_is_found(tmp_path: Path, dtype: str, value: str) -> None:
-    import torch
-    from safetensors.torch import save_file
-
-    kinds = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-    repo = mstore.init(tmp_path)
-    weight = torch.linspace(-3, 3, 5000).to(kinds[dtype])
-    (tmp_path / "out").mkdir()
-    save_file({"w": weight, "n": torch.arange(9)}, tmp_path / "out/model.safetensors")
-    assert health_of(repo, repo.commit(tmp_path / "out").id) == {}
-    weight[4321] = float(value)
-    save_file({"w": weight, "n": torch.arange(9)}, tmp_path / "out/model.safetensors")
-    assert health_of(repo, repo.commit(tmp_path / "out").id) == {"not_finite": "NaN or infinity in w"}
-
-
-def test_an_adapter_that_learnt_nothing_is_said(tmp_path: Path) -> None:
-    repo = mstore.init(tmp_path)
-    a = np.ones((4, 8), np.float32)
-    for b, health in ((np.zeros((8, 4), np.float32), {"untrained"}), (a.T.copy(), set())):
-        save_tensors(
-            tmp_path / "out/adapter_model.safetensors",
-            {"base_model.model.q.lora_A.weight": a, "base_model.model.q.lora_B.weight": b},
-        )
-        (tmp_path / "out/adapter_config.json").write_text('{"peft_type": "LORA", "r": 4}')
-        assert set(health_of(repo, repo.commit(tmp_path / "out").id)) == health
 
 
 def test_a_hook_is_a_callback(home: Path) -> None:

@@ -11,7 +11,7 @@ from mstore.api.repository import Repository
 from mstore.checkout.plan import packs_needed
 from mstore.errors import Conflict, Dirty, RefMoved, StorageFailed, UsageError
 from tests.conftest import contents, write_model
-from tests.unit.plans import assert_is_a_value, everything
+from tests.plans import assert_is_a_value, everything
 
 
 @pytest.fixture

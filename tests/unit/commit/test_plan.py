@@ -11,7 +11,7 @@ from mstore.api.repository import Repository
 from mstore.commit.options import CommitOptions
 from mstore.errors import InvalidInput, RefMoved, UsageError
 from tests.conftest import write_model
-from tests.unit.plans import assert_is_a_value, everything
+from tests.plans import assert_is_a_value, everything
 
 
 @pytest.fixture
