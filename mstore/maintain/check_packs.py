@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mstore.codec import BLOCK_HEADER_SIZE
 from mstore.errors import Corrupt, NotFound, Unsupported
 from mstore.maintain.findings import Findings, Problem
-from mstore.store.pack import read_footer
+from mstore.store.pack import MAGIC, read_footer
 from mstore.store.pack_keys import name_of_key, pack_key
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def check_pack_file(store: Store, name: bytes, findings: Findings, *, quick: boo
     size = store.backend.size(pack_key(name))
     if expected_size != size:
         findings.problem(where, f"has {size} bytes where its footer accounts for {expected_size}")
-    if store.backend.get(pack_key(name), size=8) != b"MSTOREP1":
+    if store.backend.get(pack_key(name), size=8) != MAGIC:
         findings.problem(where, "does not begin with a pack's magic")
     position = 8
     for index, frame in enumerate(frames):
