@@ -129,7 +129,7 @@ class _Undoing:
         return Undone(action=operation.action, refs=moved, restored=restored)
 
     def _check_complete(self) -> None:
-        """See that what refs go back to is all there, before a file is touched. Raises NotFound."""
+        """Check that what refs go back to exists, before a file is touched. Raises NotFound."""
         for move in self._operation.moves:
             _, old = targets_of(move)
             if old is not None and not move.ref.startswith("notes/"):
@@ -179,7 +179,7 @@ class _Undoing:
             self._remove_written(folder)
         if folder is None or self._backup is None or self._source is None:
             return ()
-        return self._restorebackup_of(folder, self._backup, self._source)
+        return self._restore_backup(folder, self._backup, self._source)
 
     def _check_head(self) -> None:
         if self._operation.head is None:
@@ -209,7 +209,7 @@ class _Undoing:
             for path in operation.touched:
                 remove(destination, path)
 
-    def _restorebackup_of(self, folder: Path, backup: Path, source: Path) -> tuple[str, ...]:
+    def _restore_backup(self, folder: Path, backup: Path, source: Path) -> tuple[str, ...]:
         restored: list[str] = []
         try:
             with _backup_marked(backup, source):

@@ -110,7 +110,7 @@ def _frames_of(store: Store, plan: GcPlan, layout: PackLayout) -> Frames:
 def _remove(
     store: Store, candidates: Frames, needed: Callable[[], Callable[[ObjectId], bool]], plan: GcPlan
 ) -> tuple[int, int]:
-    """Soft-delete packs, purge those that nothing can need, and count those that went and came back."""
+    """Soft-delete packs, purge those that nothing can need, and count removed and undeleted ones."""
     if not candidates:
         return 0, 0
     removed = soft_delete(store, candidates, needed)
@@ -128,8 +128,8 @@ def _written(
 ) -> tuple[bytes, ...]:
     """Write what is needed of some packs into new ones, and read those back."""
     kept = [(n, i) for n, frames in old.items() for i in range(len(frames)) if (n, i) in layout.kept]
-    anew = [blob for blob in layout.recoded if blob.pack in old]
-    places = (*kept, *((blob.pack, blob.frame) for blob in anew))
+    recoded = [blob for blob in layout.recoded if blob.pack in old]
+    places = (*kept, *((blob.pack, blob.frame) for blob in recoded))
     total = sum(old[name][index].head.raw_size for name, index in places)
     done = 0
 
@@ -149,7 +149,7 @@ def _written(
             else:
                 transaction.put_encoded(id, store.get(id))
             advance(frame)
-        for blob in anew:
+        for blob in recoded:
             frame = old[blob.pack][blob.frame]
             source = recode_source(store, frame.head, _group(layout, blob.id), base=blob.base)
             transaction.store_blobs([source])

@@ -46,7 +46,7 @@ class Background:
             register(workspace.path, self._queue)
         self._worker: Worker | None = None
         self._staged: dict[int, int] = {}
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
         self._said_full = False
         # A training script that ends by an exception still waits for its last save.
         own = weakref.ref(self)
@@ -106,11 +106,11 @@ class Background:
             )  # fmt: skip
 
     def news(self) -> None:
-        """Say what became of saves since the last time."""
+        """Report what became of saves since the last time."""
         for number, outcome in self._queue.outcomes().items():
-            if number in self._told:
+            if number in self._reported:
                 continue
-            self._told.add(number)
+            self._reported.add(number)
             for sentence in outcome["said"]:
                 _log.warning("%s", sentence)
             if "commit" in outcome:

@@ -68,12 +68,12 @@ def _compared(a: Revision | Path | None, b: Revision | Path | None, stat: bool) 
     from mstore.api.folders import diff as diff_folders
     from mstore.errors import NoStore
 
-    with progress() as told:
+    with progress() as report:
         try:
             opened = repo()
         except NoStore:
             # Two folders need no store: the plainest question has the plainest answer.
             if a is None or b is None or not (Path(str(a)).is_dir() and Path(str(b)).is_dir()):
                 raise
-            return diff_folders(str(a), str(b), stat=stat, progress=told)
-        return opened.diff("HEAD" if a is None else a, b, stat=stat, progress=told)
+            return diff_folders(str(a), str(b), stat=stat, progress=report)
+        return opened.diff("HEAD" if a is None else a, b, stat=stat, progress=report)

@@ -57,8 +57,8 @@ def forget(
         if as_json:
             _show_json(plan, None, dry_run)
         return
-    with progress() as told:
-        done = repository.run_forget(plan, progress=told)
+    with progress() as report:
+        done = repository.run_forget(plan, progress=report)
     if as_json:
         _show_json(plan, done, dry_run)
     else:

@@ -48,13 +48,13 @@ def fsck(quick: bool, repair: bool, source: str | None, dry_run: bool, as_json: 
         if not repair:
             raise UsageError("--dry-run is about --repair; fsck alone changes nothing")
         return _show_plan(source, as_json)
-    with progress() as told:
+    with progress() as report:
         if repair:
-            done = repo().repair(source=source, progress=told)
+            done = repo().repair(source=source, progress=report)
             found, repaired = done.found, done.done
             lines = repair_lines(done, styled)
         else:
-            found, repaired = repo().fsck(quick=quick, progress=told), ()
+            found, repaired = repo().fsck(quick=quick, progress=report), ()
             lines = fsck_lines(found, styled)
     if as_json:
         from mstore.cli.json_output import show_json
@@ -67,7 +67,7 @@ def fsck(quick: bool, repair: bool, source: str | None, dry_run: bool, as_json: 
 
 
 def _show_plan(source: str | None, as_json: bool) -> int:
-    with progress() as told:
-        plan = repo().plan_repair(source=source, progress=told)
+    with progress() as report:
+        plan = repo().plan_repair(source=source, progress=report)
     show_plan(plan, as_json)
     return 0 if plan.found.ok else CORRUPT

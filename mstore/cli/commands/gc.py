@@ -41,8 +41,8 @@ def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
         if as_json:
             _show_json(plan, None, dry_run)
         return
-    with progress() as told:
-        done = repo().gc(plan, progress=told)
+    with progress() as report:
+        done = repo().gc(plan, progress=report)
     if as_json:
         _show_json(plan, done, dry_run)
         return

@@ -30,8 +30,8 @@ def resume(rev: Revision, to: str, force: bool, as_json: bool) -> None:
     folder that exists here. HEAD stays where it is.
     """
     version = look_up(rev)
-    with progress() as told:
-        done = repo().resume(version, to=to, force=force, progress=told)
+    with progress() as report:
+        done = repo().resume(version, to=to, force=force, progress=report)
     if as_json:
         from mstore.cli.json_output import show_json
         from mstore.render.json.documents import resume_document

@@ -175,7 +175,7 @@ def parse(text: str) -> Revision:
 
 
 def names_folder(text: str) -> bool:
-    """Whether a text, where a version or a folder may stand, can only be meant as a folder.
+    """Return whether a text, where a version or a folder may be, can only be meant as a folder.
 
     No name of a branch, tag or id looks like that: `.`, `..`, and what begins with `./`,
     `../`, `/` or `~`, or ends in `/`.
@@ -184,10 +184,10 @@ def names_folder(text: str) -> bool:
 
 
 def _base(text: str) -> tuple[Base, int]:
-    """Read what stands before `@{n}` and the steps, and say where that ends."""
+    """Read the base before `@{n}` and the steps, and return where it ends."""
     kind, colon, _ = text.partition(":")
     if colon and kind in _KINDS:
-        return _sought(kind, text, len(kind) + 1)
+        return _read_search(kind, text, len(kind) + 1)
     end = _base_end(text)
     name = text[:end]
     if not name and not text.startswith("@{"):
@@ -195,7 +195,7 @@ def _base(text: str) -> tuple[Base, int]:
     return (AtHead(name) if name in ("HEAD", "@", "") else Named(name)), end
 
 
-def _sought(kind: str, text: str, at: int) -> tuple[Base, int]:
+def _read_search(kind: str, text: str, at: int) -> tuple[Base, int]:
     """Read the rest of a form that begins with a word and a colon."""
     if kind in _METRIC_KINDS and text.startswith('"', at):
         return _quoted_metric(kind, text, at)
