@@ -104,7 +104,7 @@ class Repository:
 
     @property
     def head(self) -> Head | None:
-        """Where the workspace stands, or None without one."""
+        """HEAD of the workspace, or None without one."""
         return self._context.head
 
     @property
@@ -125,7 +125,7 @@ class Repository:
         return next(filter(None, map(network_type, self.store.folders)), None)
 
     def free_bytes(self) -> int | None:
-        """Give how many bytes are free where the store lies, or None where nobody knows."""
+        """Give how many bytes are free where the store lies, or None where that is unknown."""
         return self.store.backend.free_bytes()
 
     # -- writing
@@ -368,7 +368,7 @@ class Repository:
         self._context.need_workspace("config").set_config(key, value)
 
     def staged(self) -> tuple[tuple[Path, int], ...]:
-        """Queues of training runs, and how many saves in each no commit holds yet."""
+        """List queues of training runs, and how many saves in each no commit holds yet."""
         if self.workspace is None or not (self.workspace.path / "staged").is_dir():
             return ()
         from mstore.staging.queue import registered
@@ -377,7 +377,7 @@ class Repository:
         return tuple((path, count) for path, count in counts if count)
 
     def status(self) -> WorkspaceStatus:
-        """Look where the workspace stands. Raises UsageError, InvalidInput."""
+        """Return HEAD and what changed in the model directory. Raises UsageError, InvalidInput."""
         from mstore.api.results.printable import printable
         from mstore.api.results.status import WorkspaceStatus
         from mstore.history.status import status
@@ -385,7 +385,7 @@ class Repository:
         return replace(printable(WorkspaceStatus, status(self._context)), staged=self.staged())
 
     def look_up(self, rev: AnyRevision) -> Resolved:
-        """Find what a revision stands for: its commit, the branch it names, a warning.
+        """Resolve a revision: its commit, the branch it names, a warning.
 
         Every method that takes a version takes what this gives, and looks nothing up then.
 
@@ -412,7 +412,7 @@ class Repository:
         where: str | None = None,
         sort: str | None = None,
     ) -> Versions:
-        """Versions, the latest first; see `mstore.history.log.filter_and_sort` for `where` and `sort`.
+        """List versions, the latest first; see `history.log.filter_and_sort` for `where` and `sort`.
 
         Raises:
             RevisionNotFound, Ambiguous, Corrupt, UsageError.
@@ -523,17 +523,17 @@ class Repository:
         return facts_of_manifest(self.store, self.manifest(rev))
 
     def cat(self, rev: AnyRevision, path: str) -> Iterator[Any]:
-        """Bytes of a file in parts. Raises NotFound, Corrupt."""
+        """Read a file in parts. Raises NotFound, Corrupt."""
         from mstore.history.show import cat
 
         return cat(self._context, self.resolve(rev), path)
 
     def read_file(self, rev: AnyRevision, path: str) -> bytes:
-        """All bytes of a file. Raises NotFound, Corrupt."""
+        """Read a whole file. Raises NotFound, Corrupt."""
         return b"".join(self.cat(rev, path))
 
     def tensors(self, rev: AnyRevision) -> tuple[TensorRef, ...]:
-        """Tensors of a version. Raises RevisionNotFound, Corrupt."""
+        """List the tensors of a version. Raises RevisionNotFound, Corrupt."""
         from mstore.history.tensors import tensors
 
         return tensors(self._context, self.resolve(rev))
@@ -580,7 +580,7 @@ class Repository:
     def repair(
         self, *, source: str | Path | None = None, progress: Progress | None = None
     ) -> RepairResult:
-        """Put right what can be put right.
+        """Repair what can be repaired.
 
         Args:
             source: another store's folder, from which lost objects are taken.
@@ -732,12 +732,12 @@ class Repository:
     # -- names
 
     def ref_names(self) -> tuple[str, ...]:
-        """Names of branches and tags; no commit is read for them."""
+        """List the names of branches and tags; no commit is read for them."""
         refs = self.store.refs
         return (*refs.names("heads"), *refs.names("tags"))
 
     def branches(self) -> dict[str, CommitId]:
-        """Branches and their commits."""
+        """Return branches and their commits."""
         return {b.name: b.id for b in self.list_branches()}
 
     def list_branches(self) -> tuple[Branch, ...]:
@@ -784,7 +784,7 @@ class Repository:
         message: str | None = None,
         force: bool = False,
     ) -> CommitId:
-        """Tag a version. Raises Conflict, InvalidInput."""
+        """Create or move a tag. Raises Conflict, InvalidInput."""
         from mstore.history.tags import make_tag
 
         id = self.resolve("HEAD" if rev is None else rev)

@@ -125,7 +125,7 @@ class Backend(Protocol):
         """Return the number of bytes that a key holds; None if there is no such key."""
 
     def delete(self, *keys: str) -> None:
-        """Remove keys; absent ones are ignored. Not durable: a power cut may bring them back."""
+        """Remove keys; absent ones are ignored. Not durable: a power cut may restore them."""
 
     def rename(self, moves: Mapping[str, str]) -> set[str]:
         """Rename keys whose bytes never change, durably.
@@ -167,4 +167,4 @@ class Backend(Protocol):
         """Return how many more bytes fit; None if that is not known."""
 
     def close(self) -> None:
-        """Close files that nobody reads from. The backend can still be used."""
+        """Close files that no read uses. The backend can still be used."""

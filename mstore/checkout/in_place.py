@@ -70,6 +70,6 @@ def _drop_branch(context: Context, branch: str, id: CommitId, error: MStoreError
 
 
 def _recorded(head: Head, commit: CommitId | None) -> dict[str, str]:
-    """HEAD as an operation remembers it, with the commit that its files were of."""
+    """Return HEAD as an operation records it, with the commit that its files were of."""
     document: Mapping[str, str] = head.to_dict()
     return {**document, "at": commit.hex if commit is not None else ""}

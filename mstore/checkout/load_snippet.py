@@ -46,7 +46,7 @@ class BaseSource:
 
 
 def base_source(store: Store, commit: Commit, manifest: Manifest, facts: Facts) -> BaseSource | None:
-    """Where an adapter's base is to be had; None where the version is no adapter.
+    """Return where an adapter's base is to be had; None where the version is no adapter.
 
     A folder that exists here, else a commit of this store, else a hub's name.
     """
@@ -66,7 +66,7 @@ def base_source(store: Store, commit: Commit, manifest: Manifest, facts: Facts) 
 def line_that_loads(
     facts: Facts, path: Path, source: BaseSource | None, base: Path | None
 ) -> str | None:
-    """One line of Python that loads a folder.
+    """Return one line of Python that loads a folder.
 
     Args:
         facts: what the folder says of itself.

@@ -276,7 +276,7 @@ def _store_has(store: Store, entry: ManifestFile) -> bool:
 
 
 def _obstructions(folder: Path, tree: Tree, manifest: Manifest) -> tuple[str, ...]:
-    """Ignored files that lie where the version has files: nobody else has them."""
+    """List ignored files that lie where the version has files: no other copy of them exists."""
     with Destination(folder) as destination:
         paths = [f.path for f in manifest.files]
         return find_obstructions(destination, paths, tree.entries, tree.found.ignored)
@@ -381,7 +381,7 @@ def _plan_model_dir(context: Context, folder: Path, plan: CheckoutPlan, force: b
 
 
 def some(paths: tuple[str, ...]) -> str:
-    """Name the first few of some paths, escaped."""
+    """List the first few of some paths, escaped."""
     named = ", ".join(escaped(p) for p in paths[:4])
     return named + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
 

@@ -130,7 +130,7 @@ def check_refs(context: Context, operation: Operation) -> None:
 
 
 def _never_happened(context: Context, workspace: Workspace, operation: Operation) -> bool:
-    """Whether a process was killed between writing an operation down and doing any of it.
+    """Return whether a process was killed between recording an operation and doing any of it.
 
     A move that happened is in the ref's reflog, wherever the ref is now; a checkout's files
     are written before its record; HEAD is moved by this workspace's operations alone.
@@ -171,7 +171,7 @@ def _was_made(context: Context, workspace: Workspace, move: RefMove) -> bool:
 
 
 def backup_of(workspace: Workspace, operation: Operation) -> tuple[Path | None, Path | None]:
-    """Where the copies of an operation lie, and where they are moved back from.
+    """Return where the copies of an operation lie, and where they are moved back from.
 
     They are renamed before the first one is moved, so that an undo that was killed is
     told from one that has not begun: both paths are the same then. None, None: there are none.

@@ -1,4 +1,4 @@
-"""Asking before bytes are given up."""
+"""Confirmation before files are deleted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def must_confirm(command: str, yes: bool, dry_run: bool, as_json: bool) -> bool:
-    """Whether to ask before anything is removed. Raises UsageError where nobody can answer."""
+    """Return whether to ask before anything is removed. Raises UsageError without a terminal."""
     from mstore.errors import UsageError
 
     asks = not (yes or dry_run)

@@ -63,7 +63,7 @@ def _chosen(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def choose(text: str, given: Mapping[str, Any]) -> None:
-    """Take note of what `--fields` chooses of the running command's output.
+    """Record which fields `--fields` chooses from the running command's output.
 
     Args:
         text: names with commas between them.

@@ -25,7 +25,7 @@ def check_name(name: str | None, delete: bool, rename: str | None, force: bool) 
 
 
 def name_command(kind: str) -> Callable[[_F], _F]:
-    """Options that branch and tag share."""
+    """Add the options that branch and tag share."""
 
     def apply(function: _F) -> _F:
         for option in reversed(
@@ -62,7 +62,7 @@ class NameChange:
     id: CommitId
 
     def show(self, as_json: bool) -> None:
-        """Say so on stdout."""
+        """Print it on stdout."""
         if as_json:
             from mstore.cli.json_output import show_json
             from mstore.render.json.documents import name_document

@@ -125,7 +125,7 @@ def _asked(context: click.Context, param: click.Parameter, value: bool) -> bool:
 
 
 def read_pairs(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Metadata from `K=V` arguments."""
+    """Read metadata from `K=V` arguments."""
     import json
 
     found: dict[str, Any] = {}
@@ -141,7 +141,7 @@ def read_pairs(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def read_metrics(pairs: tuple[str, ...]) -> dict[str, float]:
-    """Metrics from `K=V` arguments."""
+    """Read metrics from `K=V` arguments."""
     found: dict[str, float] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")

@@ -188,7 +188,7 @@ def _publish(transaction: Transaction, version: _Version, made: Commit) -> None:
 
 
 def _move_branch(context: Context, plan: CommitPlan, made: Commit) -> Commit:
-    """Point the branch to the commit; with `append`, behind whoever came first."""
+    """Move the branch to the commit; with `append`, the commit follows a tip that moved meanwhile."""
     refs, branch = context.store.refs, plan.branch
     expected: CommitId | None = None if plan.is_new else plan.parent_id
     for _ in range(_APPEND_TRIES):
@@ -224,7 +224,7 @@ def _finish(
     parent_manifest: Manifest | None,
     counts: Counts,
 ) -> CommitResult:
-    """Note what was read and its sizes for the next time; where that fails, the commit stands."""
+    """Record what was read and its sizes for the next time; a failure leaves the commit valid."""
     warnings = list(version.warnings)
     if context.stat_cache is not None:
         remember(context.stat_cache, version.tree, plan.read_at_ns)

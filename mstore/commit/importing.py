@@ -258,7 +258,7 @@ def _step(path: Path) -> int | None:
 
 
 def _moment(path: Path) -> float:
-    """Seconds since 1970: the date in the folder's name, else when its newest file was written."""
+    """Return seconds since 1970: of the date in the folder's name, else of its newest file."""
     match = _DATE.search(path.name)
     if match is not None:
         import time
@@ -283,7 +283,7 @@ def _branch_name(folder: Path) -> str:
 
 
 def _metadata_beside(path: Path) -> tuple[Path | None, str | None]:
-    """`metadata_<id>.json` of a folder whose name holds that id, beside it or in it; or a warning."""
+    """Find `metadata_<id>.json` of a folder named after that id, beside it or in it; or a warning."""
     for folder in (path, path.parent):
         for candidate in sorted(folder.glob("metadata*.json")):
             id = candidate.stem.removeprefix("metadata").lstrip("_-")
@@ -315,7 +315,7 @@ def _metadata(item: PlannedImport) -> dict[str, Any]:
 
 
 def _metrics(item: PlannedImport) -> dict[str, float]:
-    """Numbers of the metadata file that are metrics: under `metrics`, or named like a loss."""
+    """Select numbers of the metadata file that are metrics: under `metrics`, or named like a loss."""
     if item.metadata_path is None:
         return {}
     beside = _json(item.metadata_path)

@@ -43,7 +43,7 @@ def note(
 
 
 def add_facts(context: Context, id: CommitId, payload: Mapping[str, Any], message: str) -> NoteId:
-    """Note facts on a commit, as something that `undo` takes back. Raises RefMoved, StorageFailed."""
+    """Record facts on a commit, as something that `undo` takes back. Raises RefMoved, StorageFailed."""
 
     def journaled(before: NoteId | None, after: NoteId) -> AbstractContextManager[None]:
         return context.journaled(f"note on {id.short}", ref_move(f"notes/{id.hex}", before, after))

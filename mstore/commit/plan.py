@@ -207,7 +207,7 @@ def _branch(context: Context, options: CommitOptions) -> tuple[str, CommitId | N
 def _is_parent(
     cached: Mapping[str, ManifestFile], found: Scan, parent: Commit, options: CommitOptions
 ) -> bool:
-    """Whether the stat cache alone shows that the tree is its parent's, and is one to accept.
+    """Return whether the stat cache alone shows that the tree is its parent's, and is one to accept.
 
     What the parent was checked for (its shard index, say) is not checked again.
     """

@@ -21,7 +21,7 @@ _SETS: Final = ("target_modules", "modules_to_save", "exclude_modules", "target_
 
 
 def configuration_of(side: DiffSide) -> dict[str, Any]:
-    """All keys of the configuration files, flattened; files that are no JSON object have none."""
+    """Flatten all keys of the configuration files; files that are no JSON object have none."""
     flat: dict[str, Any] = {}
     for file in side.manifest.files:
         name = file.path.rpartition("/")[2]

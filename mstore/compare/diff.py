@@ -110,7 +110,7 @@ class DiffResult:
         return f"{self.a} → {self.b}: " + ", ".join([*parts, f"{files} file{'s' * (files != 1)}"])
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`: strict JSON; a side that has no such key is left out of its pair."""
+        """Return it as a JSON object (docs/json.md); a side without a key is left out of its pair."""
 
         def pairs(values: Values) -> dict[str, Any]:
             return {
@@ -142,7 +142,7 @@ class DiffResult:
 def diff(
     a: DiffSide, b: DiffSide, *, stat: bool = False, progress: Progress | None = None
 ) -> DiffResult:
-    """How two sides differ.
+    """Compare two sides.
 
     Args:
         a: the one.

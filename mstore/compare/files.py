@@ -38,7 +38,7 @@ class FileDiff:
         return bool(self.added or self.removed or self.changed)
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return it as a JSON object (docs/json.md)."""
 
         def row(change: FileChange, **sizes: int | None) -> dict[str, Any]:
             return {"path": change.path, "role": change.role, **sizes}
@@ -68,7 +68,7 @@ def compare_files(a: DiffSide, b: DiffSide) -> FileDiff:
 
 
 def _equal_bytes(a: DiffSide, one: ManifestFile, b: DiffSide, other: ManifestFile) -> bool:
-    """Whether two files have the same bytes.
+    """Return whether two files have the same bytes.
 
     Segments nearly always tell. Only where the files were cut differently (by
     another version of mstore, or kept whole as a broken one) both are read.
@@ -83,7 +83,7 @@ def _equal_bytes(a: DiffSide, one: ManifestFile, b: DiffSide, other: ManifestFil
 
 
 def _surely_differ(one: ManifestFile, other: ManifestFile) -> bool:
-    """Whether segments at one place are two different blobs as far as these files use them.
+    """Return whether segments at one place are two different blobs as far as these files use them.
 
     Only where both are cut alike. It leans on a file using all bytes of its blobs,
     which 0.1 always writes.

@@ -59,7 +59,7 @@ class ModuleDelta:
     magnitude: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return it as a JSON object (docs/json.md)."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "module"}
 
 
@@ -123,7 +123,7 @@ def compare_modules(name: str, one: Factors, other: Factors) -> ModuleDelta | No
 
 
 def _svd(factors: Factors) -> tuple[Matrix, Matrix, Matrix]:
-    """Singular vectors and values of scaling · b · a, those of negligible values left out."""
+    """Compute singular vectors and values of scaling · b · a, those of negligible values left out."""
     import numpy as np
 
     q_b, r_b = np.linalg.qr(factors.b)

@@ -47,7 +47,7 @@ class TensorPlace:
     digest: BlobId
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return it as a JSON object (docs/json.md)."""
         return {"dtype": self.dtype, "shape": list(self.shape), "size_bytes": self.size_bytes}
 
     def __str__(self) -> str:
@@ -100,7 +100,7 @@ class TensorDiff:
         return any(count for _, count in self.counts())
 
     def counts(self) -> tuple[tuple[str, int], ...]:
-        """How many of each kind, `same` left out."""
+        """Count each kind, `same` left out."""
         return tuple((name, len(getattr(self, name))) for name in KINDS)
 
     def __str__(self) -> str:
@@ -108,7 +108,7 @@ class TensorDiff:
         return "tensors: " + ", ".join([*parts, f"{self.same} same"])
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return it as a JSON object (docs/json.md)."""
 
         def named(place: TensorPlace) -> dict[str, Any]:
             return {"folder": place.folder, "name": place.name}
@@ -175,7 +175,7 @@ def tensors_in(
 
 
 def compare_tensors(a: Mapping[_Key, TensorPlace], b: Mapping[_Key, TensorPlace]) -> TensorDiff:
-    """Which tensors differ, and how; nothing is read."""
+    """Find which tensors differ, and how; nothing is read."""
     pairs: dict[str, list[TensorPair]] = defaultdict(list)
     same = 0
     for key in sorted(a.keys() & b.keys()):
@@ -205,7 +205,7 @@ def compare_tensors(a: Mapping[_Key, TensorPlace], b: Mapping[_Key, TensorPlace]
 def _moved(
     removed: list[TensorPlace], added: list[TensorPlace]
 ) -> tuple[list[TensorPair], list[TensorPlace], list[TensorPlace]]:
-    """Pairs what went with what came where nothing but the name differs; equal ones in order."""
+    """Match removed with added tensors where nothing but the name differs; equal ones in order."""
     waiting: dict[Any, list[TensorPlace]] = defaultdict(list)
     for place in reversed(removed):
         # Empty tensors have equal bytes whatever they are; that says nothing.

@@ -50,7 +50,7 @@ class Comparison:
     left_out = renamed_field("left_out", "hidden")
 
     def table(self) -> list[list[str]]:
-        """Rows of text, control characters escaped, the first one the heading."""
+        """Return rows of text, control characters escaped, the first one the heading."""
         head = ["", *(f"{e.id.short} {escaped(e.subject)}" for e in self.entries)]
         return [head, *([escaped(name), *map(value_text, values)] for name, values in self.rows)]
 

@@ -68,7 +68,7 @@ def _contained(what: str) -> Iterator[None]:
 
 
 def _wait_for_all_ranks() -> None:
-    """Until every rank has come here: the others may still be writing their files."""
+    """Wait until every rank has come here: the others may still be writing their files."""
     from accelerate import PartialState
 
     PartialState().wait_for_everyone()
@@ -152,7 +152,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return {key: value for key, value in given.items() if value is not None}
 
     def _enter(self, args: Any, state: Any) -> _Identity:
-        """Place the run's id in the Trainer's state, and so in every trainer_state.json."""
+        """Write the run's id into the Trainer's state, and so into every trainer_state.json."""
         held = state.stateful_callbacks
         if not isinstance(held.get(STATE_KEY), dict):
             held.pop(STATE_KEY, None)
@@ -195,7 +195,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle a store as its folder: searches that spread over processes pickle the Trainer."""
+        """Return a state with the store as its folder: parallel searches pickle the Trainer."""
         held = dict(self.__dict__)
         if isinstance(self._store, Repository):
             held["_store"] = store_folder(self._store)
@@ -252,7 +252,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return run
 
     def _kept_states(self, repository: Repository, token: object) -> int | None:
-        """Of how many versions training state is kept; None: of all."""
+        """Return of how many versions training state is kept; None: of all."""
         given = self._training_state
         if isinstance(given, bool):
             return None if given else 0

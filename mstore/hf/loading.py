@@ -55,7 +55,7 @@ def _json(folder: str, name: str) -> dict[str, Any]:
 
 
 def _adapter_folders(folder: str) -> list[tuple[str, str]]:
-    """Adapters of a folder as (name, folder): its own first, then those in sub-folders."""
+    """List adapters of a folder as (name, folder): its own first, then those in sub-folders."""
     found = [("default", folder)] if os.path.isfile(os.path.join(folder, _ADAPTER)) else []
     with os.scandir(folder) as entries:
         below = sorted((e.name, e.path) for e in entries if e.is_dir())

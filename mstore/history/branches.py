@@ -34,7 +34,7 @@ class Branch:
 
 
 def branches(context: Context) -> tuple[Branch, ...]:
-    """All branches, by name."""
+    """Return all branches, by name."""
     head = context.head
     found = []
     for name, value in context.store.refs.all("heads").items():

@@ -145,7 +145,7 @@ class LogEntry:
 
 
 def decorations(context: Context) -> dict[CommitId, tuple[str, ...]]:
-    """Names that point to each commit: HEAD, its branch, other branches, tags."""
+    """Collect the names that point to each commit: HEAD, its branch, other branches, tags."""
     store = context.store
     names: dict[CommitId, list[str]] = {}
     try:

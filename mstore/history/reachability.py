@@ -117,7 +117,7 @@ class Reachability:
             self.objects |= needs
 
     def _needs(self, id: ObjectId, waiting: list[ObjectId]) -> set[ObjectId]:
-        """Objects that one needs directly; those to be asked in turn go to `waiting`."""
+        """Return objects that one needs directly; those to be asked in turn go to `waiting`."""
         store = self._store
         if isinstance(id, CommitId):
             commit = store.commit(id)
@@ -163,7 +163,7 @@ def reachability_of(
     logged_since_ns: int | None,
     forgetting: Mapping[CommitId, frozenset[str]] | None = None,
 ) -> Reachability:
-    """Everything that is needed. See `roots` and `Reachability`.
+    """Find everything that is needed. See `roots` and `Reachability`.
 
     Raises:
         NotFound, Corrupt: the store lacks what a name needs: nobody may remove anything.

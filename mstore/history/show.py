@@ -55,7 +55,7 @@ def file_of(manifest: Manifest, path: str) -> ManifestFile:
 
 
 def cat(context: Context, id: CommitId, path: str) -> Iterator[Buffer]:
-    """Bytes of a file in a version, in order, each blob checked against its id at its end.
+    """Yield a file of a version in parts, each blob checked against its id at its end.
 
     Raises:
         NotFound: there is no such file.

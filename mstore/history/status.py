@@ -31,7 +31,7 @@ class Changes:
         return bool(self.added or self.changed or self.removed)
 
     def paths(self) -> tuple[str, ...]:
-        """All of them."""
+        """Return all paths that changed."""
         return (*self.added, *self.changed, *self.removed)
 
 
@@ -69,7 +69,7 @@ class Status:
 
 
 def changes_between(tree: Tree, manifest: Manifest | None) -> Changes:
-    """How a folder differs from a manifest."""
+    """Compare a folder with a manifest."""
     there = manifest.by_path if manifest is not None else {}
     added, changed = [], []
     for path, entry in tree.entries.items():
@@ -106,7 +106,7 @@ def compare_folder(context: Context, folder: Path, id: CommitId | None) -> tuple
 
 
 def status(context: Context) -> Status:
-    """Where the workspace stands.
+    """Describe HEAD and the changes in the model directory.
 
     Raises:
         UsageError: there is no workspace.

@@ -127,7 +127,7 @@ class _Measured:
         return known
 
     def names(self, file: ManifestFile) -> dict[BlobId, str]:
-        """Map blobs that are one tensor of a model to their group."""
+        """Return the group of each blob that is one tensor of a model."""
         if file.layout is None or file.role not in MODEL_ROLES:
             return {}
         layout = self._layouts.get(file.layout)
@@ -169,7 +169,7 @@ def _blobs(manifest: Manifest) -> set[BlobId]:
 
 
 def _delta_bases(store: Store) -> dict[Any, set[Any]]:
-    """Map each delta base to the objects that need it."""
+    """Find the objects that need each delta base."""
     found: dict[Any, set[Any]] = {}
     for name in store.pack_names():
         for frame in store.footer(name):

@@ -161,7 +161,7 @@ class GcPlan:
         return f"; {size(kept)} in the trash for a day" if kept else ""
 
     def branches(self) -> Mapping[str, int]:
-        """Sum up the freed bytes by the branch that once had them."""
+        """Add up the freed bytes by the branch that once had them."""
         found: dict[str, int] = {}
         for commit in self.commits:
             name = commit.branch or UNFINISHED

@@ -30,7 +30,7 @@ class _Known:
     shape: tuple[int, ...]
 
     def suits(self, tensor: TensorEntry) -> bool:
-        """Whether elements at equal positions are the same of both, of one dtype or cast."""
+        """Return whether elements at equal positions are the same of both, of one dtype or cast."""
         same = self.dtype == tensor.dtype or {self.dtype, tensor.dtype} == _CAST
         if not same or len(self.shape) != len(tensor.shape):
             return False

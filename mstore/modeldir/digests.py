@@ -24,7 +24,7 @@ _HASH_CHUNK_BYTES: Final = 4 << 20
 
 
 def tensor_blobs(entry: ManifestFile, layout: Layout) -> dict[int, BlobId]:
-    """Index in the layout → blob, for the tensors that are a whole blob by themselves."""
+    """Return blobs by index in the layout, for the tensors that are a whole blob by themselves."""
     starts: dict[int, tuple[int, BlobId]] = {}
     position = 0
     counts: dict[BlobId, int] = {}
@@ -42,7 +42,7 @@ def tensor_blobs(entry: ManifestFile, layout: Layout) -> dict[int, BlobId]:
 
 
 def tensor_digests(entry: ManifestFile, layout: Layout, open_file: OpenRange) -> list[BlobId]:
-    """BLAKE3-256 of each tensor's bytes, in the layout's order; only small tensors are read."""
+    """Compute BLAKE3-256 of each tensor's bytes, in the layout's order; only small tensors are read."""
     blobs = tensor_blobs(entry, layout)
     # A mixed blob that consists of one tensor alone would be found too, and rightly.
     if len(blobs) == len(layout.tensors):
@@ -63,7 +63,7 @@ def _digest(tensor: TensorEntry, read: ReadRange) -> BlobId:
 def weights_of(
     entries: Mapping[str, ManifestFile], layouts: Mapping[str, Layout], open_file: OpenRange
 ) -> dict[str, WeightsId]:
-    """Weights id of each folder (docs/format.md 5.7)."""
+    """Compute the weights id of each folder (docs/format.md 5.7)."""
     rows: dict[str, list[tuple[str, str, tuple[int, ...], BlobId]]] = {}
     for path, entry in entries.items():
         if not holds_tensors(entry.role, path):

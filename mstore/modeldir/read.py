@@ -85,7 +85,7 @@ class Tree:
         return describe(DiskFolder(self.found), self.layouts)
 
     def weights(self) -> dict[str, WeightsId]:
-        """Weights id of each folder that holds weights."""
+        """Compute the weights id of each folder that holds weights."""
         by_path = {f.path: f for f in self.found.files}
 
         @contextmanager
@@ -150,7 +150,7 @@ class CutFile:
 def open_cut(
     files: Sequence[ScannedFile], *, strict: bool = False, allow_opaque: bool = False
 ) -> Iterator[list[CutFile]]:
-    """Open, parse and cut files, some at a time; those of a batch are open until the next one.
+    """Yield files, opened, parsed and cut, some at a time; a batch stays open until the next one.
 
     Args:
         files: what to read.
@@ -300,7 +300,7 @@ def remember(cache: StatCache, tree: Tree, read_at_ns: int) -> None:
 
 
 def folder_weights(folder: Path) -> dict[str, WeightsId]:
-    """Weights ids of a folder, without any store."""
+    """Compute the weights ids of a folder, without any store."""
     return _hashed_tree(TreeBuilder(scan(folder), cached={})).weights()
 
 

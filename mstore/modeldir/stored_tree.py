@@ -51,7 +51,7 @@ class StoredFile:
         self._windows: OrderedDict[tuple[BlobId, int], bytes] = OrderedDict()
 
     def read(self, offset: int, size: int, /) -> bytes:
-        """Exactly `size` bytes from `offset`.
+        """Read exactly `size` bytes from `offset`.
 
         Raises:
             Corrupt: the file ends before, or blocks are damaged.
@@ -127,7 +127,7 @@ class StoredFolder:
         self._manifest = manifest
 
     def paths(self) -> tuple[str, ...]:
-        """Paths of all files."""
+        """Return the paths of all files."""
         return tuple(f.path for f in self._manifest.files)
 
     def _file(self, path: str) -> ManifestFile:
@@ -137,11 +137,11 @@ class StoredFolder:
         return file
 
     def size_bytes(self, path: str, /) -> int:
-        """Bytes of a file. Raises NotFound."""
+        """Return the size of a file in bytes. Raises NotFound."""
         return self._file(path).size_bytes
 
     def read(self, path: str, /) -> bytes:
-        """All bytes of a file, each blob checked against its id.
+        """Read a whole file, each blob checked against its id.
 
         Raises:
             NotFound, Corrupt, Unsupported.
@@ -166,19 +166,19 @@ class StoredFolder:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def file(self, path: str) -> StoredFile:
-        """One file, for ranges of it. Raises NotFound."""
+        """Return one file, for ranges of it. Raises NotFound."""
         return StoredFile(self._store, self._file(path))
 
     @contextmanager
     def open(self, path: str) -> Iterator[ReadRange]:
-        """One file's `read`; an `modeldir.digests.OpenRange`. Raises NotFound."""
+        """Return one file's `read`, a `modeldir.digests.OpenRange`. Raises NotFound."""
         yield self.file(path).read
 
 
 def layouts_of(
     store: Store, manifest: Manifest, *, roles: Collection[str] | None = None
 ) -> dict[str, Layout]:
-    """Layouts of a version's files, by path.
+    """Return the layouts of a version's files, by path.
 
     Args:
         store: where they are.

@@ -27,7 +27,7 @@ def visible_manifest(store: Store, id: CommitId, commit: Commit) -> Manifest:
 
 
 def what_is_forgotten(store: Store, id: CommitId, commit: Commit) -> list[str]:
-    """One sentence for each role of which files were dropped."""
+    """Describe which files were dropped, in one sentence for each role."""
     said = []
     for role, time in forgotten_since(store, id):
         files = [f for f in store.manifest(commit.manifest).files if f.role == role]

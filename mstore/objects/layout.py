@@ -52,7 +52,7 @@ class TensorEntry:
         return self.end - self.begin
 
     def to_row(self) -> list[Any]:
-        """Return the array that stands in a layout."""
+        """Return the array that a layout holds."""
         row: list[Any] = [self.name, self.dtype, list(self.shape), self.begin, self.end]
         more = dict(self.extra)
         if self.slice is not None:

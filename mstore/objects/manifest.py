@@ -65,7 +65,7 @@ class ManifestFile:
         return holds_tensors(self.role, self.path)
 
     def to_map(self) -> dict[str, Any]:
-        """Return the map that stands in a manifest."""
+        """Return the map that a manifest holds."""
         made: dict[str, Any] = {
             **self.extra,
             "path": self.path,

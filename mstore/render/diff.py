@@ -78,7 +78,7 @@ def diff_lines(
 
 
 def _values(page: Page, values: Mapping[str, tuple[Any, Any]]) -> list[str]:
-    """One line a key."""
+    """Format values, one line a key."""
     names = {key: page.cut(escaped(key), page.width // 2) for key in values}
     room = min(max(map(len, names.values()), default=0), page.width // 2)
     left = page.width - room - 6
@@ -98,7 +98,7 @@ def _values(page: Page, values: Mapping[str, tuple[Any, Any]]) -> list[str]:
 
 
 def _metrics(page: Page, metrics: Mapping[str, tuple[float | None, float | None]]) -> list[str]:
-    """One line a metric, with the signed change."""
+    """Format metrics with the signed change, one line a metric."""
     names = {key: page.cut(escaped(key), page.width // 2) for key in metrics}
     room = max(map(len, names.values()), default=0)
     lines = []
@@ -118,7 +118,7 @@ def _metrics(page: Page, metrics: Mapping[str, tuple[float | None, float | None]
 
 
 def _files(page: Page, result: DiffResult) -> list[str]:
-    """One line a file."""
+    """Format files, one line a file."""
     found = result.files
     rows: list[tuple[FileChange, tuple[str, str]]] = [
         *((c, ("M", CHANGED)) for c in found.changed),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def adapter_sections(page: Page, result: DiffResult) -> list[tuple[str, list[str]]]:
-    """One section for each adapter, that of `lora` first."""
+    """Format one section for each adapter, that of `lora` first."""
     main = result.lora_folder
     folders = sorted(result.adapters, key=lambda f: (f != main, f))
     sections = []

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def tensor_lines(page: Page, result: DiffResult) -> list[str]:
-    """Kind by kind, folded; with figures each changed tensor by itpage."""
+    """Format tensors kind by kind, folded; with figures each changed tensor by itself."""
     found = result.tensors
     if not found:
         return []
@@ -95,7 +95,7 @@ def effect_lines(page: Page, result: DiffResult) -> list[str]:
 
 
 def _measured(page: Page, kind: str, pairs: Sequence[TensorPair]) -> list[str]:
-    """With figures: in order of name if they are few, else those that changed most."""
+    """Format tensors with figures: in order of name if they are few, else those that changed most."""
     shown = list(pairs)
     if len(shown) > MOST_LINES:
 
@@ -131,7 +131,7 @@ def tensor_heading(result: DiffResult) -> str:
 
 
 def _what(tensor: TensorPair | TensorPlace, kind: str) -> str:
-    """Dtype, shape and size, with an arrow where they differ."""
+    """Format dtype, shape and size, with an arrow where they differ."""
     a, b = (tensor, tensor) if isinstance(tensor, TensorPlace) else (tensor.a, tensor.b)
     dtype = escaped(a.dtype if a.dtype == b.dtype else f"{a.dtype} → {b.dtype}")
     shape = (

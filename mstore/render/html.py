@@ -28,7 +28,7 @@ _BEGIN, _MIDDLE, _END = "\x01", "\x02", "\x03"
 
 
 def html_table(rows: Iterable[Sequence[str]], *, more: int = 0) -> str:
-    """Rows of text as a table, the first one its heading.
+    """Format rows of text as a table, the first one its heading.
 
     Args:
         rows: of equal lengths.
@@ -45,7 +45,7 @@ def html_table(rows: Iterable[Sequence[str]], *, more: int = 0) -> str:
 
 
 def html_lines(lines: Callable[[Callable[[str, str], str]], Iterable[str]]) -> str:
-    """Lines of text with their colours.
+    """Format lines of text with their colours.
 
     Args:
         lines: makes them, escaped against control characters, given what styles a text.

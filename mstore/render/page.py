@@ -36,7 +36,7 @@ class Page:
         self.style = style
 
     def cut(self, text: str, room: int) -> str:
-        """Text of at most `room` columns; of a long one the beginning and the end."""
+        """Cut a text to at most `room` columns; of a long one the beginning and the end stay."""
         if len(text) <= max(room, 12):
             return text
         room = max(room, 12) - 1
@@ -44,7 +44,7 @@ class Page:
         return f"{text[: room - tail]}…{text[-tail:]}"
 
     def telling(self, names: list[str], room: int) -> list[str]:
-        """Names cut to fit, by parts that they all begin with as far as these go."""
+        """Shorten names to fit, by parts that they all begin with as far as these go."""
         if len(names) > 1 and max(map(len, names)) > max(room, 12):
             # What the first and the last in order share, all share.
             first, last = min(names), max(names)
@@ -99,7 +99,7 @@ def count_text(count: int, noun: str) -> str:
 
 
 def folded_lines(names: Sequence[str]) -> str:
-    """Names that differ only in numbers, as one: `*` where the numbers differ."""
+    """Join names that differ only in numbers into one: `*` where the numbers differ."""
     columns = [set(column) for column in zip(*map(_NUMBER.findall, names), strict=True)]
     found = iter(columns)
     return _NUMBER.sub(lambda match: match[0] if len(next(found)) == 1 else "*", names[0])
@@ -112,7 +112,7 @@ def natural_key(name: str) -> list[tuple[str, int]]:
 
 
 def grouped(rows: Sequence[tuple[str, Any]]) -> list[tuple[list[str], Any]]:
-    """Rows whose names differ only in numbers and whose second parts are equal, in order."""
+    """Group rows whose names differ only in numbers and whose second parts are equal, in order."""
     grouped: dict[Any, list[str]] = defaultdict(list)
     for name, what in rows:
         grouped[_NUMBER.sub("*", name), what].append(name)

@@ -152,7 +152,7 @@ def _tokens(seen: Any) -> int | None:
 
 
 def trial_of(path: str, output_dir: str) -> str:
-    """In a search, the folder between output folder and checkpoint; else ""."""
+    """Return, in a search, the folder between output folder and checkpoint; else ""."""
     between = os.path.relpath(os.path.dirname(path), output_dir)
     return "" if between == os.curdir else between
 
@@ -172,7 +172,7 @@ def step_of(path: str) -> int:
 
 
 def checkpoints(output_dir: str, *, step: int | None = None) -> list[str]:
-    """Folders `checkpoint-N` of an output folder and of the folders directly in it, unsorted.
+    """List folders `checkpoint-N` of an output folder and of the folders directly in it, unsorted.
 
     A search puts each trial's checkpoints one folder lower, under a name that
     no callback is told.

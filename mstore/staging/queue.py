@@ -132,7 +132,7 @@ class Queue:
         return staged
 
     def withdraw(self, number: int) -> bool:
-        """Take a save out that nobody has begun to commit; whether it was there."""
+        """Remove a save whose commit has not begun; return whether it was there."""
         try:
             os.unlink(self.path / f"{number:06d}.save")
         except FileNotFoundError:
@@ -143,11 +143,11 @@ class Queue:
     # -- taking out
 
     def waiting(self) -> list[int]:
-        """Numbers of saves that are not committed yet, the oldest first."""
+        """List the numbers of saves that are not committed yet, the oldest first."""
         return self._numbers("save")
 
     def unfinished(self) -> int:
-        """How many saves wait, or could not be committed."""
+        """Count the saves that wait, or could not be committed."""
         return len(self.waiting()) + len(self._numbers("held"))
 
     def read(self, number: int) -> StagedSave:
@@ -157,7 +157,7 @@ class Queue:
         return StagedSave(document["number"], Save(**document["save"]), document["trial"], links)
 
     def folder_of(self, staged: StagedSave) -> Path:
-        """Where its files lie.
+        """Return where its files lie.
 
         Raises:
             InvalidInput: a linked file was written to since.
@@ -170,7 +170,7 @@ class Queue:
         return folder
 
     def finish(self, number: int, outcome: dict[str, Any]) -> None:
-        """Note what became of a save; the files of one that was committed go."""
+        """Record the result of a save; the files of one that was committed go."""
         if "commit" not in outcome:
             self._write(f"{number:06d}.failed", outcome)
             os.replace(self.path / f"{number:06d}.save", self.path / f"{number:06d}.held")
@@ -201,7 +201,7 @@ class Queue:
 
     @contextlib.contextmanager
     def worked_on(self) -> Iterator[bool]:
-        """Be the only one who works on the queue; False where somebody else is."""
+        """Lock the queue for working on it; False where another process has it."""
         descriptor = open_lock(self.path / "lock")
         try:
             yield take_lock(descriptor, wait=False)
@@ -209,7 +209,7 @@ class Queue:
             os.close(descriptor)
 
     def own(self) -> int:
-        """Say that the training runs, until the descriptor is closed. Raises OSError."""
+        """Mark the training as running, until the descriptor is closed. Raises OSError."""
         descriptor = open_lock(self.path / "owner")
         if not take_lock(descriptor, wait=False):
             os.close(descriptor)
@@ -247,7 +247,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def queues(output_dir: str) -> list[Queue]:
-    """Queues of an output folder, the oldest first."""
+    """List the queues of an output folder, the oldest first."""
     found = [p.parent for p in Path(output_dir, FOLDER).glob("*/plan.json")]
     return [Queue(p) for p in sorted(found, key=lambda p: p.stat().st_mtime_ns)]
 
@@ -263,7 +263,7 @@ def register(workspace: Path, queue: Queue) -> None:
 
 
 def registered(workspace: Path) -> list[Queue]:
-    """Queues that a workspace knows of; what is no longer there is forgotten."""
+    """List the queues that a workspace knows of; what is no longer there is dropped."""
     found = []
     for entry in sorted((workspace / "staged").glob("*")):
         with contextlib.suppress(OSError):

@@ -57,7 +57,7 @@ class RunPlan:
     metadata: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return it as a JSON object."""
         return asdict(self)
 
     @classmethod

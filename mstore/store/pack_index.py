@@ -61,7 +61,7 @@ class PackIndex(ABC):
     # -- catalog
 
     def refresh(self) -> None:
-        """Index new packs and drop those that are gone; lists only folders that changed."""
+        """Add new packs and drop those that are gone; lists only folders that changed."""
         with self._guard:
             try:
                 self._refresh()
@@ -87,7 +87,7 @@ class PackIndex(ABC):
                 return
 
     def _look_again(self) -> bool:
-        """Bring the catalog up to date; False if packs moved meanwhile."""
+        """Update the catalog; False if packs moved meanwhile."""
         stamps = self._change_tokens()
         stale = self.catalog.stale_folders(stamps)
         if not stale:
@@ -154,7 +154,7 @@ class PackIndex(ABC):
         return IndexedPack(name, size, objects, tuple(commits), _sketches(frames))
 
     def index_pack(self, name: bytes) -> None:
-        """Index a pack that was just published."""
+        """Add a pack that was just published."""
         with self._guard:
             try:
                 pack = self._indexed(name)
@@ -220,7 +220,7 @@ class PackIndex(ABC):
     # -- the trash
 
     def soft_delete(self, names: Iterable[bytes]) -> None:
-        """Move packs to the trash; `undelete` can bring them back."""
+        """Move packs to the trash; `undelete` can restore them."""
         move_to_trash(self.backend, names)
         self.refresh()
 

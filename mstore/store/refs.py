@@ -118,7 +118,7 @@ class Refs(Reflogs):
         expected: ObjectId | None = None,
         force: bool = False,
     ) -> RefValue | None:
-        """Point a ref elsewhere, or remove it (`new` None), if its target is still the expected one.
+        """Change a ref's target, or remove it (`new` None), if its target is still the expected one.
 
         Args:
             name: with its namespace.

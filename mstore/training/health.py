@@ -63,7 +63,7 @@ def health_of(repository: Repository, commit: CommitId, frozen: str | None = Non
 def _tensors(
     repository: Repository, commit: CommitId
 ) -> dict[str, tuple[TensorRef, tuple[tuple[BlobId, int, int], ...]]]:
-    """Tensors of a version's models by name, with the stretches of blobs that they are."""
+    """Return tensors of a version's models by name, with the stretches of blobs that they are."""
     manifest = repository.manifest(commit)
     stretches = {
         file.path: _stretches(file, layout)

@@ -22,7 +22,7 @@ _FORBIDDEN: Final = re.compile(r'[\s~^:?*\[\\"<>|]')
 
 
 def _part(text: str) -> str:
-    """One part of a name, or "" where nothing of it may stand in one."""
+    """Clean one part of a name; "" where nothing of it may be in one."""
     part = text.replace("@{", "@-")
     while ".." in part:
         part = part.replace("..", ".")
@@ -58,7 +58,7 @@ def wanted_name(branch: str | None, run_name: str | None, output_dir: str) -> st
 
 
 def free_name(wanted: str, taken: Iterable[str]) -> str:
-    """`wanted`, or the first of `wanted-2`, `wanted-3` … that no existing branch stands in the way of.
+    """Choose `wanted`, or the first of `wanted-2`, `wanted-3` … that no existing branch obstructs.
 
     A branch is in the way if it has the name (in any case or Unicode form), or
     if one of the two would have to be a folder of the other. In the last case

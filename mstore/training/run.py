@@ -44,7 +44,7 @@ class _Committed:
 
 
 def _commits_of(repository: Repository, run_id: str) -> list[_Committed]:
-    """All commits of a run, whichever branch they are on."""
+    """List all commits of a run, whichever branch they are on."""
     found = []
     for entry in repository.log(all=True):
         recorded, ours = (entry.commit.metadata.get(key) for key in ("recorded", "run"))
@@ -133,7 +133,7 @@ class Run:
         return name, start
 
     def _head(self) -> str:
-        """Give the commit that HEAD stands on, "" where there is none."""
+        """Return HEAD's commit, "" where there is none."""
         if self.repository.workspace is None:
             return ""
         try:
@@ -210,7 +210,7 @@ class Run:
         return result
 
     def try_commit(self, save: Save, trial: str = "", *, aside: bool = False) -> CommitResult | None:
-        """Commit, or remember and say why not."""
+        """Commit, or record the reason for a failure."""
         try:
             return self.commit(save, trial=trial, aside=aside)
         except Exception as error:

@@ -188,7 +188,7 @@ class Worker:
         return self._process.poll() is None
 
     def tell(self) -> None:
-        """Say that something was staged."""
+        """Report that something was staged."""
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(b"\n")

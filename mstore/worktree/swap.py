@@ -282,7 +282,7 @@ def move_out(destination: Destination, path: str, target: Path) -> None:
 
 
 def move_in(source: Path, destination: Destination, path: str) -> None:
-    """Bring back a file that `move_out` moved, replacing what is there.
+    """Restore a file that `move_out` moved, replacing what is there.
 
     Raises:
         BadPath, StorageFailed.

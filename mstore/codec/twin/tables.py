@@ -31,7 +31,7 @@ def _log_table() -> Any:
 
 
 def _weighed(counts: Any) -> int:
-    """Sum count × 256 × log2 of the count, from its twelve leading bits."""
+    """Add up count × 256 × log2 of the count, from its twelve leading bits."""
     counts = counts[counts > 0]
     if not len(counts):
         return 0
@@ -61,7 +61,7 @@ def count_symbols(plane: Any) -> Any:
 
 
 def normalised(counts: Any, n: int) -> Any:
-    """Scale counts to frequencies of sum SCALE, at least one for a symbol that occurs."""
+    """Convert counts to frequencies of sum SCALE, at least one for a symbol that occurs."""
     freq = np.where(counts > 0, np.maximum((counts * SCALE + n // 2) // n, 1), 0)
     left = SCALE - int(freq.sum())
     while left:

@@ -93,7 +93,7 @@ def _adapter_layout(folder: str, layouts: Mapping[str, Layout]) -> Layout | None
 
 
 def adapter_label(adapter: AdapterFacts) -> str:
-    """Name the kind of an adapter with its rank and alpha, as `LoRA r=8 alpha=16`."""
+    """Describe the kind of an adapter with its rank and alpha, as `LoRA r=8 alpha=16`."""
     label = "LoRA" if adapter.kind in (None, "LORA") else str(adapter.kind)
     if adapter.use_dora:
         label = "DoRA"

@@ -18,7 +18,7 @@ _LOWER: Final = re.compile(r"(^|[_/-])(loss|perplexity|ppl)($|[_/-])", re.IGNORE
 
 
 def is_greater_better(metric: str, entries: Iterable[LogEntry]) -> bool:
-    """Whether larger values of a metric are better.
+    """Return whether larger values of a metric are better.
 
     What the training arguments said of their `metric_for_best_model` counts; else a loss
     or a perplexity is better when lower, and of anything else nothing is assumed.

@@ -19,7 +19,7 @@ def quoted(text: str, quote: str = '"') -> str:
 
 
 def unquoted(text: str) -> str:
-    """Return what stands between the quotes that a text begins and ends with."""
+    """Return the text between the quotes that a text begins and ends with."""
     return text[1:-1].replace(text[0] * 2, text[0])
 
 

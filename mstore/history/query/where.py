@@ -128,7 +128,7 @@ class _Reader:
         )
 
     def _fail(self, position: int, what: str, hint: str | None = None) -> NoReturn:
-        """Raise, showing the text and a caret under the character."""
+        """Raise an error that shows the text and a caret under the character."""
         before = escaped(self._text[:position])
         raise UsageError(
             f"condition, character {position + 1}: {what}"
@@ -147,7 +147,7 @@ class _Reader:
         return token
 
     def _took(self, *words: str) -> bool:
-        """Whether the next token is one of these; if so, it is taken."""
+        """Take the next token if it is one of these, and return whether it was."""
         if self._next.word not in words or not self._next.word:
             return False
         self._at += 1
@@ -239,7 +239,7 @@ class _Reader:
         return Relation(asked, a, b)
 
     def _values(self, sign: _Token) -> tuple[Any, ...]:
-        """Read what stands in the parentheses after `in`."""
+        """Read the values in the parentheses after `in`."""
         values = []
         while True:
             token = self._take()
