@@ -63,6 +63,11 @@ def _digits(value: float) -> int:
     return 0 if abs(value) >= 99.95 else 1
 
 
+def counted(count: int, noun: str) -> str:
+    """Format a count with its noun, in the plural where needed: `1 version`, `3 versions`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def number(value: Any) -> str:
     """Format a metric for people."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -1,4 +1,4 @@
-"""A cache of versions as folders, for whatever takes a path.
+"""A cache of versions as folders, for libraries that take a path.
 
 One folder a version, read-only, shared by all processes of a user, and as large
 together as a limit says: the one that was used longest ago goes first, and none

@@ -69,7 +69,7 @@ def line_that_loads(
     """Return one line of Python that loads a folder.
 
     Args:
-        facts: what the folder says of itself.
+        facts: the facts of the folder.
         path: the folder.
         source: from `base_source`.
         base: where the base was checked out, if it was.

@@ -1,4 +1,4 @@
-"""Put the files of a folder back to what they were before a checkout."""
+"""Restore the files of a folder to their state before a checkout."""
 
 from __future__ import annotations
 

@@ -34,9 +34,9 @@ class Undone:
     """What undo took back.
 
     Args:
-        action: what was undone.
+        action: the operation that was undone.
         refs: name without namespace → its target now, or None where it is gone.
-        restored: files brought back.
+        restored: files put back.
     """
 
     action: str
@@ -45,14 +45,14 @@ class Undone:
 
 
 def undo(context: Context, name: str | None = None) -> Undone:
-    """Take back one's own last move: of one ref, or the last operation of this workspace.
+    """Undo one's own last move of a ref, or the last operation of this workspace.
 
     Args:
         context: the store, and the workspace if there is one.
         name: a ref; None: the last operation.
 
     Raises:
-        UsageError: there is nothing to undo, or the move was somebody else's.
+        UsageError: there is nothing to undo, or another user made the move.
         RefMoved: the ref has moved on since.
         Dirty: files were changed since.
     """
@@ -60,7 +60,7 @@ def undo(context: Context, name: str | None = None) -> Undone:
 
 
 def run_undo(context: Context, plan: UndoPlan) -> Undone:
-    """Do what was planned; errors as those of `undo`.
+    """Run a plan; errors as those of `undo`.
 
     Args:
         context: the store, and the workspace if there is one.
@@ -199,7 +199,7 @@ class _Undoing:
                     self._context.set_head(Head.from_dict(document, "operations"))
 
     def _remove_written(self, folder: Path) -> None:
-        """Remove what a checkout into a named folder wrote."""
+        """Remove the files that a checkout wrote into a named folder."""
         operation = self._operation
         if operation.version is not None and not operation.undoing:
             version = CommitId.parse(operation.version)
@@ -221,8 +221,8 @@ class _Undoing:
                     restored.append(path)
         except (MStoreError, OSError) as error:
             raise StorageFailed(
-                f"files that were replaced are not all back yet: {error}",
-                hint=f"they lie in {source}; `mstore undo` again goes on",
+                f"not all replaced files are restored yet: {error}",
+                hint=f"they are in {source}; run `mstore undo` again",
             ) from error
         shutil.rmtree(source, ignore_errors=True)
         return tuple(restored)

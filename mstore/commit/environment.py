@@ -1,4 +1,4 @@
-"""What a commit records unasked of where it was made: packages, code, host.
+"""The surroundings that a commit records unasked: packages, code, host.
 
 Everything here is a courtesy: what cannot be found out is left out.
 """

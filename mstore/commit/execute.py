@@ -62,14 +62,14 @@ def commit(
     Raises:
         UsageError: no folder or no branch is clear.
         InvalidInput: the folder breaks a rule; nothing was changed.
-        RefMoved: somebody else moved the branch meanwhile.
+        RefMoved: another process moved the branch meanwhile.
         NotFound, StorageFailed.
     """
     return run_commit(context, plan_commit(context, path, options), progress=progress)
 
 
 def run_commit(context: Context, plan: CommitPlan, *, progress: Progress | None = None) -> CommitResult:
-    """Do what was planned; errors as those of `commit`.
+    """Run a plan; errors as those of `commit`.
 
     Args:
         context: the store, and the workspace if there is one.
@@ -82,7 +82,7 @@ def run_commit(context: Context, plan: CommitPlan, *, progress: Progress | None 
         try:
             return _store_version(context, plan, progress)
         except ObjectRemoved:
-            context.store.refresh()  # gc took what was thought to be stored: store it anew.
+            context.store.refresh()  # gc removed an object that was stored before: store it again.
     return _store_version(context, plan, progress)
 
 
@@ -234,7 +234,9 @@ def _finish(
         try:
             context.workspace.bind(plan.scan.root)
         except StorageFailed as error:
-            warnings.append(f"{plan.scan.root} was not noted as the model directory: {error.message}")
+            warnings.append(
+                f"{plan.scan.root} was not recorded as the model directory: {error.message}"
+            )
     return CommitResult(
         id=made.id,
         commit=made,

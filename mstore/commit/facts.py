@@ -1,4 +1,4 @@
-"""What a commit records of a model directory beside its files: facts, metadata, a token's warning."""
+"""The records of a commit beside a model directory's files: facts, metadata, a token's warning."""
 
 from __future__ import annotations
 

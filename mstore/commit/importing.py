@@ -18,7 +18,7 @@ from mstore.formats import read_json_object, role_of
 from mstore.history.sizes import sizes_of_commit
 from mstore.objects import holds_tensors
 from mstore.store import check_ref_name
-from mstore.text import display_path, escaped, size
+from mstore.text import counted, display_path, escaped, size
 from mstore.worktree.scan import scan
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class PlannedImport:
     Args:
         path: the folder.
         branch: the branch that it goes onto.
-        order: what it was sorted by, for people.
+        order: its sort key, for people.
         size_bytes: bytes in it.
         metadata_path: a JSON file beside it that belongs to it, or None.
-        warning: what is wrong with that file, whose facts are then absent, or None.
+        warning: the problem with that file, whose facts are then absent, or None.
     """
 
     path: Path
@@ -75,7 +75,9 @@ class ImportPlan:
             f"{display_path(f.path)} → {f.branch}, {f.order}, {size(f.size_bytes)}"
             for f in self.folders
         ]
-        return "\n".join([f"would commit {len(lines)} folders, {size(self.size_bytes)}:", *lines])
+        return "\n".join(
+            [f"would commit {counted(len(lines), 'folder')}, {size(self.size_bytes)}:", *lines]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Give the plan as JSON values."""
@@ -155,7 +157,7 @@ def run_import(
     progress: Progress | None = None,
     on_commit: Callable[[PlannedImport, CommitResult], None] | None = None,
 ) -> ImportResult:
-    """Commit what was planned.
+    """Commit the folders of a plan.
 
     Args:
         context: the store, and the workspace if there is one.

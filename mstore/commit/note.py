@@ -28,7 +28,7 @@ def note(
 
     Raises:
         UsageError: there is nothing to note.
-        RefMoved: somebody noted the same commit at this moment.
+        RefMoved: another process noted the same commit at this moment.
     """
     if not metrics and not metadata:
         raise UsageError("nothing to note", hint="--metric NAME=NUMBER, --meta KEY=VALUE")

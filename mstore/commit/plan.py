@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class CommitPlan:
-    """What a commit would do.
+    """The plan of a commit.
 
     Args:
         scan: the folder and its files.
@@ -82,7 +82,7 @@ class CommitPlan:
         return files
 
     def __str__(self) -> str:
-        from mstore.text import size
+        from mstore.text import counted, size
 
         where = f"{display_path(self.scan.root)} to {self.branch}"
         if self.unchanged and self.parent_id is not None:
@@ -91,8 +91,8 @@ class CommitPlan:
         files, unread = self._files(), self.unread
         return (
             f"would commit {where}{' (a new branch)' if self.is_new else ''} {after}:"
-            f" {len(files)} files, {size(self.size_bytes)}, of which {len(unread)} are new or may have"
-            " changed"
+            f" {counted(len(files), 'file')}, {size(self.size_bytes)}, of which {len(unread)} may be"
+            " new or changed"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class CommitPlan:
 
 
 def plan_commit(context: Context, path: Path | None, options: CommitOptions) -> CommitPlan:
-    """Find what a commit would do; changes nothing.
+    """Plan a commit; changes nothing.
 
     Args:
         context: the store, and the workspace if there is one.

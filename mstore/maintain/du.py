@@ -44,8 +44,8 @@ class GroupUsage:
         raw_bytes: bytes of the group.
         shared_bytes: raw bytes that the parent has.
         new_bytes: raw bytes that it lacks.
-        stored_bytes: what the new ones take in the store.
-        delta_bytes: what of that are deltas.
+        stored_bytes: the size of the new ones in the store.
+        delta_bytes: stored bytes that are deltas.
     """
 
     name: str
@@ -69,7 +69,7 @@ class GroupUsage:
 
 @dataclass(frozen=True, kw_only=True)
 class CommitUsage:
-    """What a version takes, and why.
+    """The cost of a version, by group.
 
     Args:
         id: the commit.
@@ -92,7 +92,7 @@ class CommitUsage:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a store holds.
+    """The contents of a store.
 
     Args:
         commits: the versions asked for.

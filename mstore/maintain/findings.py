@@ -32,7 +32,7 @@ class FsckResult:
 
     Args:
         problems: damage; empty if all is well.
-        warnings: what is unusual and harmless.
+        warnings: unusual, harmless findings.
         packs, objects, commits: how many were looked at.
         bytes_read: stored bytes that were checked.
         quick: blocks were checked by their sums, not objects by their ids.
@@ -54,7 +54,7 @@ class FsckResult:
 
 @dataclass
 class Findings:
-    """What a check has found so far.
+    """The findings of a check so far.
 
     Args:
         problems, warnings: as in `FsckResult`.

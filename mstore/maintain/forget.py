@@ -19,7 +19,7 @@ from mstore.maintain.gc_plan import GcPlan, no_longer_holds
 from mstore.maintain.gc_run import run_gc
 from mstore.objects import ROLES, CommitId
 from mstore.store import FORGOTTEN, add_notes, forgotten_roles
-from mstore.text import escaped, size
+from mstore.text import counted, escaped, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +78,7 @@ class ForgetPlan:
 
     def __str__(self) -> str:
         if not self.commits:
-            return f"nothing to forget: {self.kept} versions keep their files"
+            return f"would forget nothing, and keep the files of {counted(self.kept, 'version')}"
         lines = [
             f"{c.id.short}  {size(c.size_bytes):>9}  {', '.join(c.roles)}  {escaped(c.message)}"
             for c in self.commits
@@ -86,8 +86,8 @@ class ForgetPlan:
         return "\n".join(
             [
                 *lines,
-                f"frees {size(self.freed_bytes)} of {len(self.commits)} versions for good;"
-                f" {self.kept} keep their files",
+                f"would free {size(self.freed_bytes)} of {counted(len(self.commits), 'version')} for"
+                f" good, and keep the files of {counted(self.kept, 'version')}",
             ]
         )
 

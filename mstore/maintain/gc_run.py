@@ -1,4 +1,4 @@
-"""Running a plan of gc: packs move to the trash, and what is needed of them into new packs."""
+"""Running a plan of gc: packs move to the trash, and their needed objects into new packs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run_gc(context: Context, plan: GcPlan, *, progress: Progress | None = None) 
 
     Raises:
         Conflict: another gc or repack is running.
-        Corrupt: what was written does not read back; nothing was removed for it.
+        Corrupt: a new pack does not read back; nothing was removed for it.
         StorageFailed: the store is read-only, or the system failed.
     """
     store, layout = context.store, plan.layout
@@ -126,7 +126,7 @@ def _remove(
 def _written(
     store: Store, layout: PackLayout, old: Frames, progress: Progress | None
 ) -> tuple[bytes, ...]:
-    """Write what is needed of some packs into new ones, and read those back."""
+    """Write the needed objects of some packs into new ones, and read those back."""
     kept = [(n, i) for n, frames in old.items() for i in range(len(frames)) if (n, i) in layout.kept]
     recoded = [blob for blob in layout.recoded if blob.pack in old]
     places = (*kept, *((blob.pack, blob.frame) for blob in recoded))
@@ -167,7 +167,7 @@ def _group(layout: PackLayout, id: BlobId) -> str:
 
 
 def _empty_trash(store: Store, needed: Callable[[], Callable[[ObjectId], bool]], now: bool) -> None:
-    """Purge what has been in the trash for long enough, unless something needs it after all."""
+    """Purge packs that have been in the trash for long enough, unless something needs it after all."""
     from mstore.store.pack import read_footer
 
     edge = time.time() - TRASH_DAYS * DAY_S

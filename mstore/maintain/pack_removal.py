@@ -82,12 +82,12 @@ def soft_delete(
 
     Args:
         store: where.
-        candidates: the packs, and what is in them; some may be in the trash already.
+        candidates: the packs, and their objects; some may be in the trash already.
         needed: is called once they are in the trash; returns a function that says whether
             an object must stay.
 
     Returns:
-        What lies in the trash now.
+        The packs in the trash now.
     """
     store.soft_delete([name for name in candidates if name not in store.trash()])
     must_stay = needed()

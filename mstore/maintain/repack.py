@@ -21,7 +21,7 @@ from mstore.modeldir.digests import tensor_blobs
 from mstore.objects import BlobId, Manifest, ObjectId
 from mstore.store.blob_source import BlobSource, StoredBlob
 from mstore.store.transaction import Transaction
-from mstore.text import size
+from mstore.text import counted, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,7 +65,7 @@ class RepackPlan:
         objects: how many objects they hold.
         raw_bytes: bytes of those objects before encoding.
         store_bytes: bytes of the packs.
-        merges: there are many small packs, which become few whatever else is gained.
+        merges: there are many small packs, which are merged in any case.
     """
 
     packs: tuple[bytes, ...] = ()
@@ -79,15 +79,15 @@ class RepackPlan:
 
     def __str__(self) -> str:
         if not self:
-            return "nothing to re-encode: the store is empty"
+            return "would re-encode nothing: the store is empty"
         lines = [
-            f"re-encodes {self.objects} objects of {size(self.raw_bytes)}"
-            f" in {len(self.packs)} packs of {size(self.store_bytes)}"
+            f"would re-encode {counted(self.objects, 'object')} of {size(self.raw_bytes)}"
+            f" in {counted(len(self.packs), 'pack')} of {size(self.store_bytes)}"
         ]
         if self.merges:
-            lines.append("merges small packs")
+            lines.append("would merge small packs")
         else:
-            lines.append("changes nothing where that gains less than half a percent")
+            lines.append("would change nothing if that gains less than half a percent")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,12 +20,11 @@ from mstore.render.page import (
     OLD,
     QUIET,
     Page,
-    count_text,
     folded_lines,
     grouped,
     value_line,
 )
-from mstore.text import escaped, number, size
+from mstore.text import counted, escaped, number, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -132,7 +131,7 @@ def _files(page: Page, result: DiffResult) -> list[str]:
             (
                 *mark,
                 escaped(folded_lines(names)),
-                count_text(len(names), "file") if len(names) > 1 else "",
+                counted(len(names), "file") if len(names) > 1 else "",
             )
             for names, mark in grouped([(c.path, mark) for c, mark in rows])
         ]

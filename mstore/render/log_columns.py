@@ -55,7 +55,7 @@ def names_text(entry: LogEntry) -> str:
 
 
 def health_mark(entry: LogEntry) -> str:
-    """Format what is wrong with a version, as its notes say: `!` and why; empty if nothing is."""
+    """Format the health problems that a version's notes name: `!` and why; empty without any."""
     health = entry.metadata.get("health")
     if not isinstance(health, dict) or not health:
         return ""

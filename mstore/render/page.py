@@ -1,6 +1,6 @@
 """Lay out lines of text: cut names to a width, fold names that differ in numbers, colour.
 
-Knows nothing of what the lines say.
+Knows nothing of the lines' meaning.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Style = Callable[[str, str], str]
 
-# What the colours of the terminal stand for here.
+# The meaning of the terminal's colours here.
 HEADING: Final = "cyan"
 OLD: Final = "red"
 NEW: Final = "green"
@@ -91,11 +91,6 @@ def _reads_as_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def count_text(count: int, noun: str) -> str:
-    """Give a count with its noun, in the plural where needed."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def folded_lines(names: Sequence[str]) -> str:

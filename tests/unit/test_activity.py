@@ -124,5 +124,5 @@ def test_status_on_the_command_line(mstore: Any, workshop: Path) -> None:
     with backend.open_temp_roots() as roots:
         roots.add(blob_id(b"").raw)
         _, out, _ = mstore("status")
-    assert "1 other commands are at work" in out and "of commands that were killed" in out
+    assert "1 other command running" in out and "1 file (3.0 kB) of killed commands" in out
     assert '"running_count": 0' in mstore("status", "--json")[1]

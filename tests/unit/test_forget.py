@@ -167,13 +167,13 @@ def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
         _save(workshop / "out", step)
         mstore("commit", "out", "-m", f"step {step}")
     forget = ("forget", "--role", "training-state")
-    assert "--yes answers" in mstore(*forget, code=2)[2]
+    assert "--yes runs it" in mstore(*forget, code=2)[2]
     _, out, _ = mstore(*forget, "--dry-run")
-    assert "step 1" in out and "step 2" in out and "step 3" not in out and "frees" in out
+    assert "step 1" in out and "step 2" in out and "step 3" not in out and "would free" in out
     shown = json.loads(mstore(*forget, "--keep-last", "2", "--yes", "--json")[1])
     assert len(shown["plan"]["versions"]) == 1 and shown["freed_bytes"] > STATE
     assert "freed" in mstore(*forget, "--yes")[1]
-    assert "nothing to forget" in mstore(*forget, "--yes")[1]
+    assert "would forget nothing" in mstore(*forget, "--yes")[1]
     assert "was forgotten" in mstore("checkout", "HEAD~1", "--to", "there")[2]
     mstore("config", "keep-training-state", "3")
     assert "number or `all`" in mstore("config", "keep-training-state", "some", code=2)[2]

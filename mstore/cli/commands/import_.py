@@ -21,17 +21,17 @@ mstore import out --dry-run
 """)
 @click.command("import")
 @click.argument("folders", nargs=-1, required=True, metavar="DIR...")
-@click.option("--branch", help="Onto this branch; default: one for each DIR, of its name.")
-@click.option("--dry-run", is_flag=True, help="Show the plan only.")
+@click.option("--branch", help="Commit to this branch (default: one for each DIR, of its name).")
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @json_options()
 def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json: bool) -> None:
     """Turn checkpoint folders into history.
 
-    Each folder becomes a commit with its metrics, ordered by step or date. What is
-    there already is left alone, and so are HEAD, the model directory and the folders.
+    Each folder becomes a commit with its metrics, ordered by step or date. Folders
+    committed already are skipped. HEAD, the model directory and the folders do not change.
     """
     from mstore.render.commit import commit_lines
-    from mstore.text import size
+    from mstore.text import counted, size
 
     opened = repo()
     plan = opened.plan_import(folders, branch=branch)
@@ -56,5 +56,5 @@ def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json
         entries = opened.entries(made.id for made in result.commits)
         show_json(import_document(plan, result, entries))
         return
-    count = f"{len(plan.folders)} checkpoint{'s' if len(plan.folders) != 1 else ''}"
+    count = counted(len(plan.folders), "checkpoint")
     click.echo(f"{size(result.size_bytes)} in {count} → {size(result.stored_bytes)}")
