@@ -12,5 +12,5 @@ def must_confirm(command: str, yes: bool, dry_run: bool, as_json: bool) -> bool:
     asks = not (yes or dry_run)
     if asks and (as_json or not sys.stdin.isatty()):
         what = f"{command} asks before it removes anything"
-        raise UsageError(what, hint="--yes answers, --dry-run looks")
+        raise UsageError(what, hint="--yes runs it without asking, --dry-run shows the plan")
     return asks

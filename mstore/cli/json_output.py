@@ -35,7 +35,7 @@ def show_json_list(key: str, elements: Iterable[Mapping[str, Any]], **rest: Any)
 
     Args:
         key: the list's.
-        elements: what is in it; of each, what `--fields` chose is printed.
+        elements: its elements; of each, the fields that `--fields` chose are printed.
         rest: the object's other fields, which come before the list.
     """
     opening = one_line(rest)[:-1] + f", {_text(key)}: ["

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class _Plan(Protocol):
-        """What a command would do."""
+        """The plan of a command."""
 
         def to_dict(self) -> dict[str, Any]:
             """Give it as JSON values."""
@@ -57,7 +57,7 @@ def fail(
         exit_code: the exit code.
         message: one sentence.
         hint: what to do about it.
-        typed: what was typed, for failures before `--json` could be read.
+        typed: the words of the command line, for failures before `--json` could be read.
     """
     if not wants_json(typed):
         complain(message, hint)
@@ -87,7 +87,7 @@ def hint(message: str) -> None:
 
 
 def show_plan(plan: _Plan, as_json: bool) -> None:
-    """Show what a command would do, for `--dry-run`."""
+    """Show the plan of a command, for `--dry-run`."""
     if as_json:
         from mstore.cli.json_output import show_json
 

@@ -25,16 +25,16 @@ mstore diff HEAD~1 HEAD --stat
 @click.command()
 @click.argument("a", required=False, type=SIDE)
 @click.argument("b", required=False, type=SIDE)
-@click.option("--stat", is_flag=True, help="How much each tensor changed: share, norm, cosine.")
+@click.option("--stat", is_flag=True, help="Measure how much each tensor changed: share, norm, cosine.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 where files differ, 0 where they do not.")
 @json_options()
 def diff(
     a: Revision | Path | None, b: Revision | Path | None, stat: bool, exit_code: bool, as_json: bool
 ) -> int:
-    """Show what differs: LoRA ranks and shapes, configuration, metrics, tensors, files.
+    """Show differences: LoRA ranks and shapes, configuration, metrics, tensors, files.
 
-    A and B are versions or folders. `.`, and what begins with `./`, `../`, `/` or `~` or
-    ends in `/`, is a folder; anything else is a version, or a folder where no version has
+    A and B are versions or folders. `.`, and a name that begins with `./`, `../`, `/` or `~`
+    or ends in `/`, is a folder; anything else is a version, or a folder where no version has
     this name. Without B: the model directory; without A: HEAD.
     """
     try:
