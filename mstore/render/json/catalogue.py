@@ -8,7 +8,7 @@ from mstore.render.json import changing, difference, looking, maintaining, share
 
 
 class Form(NamedTuple):
-    """What a command gives in one of its forms.
+    """The output of a command in one of its forms.
 
     Args:
         kind: the type of the object, `schema` aside.
