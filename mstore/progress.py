@@ -5,4 +5,4 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
-"""Told (what is being done, bytes done, bytes in all)."""
+"""Called with (the step, bytes done, bytes in all)."""

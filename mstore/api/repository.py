@@ -161,7 +161,7 @@ class Repository:
         options: CommitOptions | None = None,
         **fields: Unpack[CommitFields],
     ) -> CommitPlan:
-        """Find what a commit would do, and change nothing; arguments and errors as for `commit`."""
+        """Plan a commit, and change nothing; arguments and errors as for `commit`."""
         from mstore.commit.options import CommitOptions
         from mstore.commit.plan import plan_commit
 
@@ -174,7 +174,7 @@ class Repository:
     def run_commit(
         self, plan: CommitPlan, *, author: str | None = None, progress: Progress | None = None
     ) -> CommitResult:
-        """Do what `plan_commit` found; arguments and errors as for `commit`."""
+        """Run the plan of `plan_commit`; arguments and errors as for `commit`."""
         from mstore.api.results.committing import PrintableCommit
         from mstore.api.results.printable import printable
 
@@ -232,7 +232,7 @@ class Repository:
         force: bool = False,
         new_branch: str | None = None,
     ) -> CheckoutPlan:
-        """Find what a checkout would do, and change nothing; errors as for `checkout`."""
+        """Plan a checkout, and change nothing; errors as for `checkout`."""
         from mstore.checkout.plan import plan_checkout
 
         return plan_checkout(
@@ -244,7 +244,7 @@ class Repository:
         )
 
     def run_checkout(self, plan: CheckoutPlan, *, progress: Progress | None = None) -> CheckoutResult:
-        """Do what `plan_checkout` found. Raises Conflict where it no longer holds."""
+        """Run the plan of `plan_checkout`. Raises Conflict where it no longer holds."""
         from mstore.api.results.moving import PrintableCheckout
         from mstore.api.results.printable import printable
         from mstore.checkout.execute import run_checkout
@@ -268,7 +268,7 @@ class Repository:
         return printable(PrintableResume, done)
 
     def path(self, rev: AnyRevision, *, limit_bytes: int | None = None) -> Path:
-        """Write a version into a cache of read-only folders, for whatever takes a path.
+        """Write a version into a cache of read-only folders, for libraries that take a path.
 
         It lies in a cache that all processes of a user share, and stays at least until
         this repository is closed.
@@ -328,7 +328,7 @@ class Repository:
         on_commit: Callable[[PlannedImport, CommitResult], None] | None = None,
         progress: Progress | None = None,
     ) -> ImportResult:
-        """Do what `plan_import` found.
+        """Run the plan of `plan_import`.
 
         Args:
             plan: from `plan_import`.
@@ -390,7 +390,7 @@ class Repository:
         Every method that takes a version takes what this gives, and looks nothing up then.
 
         Args:
-            rev: text, text read before, a commit's id, or what was looked up already.
+            rev: text, a parsed revision, a commit's id, or a resolved revision.
 
         Raises:
             RevisionNotFound, Ambiguous, UsageError.
@@ -517,7 +517,7 @@ class Repository:
         return find_base(self.store, base)
 
     def facts(self, rev: AnyRevision) -> Facts:
-        """Give what a version says of itself. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        """Read the facts of a version from its files. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.modeldir.stored_tree import facts_of_manifest
 
         return facts_of_manifest(self.store, self.manifest(rev))
@@ -604,7 +604,7 @@ class Repository:
         """Check every byte and find what `repair` would do, changing nothing.
 
         Args:
-            source: another store's folder, which may have what is lost.
+            source: another store's folder, which may have the lost objects.
             progress: called with (what, bytes done, bytes in all).
 
         Raises:
@@ -618,7 +618,7 @@ class Repository:
             return plan_repair(self._context, source=other, progress=progress)
 
     def run_repair(self, plan: RepairPlan, *, progress: Progress | None = None) -> RepairResult:
-        """Do what `plan_repair` found. Raises NoStore, Conflict, StorageFailed."""
+        """Run the plan of `plan_repair`. Raises NoStore, Conflict, StorageFailed."""
         from mstore.api.results.maintaining import PrintableRepair
         from mstore.api.results.printable import printable
         from mstore.maintain.repair import run_repair
@@ -633,7 +633,7 @@ class Repository:
         return open_store(path, self._cache or USER_CACHE.expanduser())
 
     def plan_gc(self, *, now: bool = False) -> GcPlan:
-        """Find what no name needs, changing nothing. Raises Corrupt, NotFound."""
+        """Plan a gc: find unneeded objects, changing nothing. Raises Corrupt, NotFound."""
         from mstore.maintain.gc import plan_gc
 
         return plan_gc(self._context, now=now)
@@ -658,7 +658,7 @@ class Repository:
         return self.run_gc(self.plan_gc(now=now), progress=progress)
 
     def run_gc(self, plan: GcPlan, *, progress: Progress | None = None) -> GcResult:
-        """Do what `plan_gc` found. Raises Conflict, Corrupt, StorageFailed."""
+        """Run the plan of `plan_gc`. Raises Conflict, Corrupt, StorageFailed."""
         from mstore.api.results.maintaining import PrintableGc
         from mstore.api.results.printable import printable
         from mstore.maintain.gc_run import run_gc
@@ -696,7 +696,7 @@ class Repository:
         return self.run_forget(plan, progress=progress)
 
     def run_forget(self, plan: ForgetPlan, *, progress: Progress | None = None) -> ForgetResult:
-        """Do what `plan_forget` found. Raises Conflict, Corrupt, StorageFailed."""
+        """Run the plan of `plan_forget`. Raises Conflict, Corrupt, StorageFailed."""
         from mstore.api.results.maintaining import PrintableForget
         from mstore.api.results.printable import printable
         from mstore.maintain.forget import run_forget
@@ -722,7 +722,7 @@ class Repository:
         return plan_repack(self._context)
 
     def run_repack(self, plan: RepackPlan, *, progress: Progress | None = None) -> RepackResult:
-        """Do what `plan_repack` found. Raises Conflict, Corrupt, StorageFailed."""
+        """Run the plan of `plan_repack`. Raises Conflict, Corrupt, StorageFailed."""
         from mstore.api.results.maintaining import PrintableRepack
         from mstore.api.results.printable import printable
         from mstore.maintain.repack import run_repack
@@ -810,7 +810,7 @@ class Repository:
         return Moves(reflog(self._context, name)[1])
 
     def undo(self, name: str | None = None) -> Undone:
-        """Take back one's own last move. Raises UsageError, RefMoved, Dirty."""
+        """Undo one's own last operation. Raises UsageError, RefMoved, Dirty."""
         from mstore.api.results.moving import PrintableUndo
         from mstore.api.results.printable import printable
         from mstore.checkout.undo import undo
@@ -824,7 +824,7 @@ class Repository:
         return plan_undo(self._context, name)
 
     def run_undo(self, plan: UndoPlan) -> Undone:
-        """Do what `plan_undo` found; errors as for `undo`."""
+        """Run the plan of `plan_undo`; errors as for `undo`."""
         from mstore.api.results.moving import PrintableUndo
         from mstore.api.results.printable import printable
         from mstore.checkout.undo import run_undo

@@ -1,4 +1,4 @@
-"""What a store needs of the place where its bytes lie.
+"""The interface between a store and its bytes.
 
 Keys are `/`-separated text, checked by the layers above. Reads of a key that
 is not there raise KeyError; every failure of the system becomes StorageFailed.
@@ -64,7 +64,7 @@ class Upload(Protocol):
         """Append bytes."""
 
     def sync(self) -> None:
-        """Begin to make durable what was written; `publish` need not do it again."""
+        """Begin to make written bytes durable; `publish` need not do it again."""
 
     def publish(self, key: str) -> bool:
         """Make the bytes durable under `key`, never replacing.
@@ -97,7 +97,7 @@ class Backend(Protocol):
     def get(self, key: str, *, offset: int = 0, size: int | None = None) -> bytes:
         """Read bytes `offset:offset+size` of a key; a negative offset counts from the end.
 
-        Fewer bytes come back where the key holds fewer.
+        Fewer bytes are returned where the key holds fewer.
 
         Raises:
             KeyError: the key does not exist.

@@ -1,4 +1,4 @@
-"""The header of a block, as it stands in packs: docs/format.md section 6."""
+"""The header of a block, as packs hold it: docs/format.md section 6."""
 
 from __future__ import annotations
 

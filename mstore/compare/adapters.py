@@ -106,7 +106,7 @@ def _only(adapters: Mapping[str, AdapterFacts]) -> str | None:
 
 
 def pair_adapters(a: Facts, b: Facts) -> tuple[dict[str, AdapterDiff], str | None]:
-    """Return all adapters by folder, and the folder of the one that `lora` stands for.
+    """Return all adapters by folder, and the folder of the one that `lora` names.
 
     The root's, or only, adapter of one side goes with that of the other even
     where their folders differ.
@@ -142,13 +142,13 @@ def rank_warnings(facts: Facts) -> list[str]:
         configured = replace(adapter, modules={})
         odd: dict[tuple[int | None, int], list[str]] = {}
         for module in adapter.modules:
-            due, there = configured.module_rank(module), adapter.module_rank(module)
-            if due is not None and due != there:
-                odd.setdefault((there, due), []).append(module)
-        for (there, due), modules in odd.items():
+            expected, there = configured.module_rank(module), adapter.module_rank(module)
+            if expected is not None and expected != there:
+                odd.setdefault((there, expected), []).append(module)
+        for (there, expected), modules in odd.items():
             count = f"{len(modules)} modules have" if len(modules) > 1 else f"{modules[0]} has"
             shown = f"rank {there}" if there is not None else "shapes that no such rank gives"
-            warnings.append(f"{path}: says rank {due}, but {count} {shown}")
+            warnings.append(f"{path}: says rank {expected}, but {count} {shown}")
         if adapter.rank is not None and not adapter.modules:
             warnings.append(f"{path}: says rank {adapter.rank}, and no shapes are there to check it")
     return warnings

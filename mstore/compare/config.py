@@ -52,7 +52,7 @@ def _ordered(value: Any) -> Any:
 
 
 def metadata_of(side: DiffSide) -> dict[str, Any]:
-    """Give what the user gave, and of what was recorded the run and its surroundings.
+    """Return the metadata that the user gave, and of the recorded values the run and its surroundings.
 
     Model and adapter are in the configuration, the run's metrics in the metrics.
     """

@@ -1,4 +1,4 @@
-"""What two adapters do, compared without forming what they do: ΔW = s·B·A, module by module.
+"""The effects of two adapters, compared without forming them: ΔW = s·B·A, module by module.
 
 With thin QR factorisations B = Q_B·R_B and Aᵀ = Q_A·R_A, ΔW = Q_B·(s·R_B·R_Aᵀ)·Q_Aᵀ, so that
 norms and singular values are those of the small matrix s·R_B·R_Aᵀ (Golub & Van Loan, *Matrix
@@ -152,7 +152,7 @@ def factors_of(
     Args:
         names: names of its tensors.
         read: a tensor as float64, by name. Kernels of convolutions are folded into the rows.
-        scaling: the factor of a module, or None where it cannot be told: it is left out.
+        scaling: the factor of a module, or None where it is unknown: it is left out.
     """
     parts: dict[str, dict[str, str]] = {}
     for name in names:

@@ -1,6 +1,6 @@
 """By how much the elements of two tensors differ, with numpy, in chunks of bounded size.
 
-Hides dtypes: every element is taken as the float64 that it stands for (integers
+Hides dtypes: every element is taken as its float64 value (integers
 past 2^53 are rounded, F64 past 1e154 overflows the squares). Bits are compared as
 they are.
 """

@@ -1,7 +1,7 @@
 """Which tensors of two model directories differ, and how.
 
 Hides files and shards: a tensor is known by its folder and name, whatever file
-holds it. Whether bytes are equal is told by hashes, so that large tensors are not
+holds it. Hashes decide whether bytes are equal, so that large tensors are not
 read; only `measure` reads them.
 """
 
@@ -59,7 +59,7 @@ class TensorPair:
     """A tensor on both sides; the names differ only where it was moved.
 
     Args:
-        stat: by how much they differ, where that was asked and can be told.
+        stat: by how much they differ, where that was asked for and can be computed.
     """
 
     a: TensorPlace
@@ -239,7 +239,7 @@ def measure(
         found: what `compare_tensors` gave.
         open_a: opens a file of side a by path.
         open_b: of side b.
-        progress: told ("comparing", bytes of a done, bytes of a in all).
+        progress: called with ("comparing", bytes of a done, bytes of a in all).
 
     Raises:
         MStoreError: a file cannot be read.

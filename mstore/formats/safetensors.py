@@ -1,4 +1,4 @@
-"""Read safetensors strictly: what lies where, or the rule that is broken.
+"""Read safetensors strictly: the layout, or the rule that is broken.
 
 Source: the format's README (`safetensors` 0.8): 8 bytes of header length, a JSON
 header that begins with `{`, then the buffer, which the tensors cover without
@@ -185,7 +185,7 @@ def parse_safetensors(source: ByteSource, *, strict: bool = False) -> Layout:
         strict: refuse unknown fields in a tensor's entry, too.
 
     Returns:
-        A layout whose tensors stand in the order in which they lie in the file
+        A layout whose tensors are in the order in which they lie in the file
         and whose positions are those in the file, not in the buffer.
 
     Raises:

@@ -1,7 +1,7 @@
 """The Trainer callback: every save becomes a commit, and no error of ours ends a training run.
 
 Hides when and where transformers' Trainer saves (docs of the traps: on_save is
-told no path, fires on every rank, after the rotation of old checkpoints, and
+given no path, fires on every rank, after the rotation of old checkpoints, and
 not at all for saves on SIGTERM or with `save_strategy="no"`). It never writes
 into a checkpoint folder. Training waits until a save is frozen in the staging
 folder; a process of its own commits it.
@@ -81,7 +81,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
     of `train()` writes a branch of its own; a resumed run goes on where the
     save that it came from was committed.
 
-    No exception ever leaves a hook: what goes wrong is logged as a warning by
+    No exception ever leaves a hook: a failure is logged as a warning by
     the logger `mstore.hf`, and tried again at the end of training.
 
     Args:
@@ -134,10 +134,10 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         self._run: Run | None = None
 
     def _arguments(self) -> dict[str, Any]:
-        """Give what the constructor was called with, as JSON.
+        """Return the constructor's arguments, as JSON.
 
         `restore_callback_states_from_checkpoint` makes transformers build the
-        callback anew, from these alone.
+        callback again, from these alone.
         """
         store = store_folder(self._store) if isinstance(self._store, Repository) else self._store
         given = {
@@ -174,7 +174,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return _Identity(run_id, attributes["attempt"], origin)
 
     def _metadata(self, args: Any, state: Any, parts: dict[str, Any]) -> dict[str, Any]:
-        """Give what is known of the run when it begins."""
+        """Collect the facts of the run when it begins."""
         found: dict[str, Any] = {}
         with _contained("record the training arguments"):
             found["training_arguments"] = json_values(args.to_dict())
@@ -259,7 +259,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         if given is not None:
             return given
         if token:
-            return 0  # Nobody asked for it, and training_args.bin holds the token in clear.
+            return 0  # The user did not ask for it, and training_args.bin holds the token in clear.
         workspace = repository.workspace
         configured = workspace.config().get("keep-training-state") if workspace is not None else None
         if configured is None:

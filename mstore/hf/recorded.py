@@ -1,4 +1,4 @@
-"""Collect what a training records of itself: arguments, data, hardware, quantization.
+"""Collect the records of a training: arguments, data, hardware, quantization.
 
 Secrets among the arguments are left out.
 """
@@ -14,7 +14,7 @@ _SECRET: Final = re.compile(r"token|.*_token|.*(password|secret|api_?key).*", re
 
 
 def _storable(value: Any) -> Any:
-    """Convert JSON to what a commit can hold: no secrets, no integers over 64 bits, Unicode only."""
+    """Convert JSON to values for a commit: no secrets, no integers over 64 bits, Unicode only."""
     if isinstance(value, dict):
         return {
             _storable(key): _storable(item) for key, item in value.items() if not _SECRET.fullmatch(key)
@@ -33,7 +33,7 @@ def json_values(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def dataset_facts(loader: Any) -> dict[str, Any] | None:
-    """Describe what a dataloader draws from: size, columns and fingerprint, as far as it says."""
+    """Describe the data set of a dataloader: size, columns and fingerprint, as far as known."""
     dataset = getattr(loader, "dataset", None)
     if dataset is None:
         return None
@@ -50,7 +50,7 @@ def dataset_facts(loader: Any) -> dict[str, Any] | None:
 
 
 def hardware_facts(args: Any) -> dict[str, Any]:
-    """Describe what is trained on: the kind of device, how many processes, the name of the GPU."""
+    """Describe the hardware: the kind of device, how many processes, the name of the GPU."""
     import torch
 
     device = args.device

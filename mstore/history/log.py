@@ -1,4 +1,4 @@
-"""log: versions, the latest first, with what is known of each."""
+"""log: versions, the latest first, with their names and notes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @frozen
 class Log:
-    """Versions, and what was not shown.
+    """Versions, and where the walk over them began.
 
     Args:
         entries: the latest first; taken one at a time.

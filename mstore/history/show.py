@@ -79,7 +79,7 @@ def _streamed(store: Store, file: ManifestFile) -> Iterator[Buffer]:
     for segment in file.segments:
         if uses[segment.blob] == 1 and segment.offset == 0:
             left = segment.length
-            # To its end, even where less is due: the check of the id comes last.
+            # To its end, even where less is needed: the check of the id comes last.
             for part in store.stream(segment.blob):
                 view = memoryview(part).cast("B")[:left]
                 left -= len(view)

@@ -1,4 +1,4 @@
-"""status: where the workspace stands, and what changed in the model directory."""
+"""status: HEAD, and what changed in the model directory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Changes:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """Where a workspace stands.
+    """HEAD and the changes of a workspace.
 
     Args:
         branch: HEAD's branch, or None.

@@ -73,7 +73,7 @@ class StoredFile:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read_into(self, offset: int, out: memoryview) -> None:
-        """Fill `out` with the file's bytes from `offset`, decoded where they are to stand.
+        """Fill `out` with the file's bytes from `offset`, decoded in place.
 
         Raises:
             Corrupt, NotFound, Unsupported: as `read`.
@@ -119,7 +119,7 @@ class StoredFolder:
 
     Args:
         store: where they are.
-        manifest: what they are.
+        manifest: the files.
     """
 
     def __init__(self, store: Store, manifest: Manifest) -> None:
@@ -201,7 +201,7 @@ def layouts_of(
 
 
 def facts_of_manifest(store: Store, manifest: Manifest) -> Facts:
-    """Read what a version says of itself from its files (not from what its commit recorded).
+    """Read the facts of a version from its files (not those that its commit recorded).
 
     Raises:
         NotFound, Corrupt, Unsupported. Broken JSON gives a warning in the facts.

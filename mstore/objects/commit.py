@@ -56,7 +56,7 @@ class Base:
 
 @frozen
 class Commit:
-    """A version of a model directory, with what is known of how it was made."""
+    """A version of a model directory, with the facts of how it was made."""
 
     parents: tuple[CommitId, ...]
     manifest: ManifestId

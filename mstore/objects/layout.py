@@ -1,4 +1,4 @@
-"""The layout: what lies where in a file. Source: docs/format.md section 5.2."""
+"""The layout: the tensors of a file and their places. Source: docs/format.md section 5.2."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class TensorEntry:
 
 @frozen
 class Layout:
-    """What lies where in a file; without content, so that equal layouts are one object."""
+    """The tensors of a file and their places; without content, so that equal layouts are one object."""
 
     format: str
     tensors: tuple[TensorEntry, ...]

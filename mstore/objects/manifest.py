@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MODEL_ROLES: Final = ("weights", "adapter")
-"""Roles of the files that hold what was trained; only they make up a weights id."""
+"""Roles of the files that hold trained weights; only they make up a weights id."""
 ROLES: Final = ("weights", "adapter", "tokenizer", "config", "training-state", "other")
 
 

@@ -15,7 +15,7 @@ def tensor_blobs(file: ManifestFile, layout: Layout) -> dict[int, BlobId]:
 
     Args:
         file: a file of a manifest.
-        layout: what lies in it.
+        layout: its tensors.
 
     Returns:
         The blob of each such tensor, by the tensor's index in the layout.

@@ -3,7 +3,7 @@
 A queue is a folder of the output folder, one for each call of `train()`:
 
     .mstore-staging/<attempt>/plan.json     what the run asks for
-                              owner, lock   held by the training, by whoever works on the queue
+                              owner, lock   held by the training, by the process that works on the queue
                               000001/       a save: large files linked, small ones copied
                               000001.save   what is known of it; written last, under a temporary name
                               000001.done   its commit; or .failed: the reason, the save being .held
@@ -45,7 +45,7 @@ class StagedSave:
 
     Args:
         number: its place in the queue.
-        save: what is known of it; its path is that of the checkpoint, not of the copy.
+        save: its facts; its path is that of the checkpoint, not of the copy.
         trial: in a search, the name of the trial.
         links: (path in the folder, size in bytes, mtime in ns) of files that are linked.
     """
@@ -76,7 +76,7 @@ class Queue:
         return queue
 
     def plan(self) -> RunPlan:
-        """Read what the run asks for. Raises OSError, ValueError, KeyError, TypeError."""
+        """Read the plan of the run. Raises OSError, ValueError, KeyError, TypeError."""
         return RunPlan.from_dict(json.loads((self.path / "plan.json").read_bytes()))
 
     def _write(self, name: str, document: object) -> None:
@@ -92,7 +92,7 @@ class Queue:
     def stage(self, save: Save, trial: str, *, with_state: bool) -> StagedSave:
         """Freeze a save.
 
-        A file that is written anew under its name keeps its bytes in the link; one that is
+        A file that is replaced under its name keeps its bytes in the link; one that is
         rewritten in place does not, and `folder_of` refuses it.
 
         Args:

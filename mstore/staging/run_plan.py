@@ -31,7 +31,7 @@ class RunPlan:
         author: who acts, or None.
         output_dir: the Trainer's.
         name: the branch asked for.
-        named: whether somebody chose that name (else it was derived from a folder).
+        named: the name was chosen by the user (else derived from a folder).
         run_id: constant over all resumptions.
         attempt: this call of `train()`.
         origin: the save resumed from, or None for a fresh run.

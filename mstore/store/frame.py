@@ -19,7 +19,7 @@ MAX_DEPTH: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class FrameHead:
-    """What a frame says of its object.
+    """A frame's description of its object.
 
     Args:
         id: the object, kind included.

@@ -1,4 +1,4 @@
-"""What the packs of a store hold: the catalog kept in step with them, and the trash.
+"""The index of a store's packs: the catalog kept in step with them, and the trash.
 
 Hides when folders are listed again, how a damaged catalog is rebuilt, and packs that move
 meanwhile: one that is removed during a read has its objects elsewhere.
@@ -114,7 +114,7 @@ class PackIndex(ABC):
             self.catalog.drop(gone)
         if not complete:
             return False
-        # It may have come back in a folder that was listed before.
+        # It may have been restored in a folder that was listed before.
         if gone and self._change_tokens() != stamps:
             return False
         if not self.damaged:

@@ -26,7 +26,7 @@ _SEGMENT_BYTES: Final = 32 << 10
 
 @frozen(slots=True)
 class RefValue:
-    """What a ref points to, and how often it has moved."""
+    """The target of a ref, and how often it has moved."""
 
     target: ObjectId
     generation: int

@@ -29,7 +29,7 @@ class Background:
 
     Args:
         run: whose saves they are; nothing is committed through it here.
-        behind: what a save does that finds another one waiting: `wait` for it, or take its
+        behind: how a save deals with another one that waits: `wait` for it, or take its
             place (`latest`).
 
     Raises:
@@ -54,7 +54,7 @@ class Background:
         atexit.register(self._at_exit)
 
     def put(self, save: Save, trial: str) -> None:
-        """Stage a save, and those before it that nobody came to stage.
+        """Stage a save, and those before it that were not staged yet.
 
         Raises:
             CannotStage: there are no hard links here.
@@ -106,7 +106,7 @@ class Background:
             )  # fmt: skip
 
     def news(self) -> None:
-        """Report what became of saves since the last time."""
+        """Report the saves that ended since the last time."""
         for number, outcome in self._queue.outcomes().items():
             if number in self._reported:
                 continue
@@ -135,7 +135,7 @@ class Background:
         self.news()
 
     def leave(self) -> Queue:
-        """Drain the queue; what is still in it is for the caller."""
+        """Drain the queue; the rest of it is for the caller."""
         self.drain()
         return self._queue
 

@@ -66,7 +66,7 @@ class Run:
 
     Args:
         repository: where to.
-        plan: what was asked for.
+        plan: the plan of the run.
         begun: this call of `train()` may have committed before, in another process.
     """
 
@@ -121,7 +121,7 @@ class Run:
         if came_from is not None:
             own = came_from.branch or wanted
             if self.plan.named and not re.fullmatch(rf"{re.escape(wanted)}(-\d+)?", own):
-                own = wanted  # somebody wants this run on another branch from here on
+                own = wanted  # the run goes to another branch from here on
             if branches.get(own) == came_from.id:
                 return own, None
             start = str(came_from.id)
@@ -201,7 +201,7 @@ class Run:
             metadata={**self.plan.metadata, "run": run},
             metrics=save.metrics,
             append=self._branch is not None,
-            by_hand=False,  # a checkpoint that rotates away is nobody's model directory
+            by_hand=False,  # a checkpoint that rotates away is no user's model directory
             allow_empty=True,  # a save that changed nothing is still the save of its step
         )
         done = _Committed(result.id, save.step, save.attempt, branch, result.commit.time)

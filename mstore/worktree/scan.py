@@ -61,7 +61,7 @@ class ScannedFile:
 
 @frozen(slots=True)
 class Scan:
-    """What lies in a model directory.
+    """The files of a model directory.
 
     Args:
         root: the directory.

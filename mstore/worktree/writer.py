@@ -91,7 +91,7 @@ def write_staged(
         progress: is called with the bytes written.
 
     Raises:
-        Corrupt, NotFound: a blob is damaged or missing; what was staged is removed.
+        Corrupt, NotFound: a blob is damaged or missing; the staged files are removed.
         BadPath, StorageFailed: likewise.
     """
     keep_freed_memory()

@@ -50,7 +50,7 @@ class PrintableRepair(Printable, RepairResult):
 
 
 class PrintableCheck(Printable, FsckResult):
-    """What a check found, as `Repository.fsck` gives it."""
+    """The findings of a check, as `Repository.fsck` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from fsck_lines(self, style)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PrintableCheckout(Printable, CheckoutResult):
-    """What a checkout did, as `Repository.checkout` gives it."""
+    """The result of a checkout, as `Repository.checkout` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from checkout_lines(self, style)
@@ -34,7 +34,7 @@ class PrintableResume(Printable, ResumeResult):
 
 
 class PrintableUndo(Printable, Undone):
-    """What was taken back, as `Repository.undo` gives it."""
+    """The result of an undo, as `Repository.undo` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from undo_lines(self, style)

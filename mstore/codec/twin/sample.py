@@ -1,4 +1,4 @@
-"""A quick estimate of what a block costs, from a sample."""
+"""A quick estimate of the cost of a block, from a sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts of symbols, what they would cost, and the tables of frequencies that code them."""
+"""Counts of symbols, their cost, and the tables of frequencies that code them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def entropy_bits(counts: Any, n: int) -> int:
 
 
 def expected_bits(counts: Any, n: int) -> int:
-    """Estimate what symbols cost with their table, in bits; at most what they cost raw."""
+    """Estimate the cost of symbols with their table, in bits; at most their raw cost."""
     if not n:
         return 0
     used = int(np.count_nonzero(counts))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a model directory says of itself.
+    """The facts of a model directory.
 
     Args:
         adapters: by folder, `""` for the root.
@@ -51,7 +51,7 @@ class Facts:
 
 
 def describe(folder: FolderSource, layouts: Mapping[str, Layout]) -> Facts:
-    """Read what a model directory says of itself.
+    """Read the facts of a model directory.
 
     Args:
         folder: its files.

@@ -28,7 +28,7 @@ def is_greater_better(metric: str, entries: Iterable[LogEntry]) -> bool:
         entries: versions whose training arguments are asked, the latest first.
 
     Raises:
-        UsageError: nobody knows.
+        UsageError: it is unknown.
     """
     for entry in entries:
         arguments = entry.metadata.get("training_arguments")
@@ -57,7 +57,7 @@ def best_of(entries: Iterable[LogEntry], metric: str, *, greater: bool | None = 
 
     Raises:
         NotFound: no version has it.
-        UsageError: nobody knows which values are better.
+        UsageError: which values are better is unknown.
     """
     found = list(entries)
     if greater is None:

@@ -30,7 +30,7 @@ ORDERS: Final = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": op
 
 @frozen(slots=True)
 class Name:
-    """What a version may have a value for."""
+    """A name that a version may have a value for."""
 
     name: str
 
@@ -41,7 +41,7 @@ class Name:
 
 @frozen(slots=True)
 class Relation:
-    """Two operands, of which one at least is a name, and what is asked of them.
+    """Two operands, of which one at least is a name, and their operator.
 
     Args:
         operator: '<', '<=', '>', '>=', '==', '!=', 'in', 'not in' or 'contains'.
