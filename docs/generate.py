@@ -74,13 +74,13 @@ syntax (`!runs/` takes a default back). `commit` says what it left out.
 |---|---|
 | 0 | done; `diff --exit-code`: no file differs |
 | 1 | another failure (disk full, no permission); `diff --exit-code`: files differ |
-| 2 | the arguments contradict each other, or one is missing |
+| 2 | the call makes no sense as it stands |
 | 3 | not found, or a short id that fits several |
 | 4 | damaged |
-| 5 | another process was faster, or files would be lost |
+| 5 | somebody else was faster, or files would be lost |
 | 6 | the input breaks a rule |
 | 130 | interrupted |
-| 141 | the reader of the output stopped reading |
+| 141 | whoever read the output stopped reading |
 
 With `diff --exit-code`, failures are never 1: what would be is 2. Reserved, and given by no command
 yet: 7 (a decision is needed), 8 (the outcome is unknown: look again; nothing was deleted),

@@ -1,4 +1,4 @@
-"""Where an operation takes place: a store, perhaps a workspace on it, and who acts."""
+"""The context of an operation: a store, perhaps a workspace on it, and who acts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @frozen
 class Context:
-    """Where an operation takes place.
+    """The context of an operation.
 
     Args:
         store: the store.
@@ -36,7 +36,7 @@ class Context:
 
     @cached_property
     def author(self) -> str:
-        """Who acts."""
+        """The author of changes."""
         if self.author_given:
             return self.author_given
         if self.workspace is not None:

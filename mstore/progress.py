@@ -1,4 +1,4 @@
-"""How operations tell of their progress."""
+"""The callback by which operations report their progress."""
 
 from __future__ import annotations
 

@@ -83,6 +83,8 @@ WHOLE_TEXTS = {
 }
 """Texts that are passed over in one module, and why."""
 PAGES = ("README.md", "docs/cli.md", "docs/json.md", "docs/json-introduction.md")
+PROMISED = re.compile(r"\| (2|5|141) \| .* \|")
+"""Rows of exit codes, whose words `tests/compat` holds until 1.0."""
 _PHRASE = re.compile(r"(?i)\b(?:" + "|".join(PHRASES) + r")\b")
 
 _NO_VERBS = """
@@ -151,7 +153,9 @@ def test_texts_use_the_fields_words(path: Path) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_use_the_fields_words(page: str) -> None:
     lines = (CODE.parent / page).read_text().splitlines()
-    found = banned_phrases(iter(enumerate(lines, 1)))
+    found = banned_phrases(
+        (number, line) for number, line in enumerate(lines, 1) if not PROMISED.fullmatch(line)
+    )
     assert not found, "\n".join([*found, "write instead, as it fits:", *PHRASES.values()])
 
 

@@ -89,7 +89,7 @@ class Repository:
 
     @property
     def context(self) -> Context:
-        """Where its operations take place."""
+        """The context of its operations."""
         return self._context
 
     @property
@@ -109,12 +109,12 @@ class Repository:
 
     @property
     def location(self) -> str:
-        """Where the store lies."""
+        """The location of the store."""
         return self.store.location
 
     @property
     def author(self) -> str:
-        """Who acts: as given, as configured, as git knows them, or the login."""
+        """The author of changes: as given, as configured, as git knows them, or the login."""
         return self._context.author
 
     @property

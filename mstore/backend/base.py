@@ -34,7 +34,7 @@ Observer = Callable[[str, str], None]
 
 @frozen(slots=True)
 class Activity:
-    """What happens in a store at this moment.
+    """The activity in a store at this moment.
 
     Args:
         held: locks that a process holds.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutResult:
-    """What checkout did.
+    """The result of a checkout.
 
     Args:
         id: the commit.

@@ -1,4 +1,4 @@
-"""What to paste: one line of Python that loads a folder just checked out, on this machine.
+"""The line to paste: Python that loads a folder just checked out, on this machine.
 
 It never edits a file: an adapter's configuration may name a base by a path of
 another machine, so the line names the base that is to be had here.
@@ -32,7 +32,7 @@ _BY_ENDING: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BaseSource:
-    """Where the base of an adapter is to be had on this machine.
+    """The source of an adapter's base on this machine.
 
     Args:
         name: a folder that exists here, or a hub's name; None if unknown.

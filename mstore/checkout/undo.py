@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Undone:
-    """What undo took back.
+    """The result of an undo.
 
     Args:
         action: the operation that was undone.

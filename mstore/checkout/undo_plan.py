@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class UndoPlan:
-    """What undo would take back.
+    """The plan of an undo.
 
     Args:
         action: what would be undone.

@@ -1,4 +1,4 @@
-"""What people see: errors, warnings, plans, progress, the pager.
+"""Output for people: errors, warnings, plans, progress, the pager.
 
 Data goes to stdout, everything else to stderr. Text from files passes through
 `escaped` before it reaches a terminal.

@@ -21,7 +21,7 @@ _FLOAT = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|na
 
 
 class _Naming(click.ParamType["Revision | Path"]):
-    """What names a version; completes branches and tags."""
+    """A parameter that names a version; completes branches and tags."""
 
     name = "rev"
 

@@ -14,7 +14,7 @@ BLOCK_HEADER_SIZE: Final = _HEADER.size
 
 @dataclass(frozen=True, slots=True)
 class BlockHeader:
-    """What precedes a block's stored bytes.
+    """The header before a block's stored bytes.
 
     Args:
         stored_size: bytes that follow.

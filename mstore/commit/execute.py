@@ -203,8 +203,8 @@ def _move_branch(context: Context, plan: CommitPlan, made: Commit) -> Commit:
                 refs.record_refused(f"heads/{branch}", made.id, move)
                 raise RefMoved(
                     branch,
-                    hint=f"your version is stored as {made.id.short}; `mstore log {branch}` shows what"
-                    " came first, and the same command again (or --append) puts yours behind it",
+                    hint=f"your version is stored as {made.id.short}; `mstore log {branch}` shows"
+                    " the other one; run the same command again (or --append) to commit yours after it",
                 ) from None
             made = replace(made, parents=(tip,) if tip is not None else ())
             expected = tip

@@ -57,7 +57,7 @@ class PlannedImport:
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """What an import would do.
+    """The plan of an import.
 
     Args:
         folders: the folders, in the order in which they are committed.
@@ -99,7 +99,7 @@ class ImportPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportResult:
-    """What import did.
+    """The result of an import.
 
     Args:
         planned: the folders, in order.

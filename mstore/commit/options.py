@@ -1,4 +1,4 @@
-"""How to commit, and what came of it: the values that `commit` takes and gives."""
+"""The options and the result of a commit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_SIZES: Final = CommitSizes(0, 0, 0)
 
 @frozen(kw_only=True)
 class CommitOptions:
-    """How to commit.
+    """The options of a commit.
 
     Args:
         message: None: made from the facts.
@@ -71,7 +71,7 @@ class CommitOptions:
 
 @frozen(kw_only=True)
 class CommitResult:
-    """What commit did.
+    """The result of a commit.
 
     Args:
         id: the commit; the parent where nothing had changed.

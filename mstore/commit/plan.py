@@ -232,5 +232,5 @@ def _check_weights(found: Scan, options: CommitOptions) -> None:
             f" or all of them: `mstore import {name}`"
         )
     else:
-        hint = "`--allow-no-weights` commits it all the same"
+        hint = "`--allow-no-weights` commits it anyway"
     raise InvalidInput(str(found.root), "holds no weights" if found.files else "is empty", hint=hint)

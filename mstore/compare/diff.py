@@ -52,7 +52,7 @@ Values = Mapping[str, tuple[Any, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class DiffResult:
-    """How two sides differ.
+    """The differences between two sides.
 
     Args:
         a: label of the one.
@@ -82,7 +82,7 @@ class DiffResult:
 
     @property
     def same(self) -> bool:
-        """Whether the files are equal, byte for byte: what `--exit-code` tells.
+        """Whether the files are equal, byte for byte; `--exit-code` shows it.
 
         Metadata and metrics do not count: two trainings that end in the same
         bytes made the same model, and a folder has neither.

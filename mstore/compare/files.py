@@ -28,7 +28,7 @@ class FileChange:
 
 @dataclass(frozen=True)
 class FileDiff:
-    """How the files differ, by path."""
+    """The differences between files, by path."""
 
     added: tuple[FileChange, ...] = ()
     removed: tuple[FileChange, ...] = ()

@@ -31,7 +31,7 @@ _NEGLIGIBLE: Final = 1e-10
 
 @dataclass(frozen=True, slots=True)
 class ModuleDelta:
-    """What two adapters do to one module; norms are Frobenius, in float64.
+    """The effects of two adapters on one module; norms are Frobenius, in float64.
 
     Args:
         module: its name.

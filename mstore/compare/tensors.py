@@ -1,4 +1,4 @@
-"""Which tensors of two model directories differ, and how.
+"""The differences between the tensors of two model directories.
 
 Hides files and shards: a tensor is known by its folder and name, whatever file
 holds it. Hashes decide whether bytes are equal, so that large tensors are not
@@ -72,7 +72,7 @@ class TensorPair:
 
 @dataclass(frozen=True)
 class TensorDiff:
-    """How the tensors of weights and adapters differ; each tensor is in one place, by folder and name.
+    """The differences between tensors; each is in one place, by folder and name.
 
     Args:
         added: only in b.

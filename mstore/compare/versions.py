@@ -33,7 +33,7 @@ _NOISE: Final = (
 
 @frozen(kw_only=True)
 class Comparison:
-    """What differs between versions.
+    """The differences between versions.
 
     Args:
         entries: the versions, in the order asked for.

@@ -44,7 +44,7 @@ _STATES_KEPT: Final = 2
 
 @dataclass(frozen=True)
 class _Identity:
-    """Which run a call of `train()` belongs to.
+    """The run that a call of `train()` belongs to.
 
     Args:
         run_id: constant over all resumptions.

@@ -1,4 +1,4 @@
-"""Where things are: which store a caller means, which device this machine has.
+"""The store that a caller means, and the devices that this machine has.
 
 The only place outside `mstore.cli` that reads the environment.
 """

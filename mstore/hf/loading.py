@@ -162,7 +162,7 @@ def _check_base(name: str, revision: str | None, wanted: WeightsId) -> None:
             name,
             f"is another model than the adapter was trained on: its weights are {found[:7]},"
             f" not {wanted.hex[:7]}",
-            hint="pass base= to put it on another model all the same",
+            hint="pass base= to put it on another model anyway",
         )
 
 

@@ -1,4 +1,4 @@
-"""How large a version is, and how much of it its parent lacks.
+"""The size of a version, and of the part that its parent lacks.
 
 Apart from the rest so that listing history loads no format and no codec.
 """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Changes:
-    """How a folder differs from a version; paths, sorted."""
+    """The differences between a folder and a version; paths, sorted."""
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()

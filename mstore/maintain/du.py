@@ -108,7 +108,7 @@ class Usage:
 
 
 class _Measured:
-    """What blobs take on the disk, each looked up once."""
+    """The sizes of blobs on the disk, each looked up once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

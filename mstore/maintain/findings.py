@@ -1,4 +1,4 @@
-"""What fsck finds: collected while it runs, then a value."""
+"""The findings of fsck: collected while it runs, then a value."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class FsckResult:
-    """What fsck found.
+    """The findings of fsck.
 
     Args:
         problems: damage; empty if all is well.

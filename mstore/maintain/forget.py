@@ -62,7 +62,7 @@ class ForgottenFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetPlan:
-    """What forget would do.
+    """The plan of a forget.
 
     Args:
         commits: versions that lose files, the oldest first.
@@ -102,7 +102,7 @@ class ForgetPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetResult:
-    """What forget did.
+    """The result of a forget.
 
     Args:
         commits: versions that lost files.

@@ -36,7 +36,7 @@ _MERGED_AT_LEAST: Final = 8
 
 @dataclass
 class _Kept:
-    """Which frames of which packs stay, while a plan is made.
+    """The frames of packs that stay, while a plan is made.
 
     Args:
         frames: all packs.

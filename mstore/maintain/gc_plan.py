@@ -1,4 +1,4 @@
-"""What gc would do, as a value: printed, put into JSON, pickled, compared, and run later."""
+"""The plan of a gc, as a value: printed, put into JSON, pickled, compared, and run later."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Recoded:
 
 @dataclass(frozen=True)
 class PackLayout:
-    """Which frames of which packs stay.
+    """The frames of packs that stay.
 
     Args:
         packs: all packs that the plan is about; it holds only while they are there.
@@ -97,7 +97,7 @@ class PackLayout:
 
 @dataclass(frozen=True, kw_only=True)
 class GcPlan:
-    """What gc would do.
+    """The plan of a gc.
 
     Args:
         commits: versions that are removed, the oldest first.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class GcResult:
-    """What gc did.
+    """The result of a gc.
 
     Args:
         freed_bytes: bytes that the disk gained.

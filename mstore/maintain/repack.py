@@ -36,7 +36,7 @@ _WORTH: Final = 0.995  # a gain of less than half a percent is not worth the wri
 
 @dataclass(frozen=True, kw_only=True)
 class RepackResult:
-    """What repack did.
+    """The result of a repack.
 
     Args:
         before_bytes, after_bytes: bytes of all packs.
@@ -55,7 +55,7 @@ class RepackResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RepackPlan:
-    """What repack would do.
+    """The plan of a repack.
 
     How much smaller the store becomes is known only when all of it is encoded; where that is
     less than half a percent, and there is nothing to merge, running the plan changes nothing.

@@ -40,7 +40,7 @@ _ROUNDS = 64  # A fetched commit may need a parent that is lost too.
 
 @dataclass(frozen=True, kw_only=True)
 class RepairResult:
-    """What repair did.
+    """The result of a repair.
 
     Args:
         done: one sentence each.

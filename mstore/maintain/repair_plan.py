@@ -1,4 +1,4 @@
-"""What repair would do, as a value: printed, put into JSON, pickled, compared, and run later."""
+"""The plan of a repair, as a value: printed, put into JSON, pickled, compared, and run later."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class PackRepair:
 
 @dataclass(frozen=True, kw_only=True)
 class RepairPlan:
-    """What repair would do.
+    """The plan of a repair.
 
     Args:
         reflogs, refs, packs: those that are damaged and can be repaired.

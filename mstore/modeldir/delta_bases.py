@@ -1,4 +1,4 @@
-"""Which blob a tensor is nearly equal to: its delta base.
+"""The delta base of a tensor: a blob that it is nearly equal to.
 
 The tensor of the same name in the same file of the parent; else of the same
 name anywhere in the parent; else in the commit's base model. A tensor that

@@ -1,4 +1,4 @@
-"""What identifies the tensors of a model directory: their digests, and its weights ids.
+"""The identities of a model directory's tensors: their digests, and its weights ids.
 
 Hides when a digest is a blob's id already, so that no byte is read for it.
 """

@@ -26,7 +26,7 @@ class Slice:
 
 @frozen(slots=True)
 class TensorEntry:
-    """Where one tensor lies in its file.
+    """The place of one tensor in its file.
 
     Args:
         name: as the file has it; never used as a path.

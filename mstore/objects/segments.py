@@ -1,4 +1,4 @@
-"""Which tensors of a file are blobs by themselves."""
+"""The tensors of a file that are blobs by themselves."""
 
 from __future__ import annotations
 

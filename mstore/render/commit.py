@@ -19,7 +19,7 @@ def commit_lines(result: CommitResult, style: Style = plain) -> Iterator[str]:
     if not result.created:
         said = f"nothing changed since {result.id.short}"
         if result.note is not None:
-            said += f"; new metrics and metadata are in a note on it ({result.note.short})"
+            said += f"; new metrics and metadata are noted on it ({result.note.short})"
         yield f"[{escaped(result.branch)}] {said}"
         return
     from mstore.render.commit_line import facts_line

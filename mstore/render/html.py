@@ -1,4 +1,4 @@
-"""What notebooks show of results: static HTML, nothing in it that runs, and text where there is none.
+"""Results in notebooks: static HTML, nothing in it that runs, and text where there is none.
 
 Hides HTML. A notebook asks an object for `_repr_html_`, and for `_repr_pretty_` where it
 shows text (IPython's display protocol). All that comes from files is escaped twice: control

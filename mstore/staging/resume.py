@@ -36,7 +36,7 @@ _STEP: Final = re.compile(r"checkpoint-([0-9]+)/?$")
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeResult:
-    """What resume did.
+    """The result of a resume.
 
     Args:
         checkout: the result of the checkout.

@@ -1,4 +1,4 @@
-"""What one call of `train()` asks for, as it begins; it travels as JSON."""
+"""The plan of one call of `train()`, as it begins; it travels as JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """What one call of `train()` asks for, as it begins; travels as JSON.
+    """The plan of one call of `train()`, as it begins; travels as JSON.
 
     Args:
         repository: the folder that opens it: with `.mstore` in it, or the store alone.

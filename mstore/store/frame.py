@@ -80,7 +80,7 @@ class FrameHead:
 
     @property
     def block_count(self) -> int:
-        """How many blocks the frame must have."""
+        """The number of blocks that the frame must have."""
         return -(-self.raw_size >> self.block_log2) if self.raw_size else 0
 
     def block_raw_size(self, index: int) -> int:

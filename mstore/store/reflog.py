@@ -34,7 +34,7 @@ class RefValue:
 
 @frozen(slots=True)
 class Move:
-    """Who moves a ref, and why, as its reflog records it."""
+    """The author and the reason of a ref's move, as its reflog records them."""
 
     action: str
     message: str

@@ -118,7 +118,7 @@ class Store(ObjectReader):
 
     @property
     def location(self) -> str:
-        """Where it is, for messages: a folder's path, or what its backend calls itself."""
+        """Its location, for messages: a folder's path, or the name of its backend."""
         return self.backend.location
 
     @property

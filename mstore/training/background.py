@@ -81,7 +81,7 @@ class Background:
             newest = self._queue.read(waiting[-1])
             if self._queue.withdraw(newest.number):
                 _log.warning(
-                    "mstore: the save of step %d gave way to the one of step %d: commits take longer"
+                    "mstore: the save of step %d was replaced by that of step %d: commits take longer"
                     " than the time between saves", newest.save.step, save.step,
                 )  # fmt: skip
         while len(self._queue.waiting()) >= _AHEAD and self._worker is not None and self._worker.alive:

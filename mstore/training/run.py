@@ -90,7 +90,7 @@ class Run:
 
     @property
     def commits(self) -> dict[int, CommitId]:
-        """What this call of `train()` has committed, by step."""
+        """The commits of this call of `train()`, by step."""
         return {c.step: c.id for c in self._commits}
 
     @property

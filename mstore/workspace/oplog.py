@@ -1,4 +1,4 @@
-"""What undo takes back: operations of a workspace, as its journal keeps them."""
+"""The operations of a workspace, as its journal keeps them for undo."""
 
 from __future__ import annotations
 

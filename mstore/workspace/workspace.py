@@ -136,7 +136,7 @@ class Workspace:
 
     @property
     def store_path(self) -> Path:
-        """Where the store is."""
+        """The location of the store."""
         return self.path / self._settings.store
 
     @cached_property

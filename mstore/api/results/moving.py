@@ -1,4 +1,4 @@
-"""What checkout, resume and undo did, printing itself."""
+"""The results of checkout, resume and undo, printing themselves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PrintableCheckout(Printable, CheckoutResult):
 
 
 class PrintableResume(Printable, ResumeResult):
-    """Where a version was written for training to go on, as `Repository.resume` gives it."""
+    """The result of a resume, as `Repository.resume` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from resume_lines(self, style)

@@ -1,4 +1,4 @@
-"""What all results have that print themselves."""
+"""The base of all results that print themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of two values of a metric is better."""
+"""The better one of two values of a metric."""
 
 from __future__ import annotations
 

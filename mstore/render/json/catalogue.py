@@ -1,4 +1,4 @@
-"""Which object each command gives under `--json`, in each of its forms."""
+"""The object that each command gives under `--json`, in each of its forms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Form(NamedTuple):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What `--fields` chooses from."""
+        """The fields that `--fields` chooses from."""
         return tuple(fields_of(self.kind if self.element is None else self.element))
 
 

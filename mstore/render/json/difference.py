@@ -141,7 +141,7 @@ MovedTensorDocument.__doc__ = """A tensor whose name alone differs.
 
 
 class TensorDiffDocument(TypedDict):
-    """How the tensors of weights and adapters differ; each is in one list.
+    """The differences between the tensors of weights and adapters; each is in one list.
 
     Args:
         added: only `b` has them.
@@ -219,7 +219,7 @@ class FilePairDocument(TypedDict):
 
 
 class FileDiffDocument(TypedDict):
-    """How the files differ.
+    """The differences between files.
 
     Args:
         added: only `b` has them.
@@ -233,7 +233,7 @@ class FileDiffDocument(TypedDict):
 
 
 class DiffDocument(TypedDict):
-    """How two versions or folders differ.
+    """The differences between two versions or folders.
 
     Args:
         a: the one, as it is shown: a short id or a folder.

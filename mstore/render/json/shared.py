@@ -182,7 +182,7 @@ class PackUseDocument(TypedDict):
 
 
 class ErrorDocument(TypedDict):
-    """Why a command failed.
+    """The error of a command.
 
     Args:
         code: the name of the error; the list only grows.
