@@ -30,6 +30,7 @@ from mstore.hf.recorded import dataset_facts, hardware_facts, json_values, quant
 from mstore.staging.checkpoints import STATE_KEY, Save, checkpoints, read_save, save_of_state, trial_of
 from mstore.staging.queue import CannotStage, queues
 from mstore.staging.run_plan import Origin, RunPlan
+from mstore.text import counted
 from mstore.training.background import Background, Behind
 from mstore.training.naming import wanted_name
 from mstore.training.run import Run, reason
@@ -222,7 +223,8 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
             with _contained(f"commit what was staged in {queue.path}"):
                 if adopted := adopt(queue, wait=identity.origin is not None):
                     _log.warning(
-                        "mstore: committed %d saves that a killed run had left staged", adopted
+                        "mstore: committed %s that a killed run had left staged",
+                        counted(adopted, "save"),
                     )
         kept = self._kept_states(repository, getattr(args, "hub_token", None))
         plan = RunPlan(

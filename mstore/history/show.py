@@ -9,7 +9,7 @@ from mstore.errors import Corrupt, NotFound
 from mstore.history.entry import LogEntry, decorations, entry_of
 from mstore.history.sizes import sizes_of_commit
 from mstore.store import forgotten_since, notes_on
-from mstore.text import near_hint, near_names
+from mstore.text import counted, near_hint, near_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,8 @@ def _streamed(store: Store, file: ManifestFile) -> Iterator[Buffer]:
                     yield view
             if left:
                 raise Corrupt(
-                    f"blob {segment.blob.short}", f"is {left} bytes shorter than {file.path} needs"
+                    f"blob {segment.blob.short}",
+                    f"is {counted(left, 'byte')} shorter than {file.path} needs",
                 )
             continue
         # Bytes between tensors: one blob, a few MiB at most, used in many places.

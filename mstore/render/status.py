@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def status_lines(
     found: Status, style: Style = plain, *, staged: Sequence[tuple[Path, int]] = ()
 ) -> Iterator[str]:
-    """Format HEAD, what changed, what else is going on, and what to type next.
+    """Format HEAD, what changed, what else is going on, and what to run next.
 
     Args:
         found: the status.
