@@ -46,7 +46,7 @@ The author is `MSTORE_AUTHOR`, else `mstore config author`, else git's, else the
 | form | means |
 |---|---|
 | `NAME` | a branch, then a tag, then a full or unique short id (from 4 digits) |
-| `HEAD`, `@` | where the workspace stands |
+| `HEAD`, `@` | the commit that HEAD points to |
 | `REV~n`, `REV^`, `REV^n` | n-th ancestor by first parents; first or n-th parent |
 | `BRANCH@{n}` | where the branch was n moves ago; `@{n}`: HEAD's |
 | `min:METRIC`, `max:METRIC` | the version with the least, the largest value, in HEAD's history |

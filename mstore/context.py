@@ -1,4 +1,4 @@
-"""Where an operation takes place: a store, perhaps a workspace on it, and who acts."""
+"""The context of an operation: a store, perhaps a workspace on it, and who acts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @frozen
 class Context:
-    """Where an operation takes place.
+    """The context of an operation.
 
     Args:
         store: the store.
@@ -36,7 +36,7 @@ class Context:
 
     @cached_property
     def author(self) -> str:
-        """Who acts."""
+        """The author of changes."""
         if self.author_given:
             return self.author_given
         if self.workspace is not None:
@@ -61,7 +61,7 @@ class Context:
         return self.workspace.head if self.workspace is not None else None
 
     def head_commit(self) -> CommitId | None:
-        """Give the commit that HEAD stands on, or None on an unborn branch or without a workspace."""
+        """Return HEAD's commit, or None on an unborn branch or without a workspace."""
         head = self.head
         if head is None:
             return None
@@ -89,7 +89,7 @@ class Context:
 
     @contextlib.contextmanager
     def prepare_head(self, head: Head) -> Iterator[Callable[[], None]]:
-        """`set_head`, made ready on the disk; what comes out does it, however full that is by then."""
+        """Prepare `set_head` on the disk; yields a function that needs no more space to do it."""
         workspace = self.need_workspace("HEAD")
         with workspace.prepare_head(head) as move_head:
             yield lambda: self._set_head(head, move_head)
@@ -125,7 +125,7 @@ class Context:
         return self.workspace
 
     def journaled(self, action: str, *moves: RefMove) -> contextlib.AbstractContextManager[None]:
-        """Around the moves of refs that `undo` can take back; without a workspace, nothing.
+        """Journal the moves of refs in the block, so that `undo` can revert them; needs a workspace.
 
         Raises:
             StorageFailed: they cannot be written down; nothing was done.
@@ -160,10 +160,10 @@ def ref_move(ref: str, old: ObjectId | None, new: ObjectId | None) -> RefMove:
 
 
 def peeled(store: Store, target: ObjectId) -> CommitId:
-    """Give the commit that a ref's target stands for.
+    """Return the commit that a ref's target names.
 
     Raises:
-        UsageError: it stands for something else.
+        UsageError: it names something else.
     """
     for _ in range(16):
         if isinstance(target, CommitId):

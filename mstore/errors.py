@@ -1,4 +1,4 @@
-"""Every error that mstore raises, as one tree drawn by what a caller would do about it.
+"""Every error that mstore raises, as one tree, drawn by a caller's reactions.
 
     MStoreError
     ├── UsageError             change the call                                  exit 2
@@ -8,7 +8,7 @@
     ├── Ambiguous              say more: pick one of `candidates`               exit 3
     ├── Corrupt                restore or repair: bytes are not what they were  exit 4
     ├── Conflict               look again, then retry                           exit 5
-    │   ├── RefMoved           somebody else moved the ref
+    │   ├── RefMoved           another process moved the ref
     │   ├── ObjectRemoved      gc removed an object that was about to be used
     │   └── Dirty              commit, or force: work would be lost
     ├── InvalidInput           mend the input: it breaks a rule                 exit 6
@@ -81,14 +81,14 @@ class MStoreError(Exception):
 
 
 class UsageError(MStoreError):
-    """The call makes no sense as it stands."""
+    """The arguments of a call contradict each other, or lack one."""
 
     exit_code = 2
     code = "usage-error"
 
 
 class NotFound(MStoreError):
-    """What was asked for does not exist (or no longer)."""
+    """A thing asked for does not exist (or no longer)."""
 
     exit_code = 3
     code = "not-found"
@@ -141,7 +141,7 @@ class Ambiguous(MStoreError):
 
 
 class Corrupt(MStoreError):
-    """Stored bytes are not what was stored.
+    """Stored bytes have changed.
 
     Attributes:
         where: the file or object concerned.
@@ -158,7 +158,7 @@ class Corrupt(MStoreError):
 
 
 class Conflict(MStoreError):
-    """Somebody else was faster, or holds what is needed."""
+    """Another process was faster, or holds a lock that is needed."""
 
     exit_code = 5
     code = "conflict"
@@ -174,7 +174,7 @@ class RefMoved(Conflict):
     code = "ref-moved"
 
     def __init__(self, ref: str, *, hint: str | None = None) -> None:
-        super().__init__(f"{ref} was moved by somebody else in the meantime", hint=hint)
+        super().__init__(f"another process moved {ref} meanwhile", hint=hint)
         self.ref = ref
 
 
@@ -238,7 +238,7 @@ class BadFile(InvalidInput):
 
 
 class BadEncoding(InvalidInput):
-    """Bytes are not the canonical encoding of what they claim to be."""
+    """Bytes are not the canonical encoding of their kind."""
 
     code = "bad-encoding"
 
@@ -264,7 +264,7 @@ class StorageFailed(MStoreError):
 
 
 class DurabilityUnknown(StorageFailed):
-    """What was asked for is done and can be seen; the disk did not confirm that it will last."""
+    """The change is done and can be seen; the disk did not confirm that it will last."""
 
     code = "durability-unknown"
 

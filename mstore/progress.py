@@ -1,8 +1,8 @@
-"""How operations tell of their progress."""
+"""The callback by which operations report their progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
-"""Told (what is being done, bytes done, bytes in all)."""
+"""Called with (the step, bytes done, bytes in all)."""

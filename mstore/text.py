@@ -23,7 +23,7 @@ def _must_escape(character: str) -> bool:
 
 
 def escaped(text: str, *, newlines: bool = False) -> str:
-    """Text with every control and format character written as `\\x1b`, `\\u202e` …
+    """Return a text with every control and format character written as `\\x1b`, `\\u202e` …
 
     Args:
         text: anything.
@@ -50,7 +50,7 @@ def escaped(text: str, *, newlines: bool = False) -> str:
 
 
 def size(bytes_count: float) -> str:
-    """Bytes for people: powers of ten, as disks are sold."""
+    """Format bytes for people: powers of ten, as disks are sold."""
     value = float(bytes_count)
     for unit in ("B", "kB", "MB", "GB"):
         if abs(value) < 999.95 or (unit == "GB" and abs(value) < 999_950):
@@ -63,6 +63,11 @@ def _digits(value: float) -> int:
     return 0 if abs(value) >= 99.95 else 1
 
 
+def counted(count: int, noun: str) -> str:
+    """Format a count with its noun, in the plural where needed: `1 version`, `3 versions`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def number(value: Any) -> str:
     """Format a metric for people."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -73,7 +78,7 @@ def number(value: Any) -> str:
 
 
 def age(ns: int, *, now_ns: int | None = None) -> str:
-    """How long ago a moment was, for people."""
+    """Format how long ago a moment was, for people."""
     seconds = ((time.time_ns() if now_ns is None else now_ns) - ns) / 1e9
     if seconds < -60:
         return "in the future"
@@ -91,7 +96,7 @@ def age(ns: int, *, now_ns: int | None = None) -> str:
 
 
 def storable(value: Any) -> Any:
-    """Metadata as an object can hold it: integers beyond 64 bits become text, tuples lists."""
+    """Convert metadata for an object: integers beyond 64 bits become text, tuples become lists."""
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**64) <= value < 2**64:
         return str(value)
     if isinstance(value, dict):

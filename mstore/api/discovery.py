@@ -1,6 +1,6 @@
 """Make and find repositories: `mstore.init` and `mstore.open`.
 
-Reads no environment variable; the command line hands in what they say.
+Reads no environment variable; the command line hands in their values.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What concerns this process rather than any store: its kernel, and its temporary files."""
+"""The kernel and the temporary files of this process."""
 
 from __future__ import annotations
 

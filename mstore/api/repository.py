@@ -89,7 +89,7 @@ class Repository:
 
     @property
     def context(self) -> Context:
-        """Where its operations take place."""
+        """The context of its operations."""
         return self._context
 
     @property
@@ -104,17 +104,17 @@ class Repository:
 
     @property
     def head(self) -> Head | None:
-        """Where the workspace stands, or None without one."""
+        """HEAD of the workspace, or None without one."""
         return self._context.head
 
     @property
     def location(self) -> str:
-        """Where the store lies."""
+        """The location of the store."""
         return self.store.location
 
     @property
     def author(self) -> str:
-        """Who acts: as given, as configured, as git knows them, or the login."""
+        """The author of changes: as given, as configured, as git knows them, or the login."""
         return self._context.author
 
     @property
@@ -125,7 +125,7 @@ class Repository:
         return next(filter(None, map(network_type, self.store.folders)), None)
 
     def free_bytes(self) -> int | None:
-        """Give how many bytes are free where the store lies, or None where nobody knows."""
+        """Give how many bytes are free where the store lies, or None where that is unknown."""
         return self.store.backend.free_bytes()
 
     # -- writing
@@ -161,7 +161,7 @@ class Repository:
         options: CommitOptions | None = None,
         **fields: Unpack[CommitFields],
     ) -> CommitPlan:
-        """Find what a commit would do, and change nothing; arguments and errors as for `commit`."""
+        """Plan a commit, and change nothing; arguments and errors as for `commit`."""
         from mstore.commit.options import CommitOptions
         from mstore.commit.plan import plan_commit
 
@@ -174,7 +174,7 @@ class Repository:
     def run_commit(
         self, plan: CommitPlan, *, author: str | None = None, progress: Progress | None = None
     ) -> CommitResult:
-        """Do what `plan_commit` found; arguments and errors as for `commit`."""
+        """Run the plan of `plan_commit`; arguments and errors as for `commit`."""
         from mstore.api.results.committing import PrintableCommit
         from mstore.api.results.printable import printable
 
@@ -232,7 +232,7 @@ class Repository:
         force: bool = False,
         new_branch: str | None = None,
     ) -> CheckoutPlan:
-        """Find what a checkout would do, and change nothing; errors as for `checkout`."""
+        """Plan a checkout, and change nothing; errors as for `checkout`."""
         from mstore.checkout.plan import plan_checkout
 
         return plan_checkout(
@@ -244,7 +244,7 @@ class Repository:
         )
 
     def run_checkout(self, plan: CheckoutPlan, *, progress: Progress | None = None) -> CheckoutResult:
-        """Do what `plan_checkout` found. Raises Conflict where it no longer holds."""
+        """Run the plan of `plan_checkout`. Raises Conflict where it no longer holds."""
         from mstore.api.results.moving import PrintableCheckout
         from mstore.api.results.printable import printable
         from mstore.checkout.execute import run_checkout
@@ -268,7 +268,7 @@ class Repository:
         return printable(PrintableResume, done)
 
     def path(self, rev: AnyRevision, *, limit_bytes: int | None = None) -> Path:
-        """Write a version into a cache of read-only folders, for whatever takes a path.
+        """Write a version into a cache of read-only folders, for libraries that take a path.
 
         It lies in a cache that all processes of a user share, and stays at least until
         this repository is closed.
@@ -328,7 +328,7 @@ class Repository:
         on_commit: Callable[[PlannedImport, CommitResult], None] | None = None,
         progress: Progress | None = None,
     ) -> ImportResult:
-        """Do what `plan_import` found.
+        """Run the plan of `plan_import`.
 
         Args:
             plan: from `plan_import`.
@@ -371,7 +371,7 @@ class Repository:
         self._context.need_workspace("config").set_config(key, value)
 
     def staged(self) -> tuple[tuple[Path, int], ...]:
-        """Queues of training runs, and how many saves in each no commit holds yet."""
+        """List queues of training runs, and how many saves in each no commit holds yet."""
         if self.workspace is None or not (self.workspace.path / "staged").is_dir():
             return ()
         from mstore.staging.queue import registered
@@ -380,7 +380,7 @@ class Repository:
         return tuple((path, count) for path, count in counts if count)
 
     def status(self) -> WorkspaceStatus:
-        """Look where the workspace stands. Raises UsageError, InvalidInput."""
+        """Return HEAD and what changed in the model directory. Raises UsageError, InvalidInput."""
         from mstore.api.results.printable import printable
         from mstore.api.results.status import WorkspaceStatus
         from mstore.history.status import status
@@ -388,12 +388,12 @@ class Repository:
         return replace(printable(WorkspaceStatus, status(self._context)), staged=self.staged())
 
     def look_up(self, rev: AnyRevision) -> Resolved:
-        """Find what a revision stands for: its commit, the branch it names, a warning.
+        """Resolve a revision: its commit, the branch it names, a warning.
 
         Every method that takes a version takes what this gives, and looks nothing up then.
 
         Args:
-            rev: text, text read before, a commit's id, or what was looked up already.
+            rev: text, a parsed revision, a commit's id, or a resolved revision.
 
         Raises:
             RevisionNotFound, Ambiguous, UsageError.
@@ -415,7 +415,7 @@ class Repository:
         where: str | None = None,
         sort: str | None = None,
     ) -> Versions:
-        """Versions, the latest first; see `mstore.history.log.filter_and_sort` for `where` and `sort`.
+        """List versions, the latest first; see `history.log.filter_and_sort` for `where` and `sort`.
 
         Raises:
             RevisionNotFound, Ambiguous, Corrupt, UsageError.
@@ -520,23 +520,23 @@ class Repository:
         return find_base(self.store, base)
 
     def facts(self, rev: AnyRevision) -> Facts:
-        """Give what a version says of itself. Raises RevisionNotFound, Ambiguous, Corrupt."""
+        """Read the facts of a version from its files. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.modeldir.stored_tree import facts_of_manifest
 
         return facts_of_manifest(self.store, self.manifest(rev))
 
     def cat(self, rev: AnyRevision, path: str) -> Iterator[Any]:
-        """Bytes of a file in parts. Raises NotFound, Corrupt."""
+        """Read a file in parts. Raises NotFound, Corrupt."""
         from mstore.history.show import cat
 
         return cat(self._context, self.resolve(rev), path)
 
     def read_file(self, rev: AnyRevision, path: str) -> bytes:
-        """All bytes of a file. Raises NotFound, Corrupt."""
+        """Read a whole file. Raises NotFound, Corrupt."""
         return b"".join(self.cat(rev, path))
 
     def tensors(self, rev: AnyRevision) -> tuple[TensorRef, ...]:
-        """Tensors of a version. Raises RevisionNotFound, Corrupt."""
+        """List the tensors of a version. Raises RevisionNotFound, Corrupt."""
         from mstore.history.tensors import tensors
 
         return tensors(self._context, self.resolve(rev))
@@ -583,7 +583,7 @@ class Repository:
     def repair(
         self, *, source: str | Path | None = None, progress: Progress | None = None
     ) -> RepairResult:
-        """Put right what can be put right.
+        """Repair what can be repaired.
 
         Args:
             source: another store's folder, from which lost objects are taken.
@@ -607,7 +607,7 @@ class Repository:
         """Check every byte and find what `repair` would do, changing nothing.
 
         Args:
-            source: another store's folder, which may have what is lost.
+            source: another store's folder, which may have the lost objects.
             progress: called with (what, bytes done, bytes in all).
 
         Raises:
@@ -621,7 +621,7 @@ class Repository:
             return plan_repair(self._context, source=other, progress=progress)
 
     def run_repair(self, plan: RepairPlan, *, progress: Progress | None = None) -> RepairResult:
-        """Do what `plan_repair` found. Raises NoStore, Conflict, StorageFailed."""
+        """Run the plan of `plan_repair`. Raises NoStore, Conflict, StorageFailed."""
         from mstore.api.results.maintaining import PrintableRepair
         from mstore.api.results.printable import printable
         from mstore.maintain.repair import run_repair
@@ -636,7 +636,7 @@ class Repository:
         return open_store(path, self._cache or USER_CACHE.expanduser())
 
     def plan_gc(self, *, now: bool = False) -> GcPlan:
-        """Find what no name needs, changing nothing. Raises Corrupt, NotFound."""
+        """Plan a gc: find unneeded objects, changing nothing. Raises Corrupt, NotFound."""
         from mstore.maintain.gc import plan_gc
 
         return plan_gc(self._context, now=now)
@@ -661,7 +661,7 @@ class Repository:
         return self.run_gc(self.plan_gc(now=now), progress=progress)
 
     def run_gc(self, plan: GcPlan, *, progress: Progress | None = None) -> GcResult:
-        """Do what `plan_gc` found. Raises Conflict, Corrupt, StorageFailed."""
+        """Run the plan of `plan_gc`. Raises Conflict, Corrupt, StorageFailed."""
         from mstore.api.results.maintaining import PrintableGc
         from mstore.api.results.printable import printable
         from mstore.maintain.gc_run import run_gc
@@ -699,7 +699,7 @@ class Repository:
         return self.run_forget(plan, progress=progress)
 
     def run_forget(self, plan: ForgetPlan, *, progress: Progress | None = None) -> ForgetResult:
-        """Do what `plan_forget` found. Raises Conflict, Corrupt, StorageFailed."""
+        """Run the plan of `plan_forget`. Raises Conflict, Corrupt, StorageFailed."""
         from mstore.api.results.maintaining import PrintableForget
         from mstore.api.results.printable import printable
         from mstore.maintain.forget import run_forget
@@ -725,7 +725,7 @@ class Repository:
         return plan_repack(self._context)
 
     def run_repack(self, plan: RepackPlan, *, progress: Progress | None = None) -> RepackResult:
-        """Do what `plan_repack` found. Raises Conflict, Corrupt, StorageFailed."""
+        """Run the plan of `plan_repack`. Raises Conflict, Corrupt, StorageFailed."""
         from mstore.api.results.maintaining import PrintableRepack
         from mstore.api.results.printable import printable
         from mstore.maintain.repack import run_repack
@@ -735,12 +735,12 @@ class Repository:
     # -- names
 
     def ref_names(self) -> tuple[str, ...]:
-        """Names of branches and tags; no commit is read for them."""
+        """List the names of branches and tags; no commit is read for them."""
         refs = self.store.refs
         return (*refs.names("heads"), *refs.names("tags"))
 
     def branches(self) -> dict[str, CommitId]:
-        """Branches and their commits."""
+        """Return branches and their commits."""
         return {b.name: b.id for b in self.list_branches()}
 
     def list_branches(self) -> tuple[Branch, ...]:
@@ -787,7 +787,7 @@ class Repository:
         message: str | None = None,
         force: bool = False,
     ) -> CommitId:
-        """Tag a version. Raises Conflict, InvalidInput."""
+        """Create or move a tag. Raises Conflict, InvalidInput."""
         from mstore.history.tags import make_tag
 
         id = self.resolve("HEAD" if rev is None else rev)
@@ -813,7 +813,7 @@ class Repository:
         return Moves(reflog(self._context, name)[1])
 
     def undo(self, name: str | None = None) -> Undone:
-        """Take back one's own last move. Raises UsageError, RefMoved, Dirty."""
+        """Undo one's own last operation. Raises UsageError, RefMoved, Dirty."""
         from mstore.api.results.moving import PrintableUndo
         from mstore.api.results.printable import printable
         from mstore.checkout.undo import undo
@@ -827,7 +827,7 @@ class Repository:
         return plan_undo(self._context, name)
 
     def run_undo(self, plan: UndoPlan) -> Undone:
-        """Do what `plan_undo` found; errors as for `undo`."""
+        """Run the plan of `plan_undo`; errors as for `undo`."""
         from mstore.api.results.moving import PrintableUndo
         from mstore.api.results.printable import printable
         from mstore.checkout.undo import run_undo

@@ -1,4 +1,4 @@
-"""Read what a user typed for a version or a folder, without any store."""
+"""Parse the text for a version or a folder, without any store."""
 
 from __future__ import annotations
 

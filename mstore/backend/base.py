@@ -1,4 +1,4 @@
-"""What a store needs of the place where its bytes lie.
+"""The interface between a store and its bytes.
 
 Keys are `/`-separated text, checked by the layers above. Reads of a key that
 is not there raise KeyError; every failure of the system becomes StorageFailed.
@@ -34,7 +34,7 @@ Observer = Callable[[str, str], None]
 
 @frozen(slots=True)
 class Activity:
-    """What happens in a store at this moment.
+    """The activity in a store at this moment.
 
     Args:
         held: locks that a process holds.
@@ -64,7 +64,7 @@ class Upload(Protocol):
         """Append bytes."""
 
     def sync(self) -> None:
-        """Begin to make durable what was written; `publish` need not do it again."""
+        """Begin to make written bytes durable; `publish` need not do it again."""
 
     def publish(self, key: str) -> bool:
         """Make the bytes durable under `key`, never replacing.
@@ -97,7 +97,7 @@ class Backend(Protocol):
     def get(self, key: str, *, offset: int = 0, size: int | None = None) -> bytes:
         """Read bytes `offset:offset+size` of a key; a negative offset counts from the end.
 
-        Fewer bytes come back where the key holds fewer.
+        Fewer bytes are returned where the key holds fewer.
 
         Raises:
             KeyError: the key does not exist.
@@ -125,7 +125,7 @@ class Backend(Protocol):
         """Return the number of bytes that a key holds; None if there is no such key."""
 
     def delete(self, *keys: str) -> None:
-        """Remove keys; absent ones are ignored. Not durable: a power cut may bring them back."""
+        """Remove keys; absent ones are ignored. Not durable: a power cut may restore them."""
 
     def rename(self, moves: Mapping[str, str]) -> set[str]:
         """Rename keys whose bytes never change, durably.
@@ -167,4 +167,4 @@ class Backend(Protocol):
         """Return how many more bytes fit; None if that is not known."""
 
     def close(self) -> None:
-        """Close files that nobody reads from. The backend can still be used."""
+        """Close files that no read uses. The backend can still be used."""

@@ -61,7 +61,7 @@ class DescriptorCache:
                 os.close(file.descriptor)
 
     def forget(self, key: str) -> None:
-        """Close the file of a key, once nobody reads from it."""
+        """Close the file of a key, once no read uses it."""
         with self._guard:
             file = self._open.pop(key, None)
             if file is not None:
@@ -70,6 +70,6 @@ class DescriptorCache:
                     os.close(file.descriptor)
 
     def close(self) -> None:
-        """Close all files, each once nobody reads from it."""
+        """Close all files, each once no read uses it."""
         for key in list(self._open):
             self.forget(key)

@@ -132,7 +132,7 @@ class LocalBackend:
                 os.close(file.descriptor)
 
     def close(self) -> None:
-        """Close all descriptors, each once nobody reads from it. The backend can still be used."""
+        """Close all descriptors, each once no read uses it. The backend can still be used."""
         self._descriptors.close()
 
     def list(self, prefix: str) -> Iterator[Entry]:

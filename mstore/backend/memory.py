@@ -140,7 +140,7 @@ class MemoryBackend:
         return self.moves
 
     def sweep(self) -> int:
-        """Remove nothing: what is in memory ends with its owner."""
+        """Remove nothing: memory ends with its owner."""
         return 0
 
     def activity(self) -> Activity:

@@ -1,4 +1,4 @@
-"""What a local backend writes step by step: a new object, and a file of temporary roots.
+"""The files that a local backend writes step by step: a new object, and a file of temporary roots.
 
 Hides buffers, when the disk begins to write, and the order that makes an object durable: its
 bytes are synced, then it gets its name by a hard link, then the folder is synced.
@@ -94,7 +94,7 @@ class LocalUpload:
             raise storage_failed(error, "writing to the store failed") from error
 
     def sync(self) -> None:
-        """Force to the disk what was written."""
+        """Force written bytes to the disk."""
         self._flush()
 
         def force() -> None:

@@ -54,7 +54,7 @@ def write_beside(store: Store, manifest: Manifest, to: Path, progress: Progress 
         with Destination(beside) as destination:
             check_paths(manifest.files, destination)
             staged = write_staged(
-                store, manifest.files, destination, progress=counted(manifest.files, progress)
+                store, manifest.files, destination, progress=byte_progress(manifest.files, progress)
             )
             put_in_place(destination, staged)
             discard(destination, staged)
@@ -80,7 +80,9 @@ def write_beside(store: Store, manifest: Manifest, to: Path, progress: Progress 
         os.close(lock)
 
 
-def counted(files: tuple[ManifestFile, ...], progress: Progress | None) -> Callable[[int], None] | None:
+def byte_progress(
+    files: tuple[ManifestFile, ...], progress: Progress | None
+) -> Callable[[int], None] | None:
     """Give what adds up the bytes written of some files and reports them, or None."""
     if progress is None:
         return None

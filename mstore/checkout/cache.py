@@ -1,4 +1,4 @@
-"""A cache of versions as folders, for whatever takes a path.
+"""A cache of versions as folders, for libraries that take a path.
 
 One folder a version, read-only, shared by all processes of a user, and as large
 together as a limit says: the one that was used longest ago goes first, and none
@@ -78,7 +78,7 @@ def _locked(path: Path, *, shared: bool) -> int:
 
 
 def _same(descriptor: int, path: Path) -> bool:
-    """Whether a lock is still the one in its place: who removes a version removes its lock."""
+    """Return whether a lock is still the one in its place: who removes a version removes its lock."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except OSError:
@@ -86,7 +86,7 @@ def _same(descriptor: int, path: Path) -> bool:
 
 
 def _is_whole(context: Context, id: CommitId, folder: Path) -> bool:
-    """Whether all files are there in their sizes; their contents were checked as they were written."""
+    """Return whether all files exist in their sizes; their contents were checked when written."""
     manifest = visible_manifest(context.store, id, context.store.commit(id))
     try:
         return all((folder / f.path).stat().st_size == f.size_bytes for f in manifest.files)
@@ -103,7 +103,7 @@ def _write(context: Context, id: CommitId, folder: Path) -> None:
 
 
 def _evict(cache: Path, limit_bytes: int, *, keep: Path) -> None:
-    """Remove versions that nobody uses, the longest unused first, until the rest fits."""
+    """Remove versions not in use, the longest unused first, until the rest fits."""
     sizes = {
         lock.parent: sum(p.stat().st_size for p in lock.parent.rglob("*") if p.is_file())
         for lock in cache.glob(f"*/*/{_LOCK}")

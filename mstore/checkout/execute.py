@@ -36,19 +36,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutResult:
-    """What checkout did.
+    """The result of a checkout.
 
     Args:
         id: the commit.
         commit: its value.
         path: the folder written, or None where only HEAD moved.
-        branch: the branch that HEAD now stands on, or None.
+        branch: the branch that HEAD points to now, or None.
         written: files written.
         removed: files removed.
         unchanged: files that were right already.
         backup: where replaced files are kept, or None.
-        detached: HEAD now stands on a commit alone.
-        load: one line of Python that loads what was written, ready to paste, or None.
+        detached: HEAD points to a commit now.
+        load: one line of Python that loads the version, ready to paste, or None.
         base: where the base of an adapter was written, so that the line works here, or None.
         warnings: one sentence each.
     """
@@ -102,7 +102,7 @@ def checkout(
 def run_checkout(
     context: Context, plan: CheckoutPlan, *, progress: Progress | None = None
 ) -> CheckoutResult:
-    """Do what was planned; errors as those of `checkout`.
+    """Run a plan; errors as those of `checkout`.
 
     Args:
         context: the store, and the workspace if there is one.

@@ -29,7 +29,7 @@ def move_head(
         unconfirmed: takes what is done and may not outlast a power cut.
 
     Raises:
-        MStoreError: HEAD and the branch are as they were, or the hint says what stands.
+        MStoreError: HEAD and the branch are as they were, or the hint says what was done.
     """
     workspace = context.need_workspace("a checkout in place")
     before = plan.head or workspace.head
@@ -66,10 +66,10 @@ def _drop_branch(context: Context, branch: str, id: CommitId, error: MStoreError
         context.store.refs.move(f"heads/{branch}", None, move, expected=id)
     except MStoreError:
         # Even a record of its removal needs room.
-        error.hint = f"the branch stands: `mstore checkout {branch}` goes on"
+        error.hint = f"the branch exists now: run `mstore checkout {branch}`"
 
 
 def _recorded(head: Head, commit: CommitId | None) -> dict[str, str]:
-    """HEAD as an operation remembers it, with the commit that its files were of."""
+    """Return HEAD as an operation records it, with the commit that its files were of."""
     document: Mapping[str, str] = head.to_dict()
     return {**document, "at": commit.hex if commit is not None else ""}

@@ -1,4 +1,4 @@
-"""What to paste: one line of Python that loads a folder just checked out, on this machine.
+"""The line to paste: Python that loads a folder just checked out, on this machine.
 
 It never edits a file: an adapter's configuration may name a base by a path of
 another machine, so the line names the base that is to be had here.
@@ -32,7 +32,7 @@ _BY_ENDING: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BaseSource:
-    """Where the base of an adapter is to be had on this machine.
+    """The source of an adapter's base on this machine.
 
     Args:
         name: a folder that exists here, or a hub's name; None if unknown.
@@ -46,7 +46,7 @@ class BaseSource:
 
 
 def base_source(store: Store, commit: Commit, manifest: Manifest, facts: Facts) -> BaseSource | None:
-    """Where an adapter's base is to be had; None where the version is no adapter.
+    """Return where an adapter's base is to be had; None where the version is no adapter.
 
     A folder that exists here, else a commit of this store, else a hub's name.
     """
@@ -66,10 +66,10 @@ def base_source(store: Store, commit: Commit, manifest: Manifest, facts: Facts) 
 def line_that_loads(
     facts: Facts, path: Path, source: BaseSource | None, base: Path | None
 ) -> str | None:
-    """One line of Python that loads a folder.
+    """Return one line of Python that loads a folder.
 
     Args:
-        facts: what the folder says of itself.
+        facts: the facts of the folder.
         path: the folder.
         source: from `base_source`.
         base: where the base was checked out, if it was.

@@ -20,7 +20,7 @@ from mstore.modeldir.stored_tree import StoredFolder
 from mstore.modeldir.visible import visible_manifest, what_is_forgotten
 from mstore.plan import Plan
 from mstore.store import check_ref_name
-from mstore.text import display_path, escaped, size
+from mstore.text import counted, display_path, escaped, size
 from mstore.worktree.destination import Destination, check_paths
 from mstore.worktree.swap import find_obstructions
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PackUse:
-    """What a checkout reads of a pack.
+    """The part of a pack that a checkout reads.
 
     Args:
         pack: the pack's name.
@@ -52,7 +52,7 @@ class PackUse:
 
 @dataclass(frozen=True)
 class FolderPlan:
-    """What a checkout does to a folder.
+    """The plan of a checkout for its folder.
 
     Args:
         path: the folder.
@@ -80,7 +80,7 @@ class FolderPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutPlan(Plan):
-    """What a checkout would do.
+    """The plan of a checkout.
 
     Args:
         id: the commit.
@@ -93,7 +93,7 @@ class CheckoutPlan(Plan):
         new_branch: the branch that is made, or None.
         head: HEAD before; None where it stays.
         at: the commit that HEAD was on, or None.
-        packs: the packs that hold what is written, in the order in which they are first needed.
+        packs: the packs to be read, in the order of their first use.
         warnings: one sentence each.
     """
 
@@ -117,13 +117,15 @@ class CheckoutPlan(Plan):
         if folder is not None:
             written = size(sum(f.size_bytes for f in folder.write))
             lines.append(
-                f"{len(folder.write)} files to write ({written}), {folder.unchanged} right already,"
-                f" {len(folder.remove)} to remove, {len(folder.back_up)} kept for `mstore undo`"
+                f"would write {counted(len(folder.write), 'file')} ({written}), remove"
+                f" {len(folder.remove)}, leave {folder.unchanged} unchanged, and keep copies of"
+                f" {len(folder.back_up)} for `mstore undo`"
             )
-            lines.append(f"{size(sum(p.size_bytes for p in self.packs))} in {len(self.packs)} packs")
+            read = size(sum(p.size_bytes for p in self.packs))
+            lines.append(f"would read {read} in {counted(len(self.packs), 'pack')}")
         if self.in_place:
-            made = f"HEAD on {'new ' if self.new_branch else ''}branch {self.branch}"
-            lines.append(made if self.branch is not None else "HEAD detached")
+            made = f"would point HEAD to {'the new ' if self.new_branch else ''}branch {self.branch}"
+            lines.append(made if self.branch is not None else "would detach HEAD")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def plan_checkout(
     force: bool = False,
     new_branch: str | None = None,
 ) -> CheckoutPlan:
-    """Find what a checkout would do; changes nothing.
+    """Plan a checkout; changes nothing.
 
     Args:
         context: the store, and the workspace if there is one.
@@ -263,8 +265,9 @@ def _plan_into(context: Context, manifest: Manifest, to: Path, force: bool) -> F
     obstructions = _obstructions(to, tree, manifest)
     unknown = (*unknown, *obstructions)
     if unknown and not force:
+        files = counted(len(unknown), "file")
         raise Dirty(
-            f"{display_path(to)} holds {_count(unknown, 'file')} that no commit has: {some(unknown)}",
+            f"{display_path(to)} holds {files} that no commit has: {some(unknown)}",
             unknown,
             hint="--force replaces them and keeps a copy for `mstore undo`; or choose another folder",
         )
@@ -277,7 +280,7 @@ def _store_has(store: Store, entry: ManifestFile) -> bool:
 
 
 def _obstructions(folder: Path, tree: Tree, manifest: Manifest) -> tuple[str, ...]:
-    """Ignored files that lie where the version has files: nobody else has them."""
+    """List ignored files that lie where the version has files: no other copy of them exists."""
     with Destination(folder) as destination:
         paths = [f.path for f in manifest.files]
         return find_obstructions(destination, paths, tree.entries, tree.found.ignored)
@@ -295,8 +298,8 @@ def folder_plan(
 
     Args:
         path: the folder.
-        tree: what it holds.
-        manifest: what it is to hold.
+        tree: its files.
+        manifest: the files that it is to hold.
         back_up: paths of which a copy is kept if they are touched.
         obstructions: ignored paths in the way, of which a copy is kept too.
     """
@@ -382,10 +385,6 @@ def _plan_model_dir(context: Context, folder: Path, plan: CheckoutPlan, force: b
 
 
 def some(paths: tuple[str, ...]) -> str:
-    """Name the first few of some paths, escaped."""
+    """List the first few of some paths, escaped."""
     named = ", ".join(escaped(p) for p in paths[:4])
     return named + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
-
-
-def _count(things: tuple[str, ...], noun: str) -> str:
-    return f"{len(things)} {noun}{'s' if len(things) != 1 else ''}"

@@ -1,4 +1,4 @@
-"""Put the files of a folder back to what they were before a checkout."""
+"""Restore the files of a folder to their state before a checkout."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def files_put_back(
         target = visible_manifest(context.store, before, context.store.commit(before))
 
     def is_back(path: str) -> bool:
-        """Whether an undo that was killed had brought this one back."""
+        """Return whether an undo that was killed had restored this one."""
         entry, wanted = tree.entries.get(path), target.by_path.get(path)
         return (entry.segments if entry else None) == (wanted.segments if wanted else None)
 

@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from mstore.checkout.beside import counted, write_beside
+from mstore.checkout.beside import byte_progress, write_beside
 from mstore.errors import Conflict, MStoreError
 from mstore.text import display_path
 from mstore.worktree.destination import Destination, check_paths
@@ -77,7 +77,7 @@ def files_replaced(
                 plan.write,
                 destination,
                 local_copies=local_copies,
-                progress=counted(plan.write, progress),
+                progress=byte_progress(plan.write, progress),
             )
         try:
             with _swapped(destination, plan, staged, backup):
@@ -129,7 +129,7 @@ def _unchanged_since(context: Context, plan: FolderPlan) -> Tree:
 
 
 def _backup_folder(context: Context, folder: Path) -> Path:
-    """Where copies of replaced files go; beside the folder where there is no workspace."""
+    """Choose the folder for copies of replaced files; it is beside the folder without a workspace."""
     if context.workspace is None:
         return folder.absolute().parent / f"{folder.name}.replaced-{os.urandom(4).hex()}"
     root, name = context.workspace.path / "undo", f"{context.workspace.next_operation():06d}"
@@ -142,7 +142,7 @@ def _backup_folder(context: Context, folder: Path) -> Path:
 def _open_local_copies(
     tree: Tree, files: tuple[ManifestFile, ...]
 ) -> Iterator[dict[BlobId, LocalCopy]]:
-    """Blobs of files to be written that lie whole in files of the folder, these being open."""
+    """Yield blobs to be written that lie whole in files of the folder, these being open."""
     wanted = {s.blob for f in files for s in f.segments if s.length >= HELD_FROM_BYTES and not s.offset}
     local_copies: dict[BlobId, LocalCopy] = {}
     with contextlib.ExitStack() as stack:

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Undone:
-    """What undo took back.
+    """The result of an undo.
 
     Args:
-        action: what was undone.
+        action: the operation that was undone.
         refs: name without namespace → its target now, or None where it is gone.
-        restored: files brought back.
+        restored: files put back.
     """
 
     action: str
@@ -45,14 +45,14 @@ class Undone:
 
 
 def undo(context: Context, name: str | None = None) -> Undone:
-    """Take back one's own last move: of one ref, or the last operation of this workspace.
+    """Undo one's own last move of a ref, or the last operation of this workspace.
 
     Args:
         context: the store, and the workspace if there is one.
         name: a ref; None: the last operation.
 
     Raises:
-        UsageError: there is nothing to undo, or the move was somebody else's.
+        UsageError: there is nothing to undo, or another user made the move.
         RefMoved: the ref has moved on since.
         Dirty: files were changed since.
     """
@@ -60,7 +60,7 @@ def undo(context: Context, name: str | None = None) -> Undone:
 
 
 def run_undo(context: Context, plan: UndoPlan) -> Undone:
-    """Do what was planned; errors as those of `undo`.
+    """Run a plan; errors as those of `undo`.
 
     Args:
         context: the store, and the workspace if there is one.
@@ -135,7 +135,7 @@ class _Undoing:
         return Undone(action=operation.action, refs=moved, restored=restored)
 
     def _check_complete(self) -> None:
-        """See that what refs go back to is all there, before a file is touched. Raises NotFound."""
+        """Check that what refs go back to exists, before a file is touched. Raises NotFound."""
         for move in self._operation.moves:
             _, old = targets_of(move)
             if old is not None and not move.ref.startswith("notes/"):
@@ -185,7 +185,7 @@ class _Undoing:
             self._remove_written(folder)
         if folder is None or self._backup is None or self._source is None:
             return ()
-        return self._restorebackup_of(folder, self._backup, self._source)
+        return self._restore_backup(folder, self._backup, self._source)
 
     def _check_head(self) -> None:
         if self._operation.head is None:
@@ -205,7 +205,7 @@ class _Undoing:
                     self._context.set_head(Head.from_dict(document, "operations"))
 
     def _remove_written(self, folder: Path) -> None:
-        """Remove what a checkout into a named folder wrote."""
+        """Remove the files that a checkout wrote into a named folder."""
         operation = self._operation
         if operation.version is not None and not operation.undoing:
             version = CommitId.parse(operation.version)
@@ -215,7 +215,7 @@ class _Undoing:
             for path in operation.touched:
                 remove(destination, path)
 
-    def _restorebackup_of(self, folder: Path, backup: Path, source: Path) -> tuple[str, ...]:
+    def _restore_backup(self, folder: Path, backup: Path, source: Path) -> tuple[str, ...]:
         restored: list[str] = []
         try:
             with _backup_marked(backup, source):
@@ -227,8 +227,8 @@ class _Undoing:
                     restored.append(path)
         except (MStoreError, OSError) as error:
             raise StorageFailed(
-                f"files that were replaced are not all back yet: {error}",
-                hint=f"they lie in {source}; `mstore undo` again goes on",
+                f"not all replaced files are restored yet: {error}",
+                hint=f"they are in {source}; run `mstore undo` again",
             ) from error
         shutil.rmtree(source, ignore_errors=True)
         return tuple(restored)

@@ -12,6 +12,7 @@ from mstore.history.reflog import reflog
 from mstore.history.status import compare_folder
 from mstore.objects import ID_TYPES, CommitId, Kind, ObjectId
 from mstore.plan import Plan
+from mstore.text import counted
 
 if TYPE_CHECKING:
     from mstore.workspace import Operation, RefMove, Workspace
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class UndoPlan(Plan):
-    """What undo would take back.
+    """The plan of an undo.
 
     Args:
         action: what would be undone.
@@ -42,14 +43,13 @@ class UndoPlan(Plan):
         lines = [f"would undo: {self.action}"]
         for move in reversed(self.moves):
             target = move.old[:12] if move.old is not None else "(gone)"
-            lines.append(f"{move.ref.partition('/')[2]} → {target}")
+            lines.append(f"would move {move.ref.partition('/')[2]} → {target}")
         if self.operation is not None and self.operation.head is not None:
             before = self.operation.head[0]
-            lines.append(f"HEAD → {before.get('branch') or before.get('commit', '')[:12]}")
+            lines.append(f"would move HEAD → {before.get('branch') or before.get('commit', '')[:12]}")
         if self.files:
-            lines.append(
-                f"{len(self.files)} files of {self.operation and self.operation.folder} put back"
-            )
+            folder = self.operation and self.operation.folder
+            lines.append(f"would restore {counted(len(self.files), 'file')} of {folder}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class UndoPlan(Plan):
 
 
 def kind_and_name(ref: str) -> tuple[Literal["branch", "tag", "note"], str]:
-    """Tell what a ref with its namespace is, and give its name without."""
+    """Split a ref into its kind and its name without namespace."""
     namespace, _, name = ref.partition("/")
     kinds: dict[str, Literal["branch", "tag", "note"]] = {"heads": "branch", "tags": "tag"}
     return kinds.get(namespace, "note"), name
@@ -121,17 +121,18 @@ def targets_of(move: RefMove) -> tuple[ObjectId | None, ObjectId | None]:
 
 
 def check_refs_unmoved(context: Context, operation: Operation) -> None:
-    """Compare all refs, before any is moved, with what the operation made of them. Raises RefMoved."""
+    """Check, before any ref is moved, that all are as the operation left them. Raises RefMoved."""
     for move in operation.moves:
         value = context.store.refs.read(move.ref)
         if (value.target.hex if value is not None else None) not in (move.new, move.old):
             raise RefMoved(
-                move.ref.partition("/")[2], hint="somebody moved it on; `mstore reflog` shows who"
+                move.ref.partition("/")[2],
+                hint="`mstore reflog` shows who moved it",
             )
 
 
 def _never_happened(context: Context, workspace: Workspace, operation: Operation) -> bool:
-    """Whether a process was killed between writing an operation down and doing any of it.
+    """Return whether a process was killed between recording an operation and doing any of it.
 
     A move that happened is in the ref's reflog, wherever the ref is now; a checkout's files
     are written before its record; HEAD is moved by this workspace's operations alone.
@@ -172,10 +173,10 @@ def _was_made(context: Context, workspace: Workspace, move: RefMove) -> bool:
 
 
 def backup_of(workspace: Workspace, operation: Operation) -> tuple[Path | None, Path | None]:
-    """Where the copies of an operation lie, and where they are moved back from.
+    """Return where the copies of an operation lie, and where they are moved back from.
 
     They are renamed before the first one is moved, so that an undo that was killed is
-    told from one that has not begun: both paths are the same then. None, None: there are none.
+    distinguished from one that has not begun: both paths are the same then. None, None: there are none.
     """
     if operation.backup is None:
         return None, None

@@ -58,7 +58,7 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: C901 - one clau
     except click.ClickException as error:
         return _fail_of_click(error, typed)
     except BrokenPipeError:
-        # Whoever read our output has seen enough (`mstore log | head`).
+        # The reader of our output has seen enough (`mstore log | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:

@@ -19,24 +19,24 @@ COMMANDS: Final = {
     "commit": "Keep a folder as a version.",
     "compare": "Compare versions: hyper-parameters, facts of the model, metrics.",
     "completion": "Print a script that completes commands, options, branches and tags.",
-    "config": "Show or set what this workspace is configured to: author, model-dir.",
-    "diff": "Show what differs: LoRA ranks and shapes, configuration, metrics, tensors, files.",
-    "du": "Show why versions cost what they cost: bytes shared, new, stored, as deltas.",
+    "config": "Show or set the configuration: author, model-dir, keep-training-state.",
+    "diff": "Show differences: LoRA ranks and shapes, configuration, metrics, tensors, files.",
+    "du": "Show the bytes of versions: shared, new, stored, as deltas.",
     "forget": "Drop files from old versions for good, such as the optimizer's states.",
-    "fsck": "Check that everything stored is what was stored.",
-    "gc": "Give back the bytes that no branch, tag or reflog needs.",
+    "fsck": "Check the store for damage.",
+    "gc": "Free the space of objects that no branch, tag or reflog needs.",
     "import": "Turn checkpoint folders into history.",
     "init": "Make a workspace here, and a store in it.",
-    "log": "List versions, the latest first, with what is known of each.",
+    "log": "List versions, the latest first, with their facts and metrics.",
     "ls": "List the files of a version, or its tensors.",
     "note": "Add metrics or metadata to a version later; its id stays.",
-    "reflog": "List where a branch or tag has been; NAME@{n} names those places.",
+    "reflog": "List the moves of a branch or tag; NAME@{n} names its former commits.",
     "repack": "Re-encode objects with better delta bases, and merge small packs.",
     "resume": "Write a version out so that training can go on from it.",
     "show": "Show one version in full: message, metadata, metrics, files, notes.",
-    "status": "Show where you stand, what changed, and what to type next.",
+    "status": "Show the current branch, what changed, and what to run next.",
     "tag": "List tags; make, move, rename or delete one.",
-    "undo": "Take back your own last move.",
+    "undo": "Undo your own last operation.",
 }
 """Each command, and the first sentence of its help, so that `--help` imports none (a test compares)."""
 
@@ -88,7 +88,7 @@ def _show_version(context: click.Context, param: click.Parameter, value: bool) -
 @click.option(
     "--store", metavar="DIR", help="Use this store alone, without a workspace (also MSTORE_STORE)."
 )
-@click.option("--no-color", is_flag=True, help="No colours (also NO_COLOR).")
+@click.option("--no-color", is_flag=True, help="Do not use colours (also NO_COLOR).")
 @click.option(
     "--version",
     is_flag=True,

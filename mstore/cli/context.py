@@ -1,4 +1,4 @@
-"""What every command shares: the repository that the options name, its versions, examples.
+"""The context of every command: the repository that the options name, its versions, examples.
 
 Command modules import nothing but click at their top, so that `--help` and
 `log` start as fast as click itself.

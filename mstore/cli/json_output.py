@@ -35,7 +35,7 @@ def show_json_list(key: str, elements: Iterable[Mapping[str, Any]], **rest: Any)
 
     Args:
         key: the list's.
-        elements: what is in it; of each, what `--fields` chose is printed.
+        elements: its elements; of each, the fields that `--fields` chose are printed.
         rest: the object's other fields, which come before the list.
     """
     opening = json_line(rest)[:-1] + f", {_text(key)}: ["
@@ -63,7 +63,7 @@ def _chosen(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def choose_fields(text: str, given: Mapping[str, Any]) -> None:
-    """Take note of what `--fields` chooses of the running command's output.
+    """Record which fields `--fields` chooses from the running command's output.
 
     Args:
         text: names with commas between them.

@@ -1,4 +1,4 @@
-"""A listing of versions: a table where it is short and stands on a terminal.
+"""A listing of versions: a table where it is short and goes to a terminal.
 
 Anything long, or read by a program, streams as plain lines, a version at a time.
 """

@@ -25,7 +25,7 @@ def check_name(name: str | None, delete: bool, rename: str | None, force: bool) 
 
 
 def name_command(kind: str) -> Callable[[_F], _F]:
-    """Options that branch and tag share."""
+    """Add the options that branch and tag share."""
 
     def apply(function: _F) -> _F:
         for option in reversed(
@@ -45,11 +45,11 @@ def name_command(kind: str) -> Callable[[_F], _F]:
 
 @dataclass(frozen=True)
 class NameChange:
-    """What was done to a branch or a tag.
+    """A change to a branch or a tag.
 
     Args:
         kind: branch or tag.
-        action: what was done.
+        action: the change.
         name: its name now, or the one that it had.
         old_name: its name before, where it has another one now.
         id: the commit that it names, or named.
@@ -62,7 +62,7 @@ class NameChange:
     id: CommitId
 
     def show(self, as_json: bool) -> None:
-        """Say so on stdout."""
+        """Print it on stdout."""
         if as_json:
             from mstore.cli.json_output import show_json
             from mstore.render.json.documents import name_document
@@ -70,7 +70,7 @@ class NameChange:
             show_json(name_document(self.kind, self.action, self.name, self.old_name, self.id))
         elif self.action == "deleted":
             was = f"(was {self.id.short})"
-            click.echo(f"Deleted {self.kind} {self.name} {was}; `mstore undo` brings it back")
+            click.echo(f"Deleted {self.kind} {self.name} {was}; `mstore undo` restores it")
         elif self.action == "renamed":
             click.echo(f"{self.old_name} is now {self.name}")
         else:

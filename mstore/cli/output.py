@@ -1,4 +1,4 @@
-"""What people see: errors, warnings, plans, progress, the pager.
+"""Output for people: errors, warnings, plans, progress, the pager.
 
 Data goes to stdout, everything else to stderr. Text from files passes through
 `escaped` before it reaches a terminal.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class _Plan(Protocol):
-        """What a command would do."""
+        """The plan of a command."""
 
         def to_dict(self) -> dict[str, Any]:
             """Give it as JSON values."""
@@ -31,18 +31,18 @@ _PATIENCE_SECONDS = 1.0
 
 
 class _Asked:
-    """Whether the running command was asked for JSON: `--json` was read, and it failed later."""
+    """The running command's `--json`, for failures after it was read."""
 
     json = False
 
 
 def ask_for_json(asked: bool) -> None:
-    """Take note that failures are to be told as JSON, or as text again."""
+    """Set whether failures are printed as JSON."""
     _Asked.json = asked
 
 
 def wants_json(typed: Sequence[str] = ()) -> bool:
-    """Tell whether failures are told as JSON: `--json` was read, or stands in what was typed."""
+    """Return whether failures are printed as JSON: `--json` was read, or is among the words typed."""
     options = typed[: typed.index("--")] if "--" in typed else typed
     return _Asked.json or any(word.partition("=")[0] == "--json" for word in options)
 
@@ -57,7 +57,7 @@ def fail(
         exit_code: the exit code.
         message: one sentence.
         hint: what to do about it.
-        typed: what was typed, for failures before `--json` could be read.
+        typed: the words of the command line, for failures before `--json` could be read.
     """
     if not wants_json(typed):
         complain(message, hint)
@@ -87,7 +87,7 @@ def hint(message: str) -> None:
 
 
 def show_plan(plan: _Plan, as_json: bool) -> None:
-    """Show what a command would do, for `--dry-run`."""
+    """Show the plan of a command, for `--dry-run`."""
     if as_json:
         from mstore.cli.json_output import show_json
 
@@ -109,7 +109,7 @@ def page(lines: Iterable[str]) -> None:
 
 
 def _joined(lines: Iterable[str]) -> Iterator[str]:
-    """Lines with breaks between them: the pager adds the last one."""
+    """Yield lines with breaks between them: the pager adds the last one."""
     first = True
     for line in lines:
         yield line if first else "\n" + line
@@ -157,7 +157,7 @@ class _Bar:
 
 @contextmanager
 def progress() -> Iterator[Any]:
-    """Give a progress callback for as long as the context lasts; None where nobody would see it."""
+    """Yield a progress callback; None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -177,7 +177,7 @@ def terminal_width() -> int:
 
 
 def styled(text: str, style: str) -> str:
-    """Style a text for the terminal by the name that `mstore.render` gives: a colour, bold or dim."""
+    """Colour a text for the terminal by the name that `mstore.render` gives: a colour, bold or dim."""
     return click.style(text, **{style: True} if style in ("bold", "dim") else {"fg": style})
 
 

@@ -21,7 +21,7 @@ _FLOAT = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|na
 
 
 class _Naming(click.ParamType["Revision | Path"]):
-    """What names a version; completes branches and tags."""
+    """A parameter that names a version; completes branches and tags."""
 
     name = "rev"
 
@@ -70,12 +70,12 @@ META = click.option(
     "meta",
     multiple=True,
     metavar="K=V",
-    help="Metadata; V is JSON where it parses, else text.",
+    help="Add metadata; V is JSON where it parses, else text.",
 )
 
 
 METRIC = click.option(
-    "--metric", "metric", multiple=True, metavar="K=V", help="A number to keep beside the weights."
+    "--metric", "metric", multiple=True, metavar="K=V", help="Add a metric; V is a number."
 )
 
 
@@ -83,7 +83,7 @@ def json_options(note: str = "") -> Callable[[Callable[..., Any]], Callable[...,
     """Add the options that every command has whose output is data.
 
     Args:
-        note: what else `--json` needs, for its help.
+        note: other options that `--json` needs, for its help.
     """
 
     def apply(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,9 +109,9 @@ def json_options(note: str = "") -> Callable[[Callable[..., Any]], Callable[...,
             is_flag=True,
             is_eager=True,
             callback=_asked,
-            help="As JSON" + (f"; {note}." if note else "."),
+            help="Print JSON" + (f"; {note}." if note else "."),
         )
-        fields = click.option("--fields", metavar="A,B", help="With --json: these fields alone.")
+        fields = click.option("--fields", metavar="A,B", help="Print only these fields; needs --json.")
         # What is applied last comes first in the help.
         return as_json(fields(call))
 
@@ -125,7 +125,7 @@ def _asked(context: click.Context, param: click.Parameter, value: bool) -> bool:
 
 
 def read_pairs(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Metadata from `K=V` arguments."""
+    """Read metadata from `K=V` arguments."""
     import json
 
     found: dict[str, Any] = {}
@@ -141,7 +141,7 @@ def read_pairs(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def read_metrics(pairs: tuple[str, ...]) -> dict[str, float]:
-    """Metrics from `K=V` arguments."""
+    """Read metrics from `K=V` arguments."""
     found: dict[str, float] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")

@@ -55,7 +55,7 @@ def encode_block(  # noqa: PLR0913, RUF100 - all but the first have names, and m
         is_float: the elements are IEEE-like floats (sign bit on top).
         base: the bytes of the delta base at `base_offset`, for as many elements as `raw` has,
             or None.
-        base_offset: stands in the header; 0 without a base.
+        base_offset: written into the header; 0 without a base.
         base_width: bytes an element of the base, bf16 or fp32, where that is not `width`.
         exponent_bits: of a float; None takes bf16's, fp32's, fp64's or e4m3's by width. Only the
             size depends on it.
@@ -127,7 +127,7 @@ def decode_block(  # noqa: PLR0913, RUF100 - the block, its base, and what must 
         base: `base_size_of` bytes of the delta base, for the modes that need them.
         where: how to call the block in an error.
         into: writable, `raw_size` bytes, not overlapping `stored` or `base`: filled and given
-            back. None: the bytes stand where it costs least. After an error it holds anything.
+            back. None: the bytes are put where it costs least. After an error it holds anything.
 
     Raises:
         Corrupt: a sum or a size is wrong.

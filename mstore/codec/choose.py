@@ -40,7 +40,7 @@ class Element:
 
     @property
     def is_rotated(self) -> bool:
-        """Whether a rotation brings sign and exponent apart: floats of more than a byte."""
+        """Whether a rotation separates sign and exponent: floats of more than a byte."""
         return self.is_float and self.width > 1
 
     @property
@@ -60,7 +60,7 @@ def choose(
     Args:
         view: the block.
         base: the delta base's bytes for as many elements, or None.
-        element: what the block consists of.
+        element: the elements of the block.
         base_width: bytes an element of the base.
         v1_only: take only modes and codings that mstore 0.1 reads.
 
@@ -94,7 +94,7 @@ def _smallest(
 def _candidates(
     view: memoryview, base: Buffer | None, element: Element, *, v1_only: bool
 ) -> Iterator[tuple[Mode, Buffer]]:
-    """Yield the modes worth trying, each with what it stores."""
+    """Yield the modes worth trying, each with the bytes that it stores."""
     if base is None:
         yield _by_itself(view, element, v1_only=v1_only)
     elif v1_only:

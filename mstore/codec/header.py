@@ -1,4 +1,4 @@
-"""The header of a block, as it stands in packs: docs/format.md section 6."""
+"""The header of a block, as packs hold it: docs/format.md section 6."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOCK_HEADER_SIZE: Final = _HEADER.size
 
 @dataclass(frozen=True, slots=True)
 class BlockHeader:
-    """What precedes a block's stored bytes.
+    """The header before a block's stored bytes.
 
     Args:
         stored_size: bytes that follow.

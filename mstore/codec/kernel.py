@@ -57,7 +57,7 @@ class Kernel(Protocol):
         ...
 
     def estimate(self, raw: Buffer, base: Buffer, width: int, is_float: bool, /) -> tuple[int, int]:
-        """Price a sample: bits as it is, bits as a difference."""
+        """Estimate the bits of a sample, as it is and as a difference."""
         ...
 
 

@@ -9,7 +9,7 @@ from mstore.errors import Corrupt, Unsupported
 
 
 class Codec(IntEnum):
-    """How the blocks of a frame are to be read."""
+    """The mode of a frame: the form of its blocks."""
 
     RAW = 0
     PLANES = 1
@@ -17,7 +17,7 @@ class Codec(IntEnum):
 
 
 class Mode(IntEnum):
-    """How one block is stored."""
+    """The mode of one stored block."""
 
     RAW = 0
     PLANES = 1

@@ -36,7 +36,7 @@ def find_base(store: Store, base: Base) -> CommitId | None:
 
 
 def base_of_facts(context: Context, facts: Facts, folder: Path) -> Base | None:
-    """Give what the directory says it started from; its identity where it lies on this machine."""
+    """Return the base that the directory names; its identity where it lies on this machine."""
     adapter = adapter_of(facts)
     if adapter is not None:
         name, revision = adapter.base_name, adapter.base_revision

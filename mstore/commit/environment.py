@@ -1,4 +1,4 @@
-"""What a commit records unasked of where it was made: packages, code, host.
+"""The surroundings that a commit records unasked: packages, code, host.
 
 Everything here is a courtesy: what cannot be found out is left out.
 """
@@ -25,7 +25,7 @@ _GIT_SECONDS: Final = 5
 
 
 def environment() -> dict[str, Any]:
-    """Python, host, versions of the packages that train, and the state of the code around.
+    """Collect Python, host, versions of the packages that train, and the state of the code around.
 
     The code is the git repository of the current folder: its commit, and whether
     files that git follows differ from it.

@@ -62,14 +62,14 @@ def commit(
     Raises:
         UsageError: no folder or no branch is clear.
         InvalidInput: the folder breaks a rule; nothing was changed.
-        RefMoved: somebody else moved the branch meanwhile.
+        RefMoved: another process moved the branch meanwhile.
         NotFound, StorageFailed.
     """
     return run_commit(context, plan_commit(context, path, options), progress=progress)
 
 
 def run_commit(context: Context, plan: CommitPlan, *, progress: Progress | None = None) -> CommitResult:
-    """Do what was planned; errors as those of `commit`.
+    """Run a plan; errors as those of `commit`.
 
     Args:
         context: the store, and the workspace if there is one.
@@ -82,7 +82,7 @@ def run_commit(context: Context, plan: CommitPlan, *, progress: Progress | None 
         try:
             return _store_version(context, plan, progress)
         except ObjectRemoved:
-            context.store.refresh()  # gc took what was thought to be stored: store it anew.
+            context.store.refresh()  # gc removed an object that was stored before: store it again.
     return _store_version(context, plan, progress)
 
 
@@ -188,7 +188,7 @@ def _publish(transaction: Transaction, version: _Version, made: Commit) -> None:
 
 
 def _move_branch(context: Context, plan: CommitPlan, made: Commit) -> Commit:
-    """Point the branch to the commit; with `append`, behind whoever came first."""
+    """Move the branch to the commit; with `append`, the commit follows a tip that moved meanwhile."""
     refs, branch = context.store.refs, plan.branch
     expected: CommitId | None = None if plan.is_new else plan.parent_id
     for _ in range(_APPEND_TRIES):
@@ -203,8 +203,8 @@ def _move_branch(context: Context, plan: CommitPlan, made: Commit) -> Commit:
                 refs.record_refused(f"heads/{branch}", made.id, move)
                 raise RefMoved(
                     branch,
-                    hint=f"your version is stored as {made.id.short}; `mstore log {branch}` shows what"
-                    " came first, and the same command again (or --append) puts yours behind it",
+                    hint=f"your version is stored as {made.id.short}; `mstore log {branch}` shows"
+                    " the other one; run the same command again (or --append) to commit yours after it",
                 ) from None
             made = replace(made, parents=(tip,) if tip is not None else ())
             expected = tip
@@ -224,7 +224,7 @@ def _finish(
     parent_manifest: Manifest | None,
     counts: Counts,
 ) -> CommitResult:
-    """Note what was read and its sizes for the next time; where that fails, the commit stands."""
+    """Record what was read and its sizes for the next time; a failure leaves the commit valid."""
     warnings = list(version.warnings)
     if context.stat_cache is not None:
         remember(context.stat_cache, version.tree, plan.read_at_ns)
@@ -234,7 +234,9 @@ def _finish(
         try:
             context.workspace.bind(plan.scan.root)
         except StorageFailed as error:
-            warnings.append(f"{plan.scan.root} was not noted as the model directory: {error.message}")
+            warnings.append(
+                f"{plan.scan.root} was not recorded as the model directory: {error.message}"
+            )
     return CommitResult(
         id=made.id,
         commit=made,

@@ -1,4 +1,4 @@
-"""What a commit records of a model directory beside its files: facts, metadata, a token's warning."""
+"""The records of a commit beside a model directory's files: facts, metadata, a token's warning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TOKEN_SCAN_BYTES: Final = 16 << 20
 
 
 def facts_with_trainer(tree: Tree, found: Scan) -> Facts:
-    """Facts; where the folder has no trainer_state.json, those of the equal checkpoint in it."""
+    """Read facts; without a trainer_state.json, take those of the equal checkpoint in the folder."""
     facts = tree.facts()
     if facts.trainer is not None:
         return facts

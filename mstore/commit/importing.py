@@ -19,7 +19,7 @@ from mstore.history.sizes import sizes_of_commit
 from mstore.objects import holds_tensors
 from mstore.plan import Plan
 from mstore.store import check_ref_name
-from mstore.text import display_path, escaped, size
+from mstore.text import counted, display_path, escaped, size
 from mstore.worktree.scan import scan
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ class PlannedImport:
     Args:
         path: the folder.
         branch: the branch that it goes onto.
-        order: what it was sorted by, for people.
+        order: its sort key, for people.
         size_bytes: bytes in it.
         metadata_path: a JSON file beside it that belongs to it, or None.
-        warning: what is wrong with that file, whose facts are then absent, or None.
+        warning: the problem with that file, whose facts are then absent, or None.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class PlannedImport:
 
 @dataclass(frozen=True)
 class ImportPlan(Plan):
-    """What an import would do.
+    """The plan of an import.
 
     Args:
         folders: the folders, in the order in which they are committed.
@@ -76,7 +76,9 @@ class ImportPlan(Plan):
             f"{display_path(f.path)} → {f.branch}, {f.order}, {size(f.size_bytes)}"
             for f in self.folders
         ]
-        return "\n".join([f"would commit {len(lines)} folders, {size(self.size_bytes)}:", *lines])
+        return "\n".join(
+            [f"would commit {counted(len(lines), 'folder')}, {size(self.size_bytes)}:", *lines]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Give the plan as JSON values."""
@@ -98,7 +100,7 @@ class ImportPlan(Plan):
 
 @dataclass(frozen=True, kw_only=True)
 class ImportResult:
-    """What import did.
+    """The result of an import.
 
     Args:
         planned: the folders, in order.
@@ -156,7 +158,7 @@ def run_import(
     progress: Progress | None = None,
     on_commit: Callable[[PlannedImport, CommitResult], None] | None = None,
 ) -> ImportResult:
-    """Commit what was planned.
+    """Commit the folders of a plan.
 
     Args:
         context: the store, and the workspace if there is one.
@@ -259,7 +261,7 @@ def _step(path: Path) -> int | None:
 
 
 def _moment(path: Path) -> float:
-    """Seconds since 1970: the date in the folder's name, else when its newest file was written."""
+    """Return seconds since 1970: of the date in the folder's name, else of its newest file."""
     match = _DATE.search(path.name)
     if match is not None:
         import time
@@ -284,7 +286,7 @@ def _branch_name(folder: Path) -> str:
 
 
 def _metadata_beside(path: Path) -> tuple[Path | None, str | None]:
-    """`metadata_<id>.json` of a folder whose name holds that id, beside it or in it; or a warning."""
+    """Find `metadata_<id>.json` of a folder named after that id, beside it or in it; or a warning."""
     for folder in (path, path.parent):
         for candidate in sorted(folder.glob("metadata*.json")):
             id = candidate.stem.removeprefix("metadata").lstrip("_-")
@@ -316,7 +318,7 @@ def _metadata(item: PlannedImport) -> dict[str, Any]:
 
 
 def _metrics(item: PlannedImport) -> dict[str, float]:
-    """Numbers of the metadata file that are metrics: under `metrics`, or named like a loss."""
+    """Select numbers of the metadata file that are metrics: under `metrics`, or named like a loss."""
     if item.metadata_path is None:
         return {}
     beside = _json(item.metadata_path)

@@ -17,7 +17,7 @@ def message_of(facts: Facts, metrics: Mapping[str, float], *, first: bool) -> st
     """Make a message.
 
     Args:
-        facts: what the directory says of itself.
+        facts: the facts of the directory.
         metrics: numbers by name.
         first: the commit has no parent.
     """

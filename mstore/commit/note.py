@@ -28,7 +28,7 @@ def note(
 
     Raises:
         UsageError: there is nothing to note.
-        RefMoved: somebody noted the same commit at this moment.
+        RefMoved: another process noted the same commit at this moment.
     """
     if not metrics and not metadata:
         raise UsageError("nothing to note", hint="--metric NAME=NUMBER, --meta KEY=VALUE")
@@ -43,7 +43,7 @@ def note(
 
 
 def add_facts(context: Context, id: CommitId, payload: Mapping[str, Any], message: str) -> NoteId:
-    """Note facts on a commit, as something that `undo` takes back. Raises RefMoved, StorageFailed."""
+    """Record facts on a commit, as something that `undo` takes back. Raises RefMoved, StorageFailed."""
 
     def journaled(before: NoteId | None, after: NoteId) -> AbstractContextManager[None]:
         return context.journaled(f"note on {id.short}", ref_move(f"notes/{id.hex}", before, after))

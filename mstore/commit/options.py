@@ -1,4 +1,4 @@
-"""How to commit, and what came of it: the values that `commit` takes and gives."""
+"""The options and the result of a commit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_SIZES: Final = CommitSizes(0, 0, 0)
 
 @frozen(kw_only=True)
 class CommitOptions:
-    """How to commit.
+    """The options of a commit.
 
     Args:
         message: None: made from the facts.
@@ -30,9 +30,9 @@ class CommitOptions:
         start: where a new branch begins: a revision, "" for a root, None for HEAD.
         base: revision of the model that this one starts from.
         without: roles to leave out.
-        metadata: what was trained, how.
+        metadata: values to record, by key.
         metrics: numbers by name.
-        append: follow whoever moved the branch meanwhile, instead of a conflict.
+        append: follow a branch that moved meanwhile, instead of a conflict.
         allow_empty: make a commit even if nothing changed.
         allow_no_weights: accept a folder without weights.
         allow_incomplete: accept an index whose shards are missing.
@@ -58,7 +58,7 @@ class CommitOptions:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> CommitOptions:
-        """Make options of keywords; None stands for the default, roles may be any iterable.
+        """Make options of keywords; None means the default, roles may be any iterable.
 
         Raises:
             TypeError: there is no such option.
@@ -71,7 +71,7 @@ class CommitOptions:
 
 @frozen(kw_only=True)
 class CommitResult:
-    """What commit did.
+    """The result of a commit.
 
     Args:
         id: the commit; the parent where nothing had changed.
@@ -79,10 +79,10 @@ class CommitResult:
         branch: the branch that holds it.
         created: False where the tree equals its parent's and no commit was made.
         note: the note that took new metrics where no commit was made.
-        facts: what the directory says of itself; None where no commit was made.
+        facts: the facts of the directory; None where no commit was made.
         sizes: tensors, bytes, bytes that the parent lacks.
         new_bytes: raw bytes that the store lacked.
-        stored_bytes: what they take in the store.
+        stored_bytes: their size in the store.
         ignored: ignored paths.
         warnings: one sentence each.
     """

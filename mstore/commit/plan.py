@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class CommitPlan(Plan):
-    """What a commit would do.
+    """The plan of a commit.
 
     Args:
         scan: the folder and its files.
@@ -83,7 +83,7 @@ class CommitPlan(Plan):
         return files
 
     def __str__(self) -> str:
-        from mstore.text import size
+        from mstore.text import counted, size
 
         where = f"{display_path(self.scan.root)} to {self.branch}"
         if self.unchanged and self.parent_id is not None:
@@ -92,8 +92,8 @@ class CommitPlan(Plan):
         files, unread = self._files(), self.unread
         return (
             f"would commit {where}{' (a new branch)' if self.is_new else ''} {after}:"
-            f" {len(files)} files, {size(self.size_bytes)}, of which {len(unread)} are new or may have"
-            " changed"
+            f" {counted(len(files), 'file')}, {size(self.size_bytes)}, of which {len(unread)} may be"
+            " new or changed"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class CommitPlan(Plan):
 
 
 def plan_commit(context: Context, path: Path | None, options: CommitOptions) -> CommitPlan:
-    """Find what a commit would do; changes nothing.
+    """Plan a commit; changes nothing.
 
     Args:
         context: the store, and the workspace if there is one.
@@ -208,7 +208,7 @@ def _branch(context: Context, options: CommitOptions) -> tuple[str, CommitId | N
 def _is_parent(
     cached: Mapping[str, ManifestFile], found: Scan, parent: Commit, options: CommitOptions
 ) -> bool:
-    """Whether the stat cache alone shows that the tree is its parent's, and is one to accept.
+    """Return whether the stat cache alone shows that the tree is its parent's, and is one to accept.
 
     What the parent was checked for (its shard index, say) is not checked again.
     """
@@ -233,5 +233,5 @@ def _check_weights(found: Scan, options: CommitOptions) -> None:
             f" or all of them: `mstore import {name}`"
         )
     else:
-        hint = "`--allow-no-weights` commits it all the same"
+        hint = "`--allow-no-weights` commits it anyway"
     raise InvalidInput(str(found.root), "holds no weights" if found.files else "is empty", hint=hint)

@@ -1,1 +1,1 @@
-"""How two versions, or two folders, differ."""
+"""The differences between two versions, or two folders."""

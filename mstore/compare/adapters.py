@@ -54,7 +54,7 @@ class AdapterSide:
         return cls(folder=folder, scalings=tuple(sorted(f for f in factors if f is not None)), **own)
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return it as a JSON object (docs/json.md)."""
         targets = list(self.targets) if isinstance(self.targets, tuple) else self.targets
         return {
             "rank": self.rank,
@@ -88,7 +88,7 @@ class AdapterDiff:
         return self.a is None or self.b is None or bool(self.changed)
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return it as a JSON object (docs/json.md)."""
         return {
             "a": self.a.to_dict() if self.a is not None else None,
             "b": self.b.to_dict() if self.b is not None else None,
@@ -106,7 +106,7 @@ def _only(adapters: Mapping[str, AdapterFacts]) -> str | None:
 
 
 def pair_adapters(a: Facts, b: Facts) -> tuple[dict[str, AdapterDiff], str | None]:
-    """All adapters by folder, and the folder of the one that `lora` stands for.
+    """Return all adapters by folder, and the folder of the one that `lora` names.
 
     The root's, or only, adapter of one side goes with that of the other even
     where their folders differ.
@@ -132,7 +132,7 @@ def pair_adapters(a: Facts, b: Facts) -> tuple[dict[str, AdapterDiff], str | Non
 
 
 def rank_warnings(facts: Facts) -> list[str]:
-    """Where the configured rank, patterns included, is not the one that shapes show."""
+    """Describe where the configured rank, patterns included, is not the one that shapes show."""
     warnings = []
     for folder, adapter in facts.adapters.items():
         path = f"{folder}/adapter_config.json" if folder else "adapter_config.json"
@@ -142,13 +142,13 @@ def rank_warnings(facts: Facts) -> list[str]:
         configured = replace(adapter, modules={})
         odd: dict[tuple[int | None, int], list[str]] = {}
         for module in adapter.modules:
-            due, there = configured.module_rank(module), adapter.module_rank(module)
-            if due is not None and due != there:
-                odd.setdefault((there, due), []).append(module)
-        for (there, due), modules in odd.items():
+            expected, there = configured.module_rank(module), adapter.module_rank(module)
+            if expected is not None and expected != there:
+                odd.setdefault((there, expected), []).append(module)
+        for (there, expected), modules in odd.items():
             count = f"{len(modules)} modules have" if len(modules) > 1 else f"{modules[0]} has"
             shown = f"rank {there}" if there is not None else "shapes that no such rank gives"
-            warnings.append(f"{path}: says rank {due}, but {count} {shown}")
+            warnings.append(f"{path}: says rank {expected}, but {count} {shown}")
         if adapter.rank is not None and not adapter.modules:
             warnings.append(f"{path}: says rank {adapter.rank}, and no shapes are there to check it")
     return warnings

@@ -21,7 +21,7 @@ _SETS: Final = ("target_modules", "modules_to_save", "exclude_modules", "target_
 
 
 def configuration_of(side: DiffSide) -> dict[str, Any]:
-    """All keys of the configuration files, flattened; files that are no JSON object have none."""
+    """Flatten all keys of the configuration files; files that are no JSON object have none."""
     flat: dict[str, Any] = {}
     for file in side.manifest.files:
         name = file.path.rpartition("/")[2]
@@ -52,7 +52,7 @@ def _ordered(value: Any) -> Any:
 
 
 def metadata_of(side: DiffSide) -> dict[str, Any]:
-    """Give what the user gave, and of what was recorded the run and its surroundings.
+    """Return the metadata that the user gave, and of the recorded values the run and its surroundings.
 
     Model and adapter are in the configuration, the run's metrics in the metrics.
     """

@@ -1,7 +1,7 @@
 """diff: how two versions or folders differ. LoRA first, then everything else.
 
 Hides where the sides come from: a commit in a store or a folder on a disk, which
-needs no store. Whether files and tensors are equal is told by hashes; large ones
+needs no store. Hashes decide whether files and tensors are equal; large ones
 are read only where figures are asked (`stat`).
 """
 
@@ -21,7 +21,7 @@ from mstore.compare.stats import can_measure, values_of
 from mstore.compare.tensors import TensorDiff, compare_tensors, measure, tensors_in
 from mstore.objects import Manifest
 from mstore.objects.json_values import json_equal
-from mstore.text import jsonable
+from mstore.text import counted, jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Missing(enum.Enum):
-    """Stands where a side has no value; a null of JSON is a value."""
+    """The value of a side that has none; a null of JSON is a value."""
 
     MISSING = "missing"
 
@@ -52,7 +52,7 @@ Values = Mapping[str, tuple[Any, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class DiffResult:
-    """How two sides differ.
+    """The differences between two sides.
 
     Args:
         a: label of the one.
@@ -63,7 +63,7 @@ class DiffResult:
         metadata: metadata that differs; only between commits, a folder has none.
         metrics: metrics that differ; None where a side has it not.
         tensors: tensors of weights and adapters.
-        effects: what the root's, or only, adapters do, module by module, where that was asked.
+        effects: the effects of the root's, or only, adapters by module, where asked for.
         files: all files.
         warnings: one sentence each.
     """
@@ -82,7 +82,7 @@ class DiffResult:
 
     @property
     def same(self) -> bool:
-        """Whether the files are equal, byte for byte: what `--exit-code` tells.
+        """Whether the files are equal, byte for byte; `--exit-code` shows it.
 
         Metadata and metrics do not count: two trainings that end in the same
         bytes made the same model, and a folder has neither.
@@ -103,14 +103,14 @@ class DiffResult:
         parts = [f"LoRA {self.lora}"] if self.lora else []
         for count, noun in ((len(self.config), "configuration key"), (len(self.metrics), "metric")):
             if count:
-                parts.append(f"{count} {noun}{'s' * (count != 1)}")
+                parts.append(counted(count, noun))
         if self.tensors:
             parts.append(str(self.tensors))
         files = sum(map(len, (self.files.added, self.files.removed, self.files.changed)))
-        return f"{self.a} → {self.b}: " + ", ".join([*parts, f"{files} file{'s' * (files != 1)}"])
+        return f"{self.a} → {self.b}: " + ", ".join([*parts, counted(files, "file")])
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`: strict JSON; a side that has no such key is left out of its pair."""
+        """Return it as a JSON object (docs/json.md); a side without a key is left out of its pair."""
 
         def pairs(values: Values) -> dict[str, Any]:
             return {
@@ -142,13 +142,13 @@ class DiffResult:
 def diff(
     a: DiffSide, b: DiffSide, *, stat: bool = False, progress: Progress | None = None
 ) -> DiffResult:
-    """How two sides differ.
+    """Compare two sides.
 
     Args:
         a: the one.
-        b: the other; what only it has is "added".
+        b: the other; parts that only it has are "added".
         stat: by how much tensors differ, too; reads all that do.
-        progress: told (what is being done, bytes done, bytes in all).
+        progress: called with (the step, bytes done, bytes in all).
 
     Raises:
         NotFound, Corrupt, Unsupported: the store cannot give what is needed.

@@ -1,6 +1,6 @@
 """Compare the files of two model directories: which were added, removed, changed.
 
-Whether bytes are equal is told by hashes, and where two files are cut alike by their blobs.
+Hashes decide whether bytes are equal, and blobs where two files are cut alike.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class FileChange:
 
 @dataclass(frozen=True)
 class FileDiff:
-    """How the files differ, by path."""
+    """The differences between files, by path."""
 
     added: tuple[FileChange, ...] = ()
     removed: tuple[FileChange, ...] = ()
@@ -38,7 +38,7 @@ class FileDiff:
         return bool(self.added or self.removed or self.changed)
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return it as a JSON object (docs/json.md)."""
 
         def row(change: FileChange, **sizes: int | None) -> dict[str, Any]:
             return {"path": change.path, "role": change.role, **sizes}
@@ -68,7 +68,7 @@ def compare_files(a: DiffSide, b: DiffSide) -> FileDiff:
 
 
 def _equal_bytes(a: DiffSide, one: ManifestFile, b: DiffSide, other: ManifestFile) -> bool:
-    """Whether two files have the same bytes.
+    """Return whether two files have the same bytes.
 
     Segments nearly always tell. Only where the files were cut differently (by
     another version of mstore, or kept whole as a broken one) both are read.
@@ -83,9 +83,9 @@ def _equal_bytes(a: DiffSide, one: ManifestFile, b: DiffSide, other: ManifestFil
 
 
 def _surely_differ(one: ManifestFile, other: ManifestFile) -> bool:
-    """Whether segments at one place are two different blobs as far as these files use them.
+    """Return whether segments at one place are two different blobs as far as these files use them.
 
-    Only where both are cut alike. It leans on a file using all bytes of its blobs,
+    Only where both are cut alike. It depends on a file using all bytes of its blobs,
     which 0.1 always writes.
     """
     if [(s.offset, s.length) for s in one.segments] != [(s.offset, s.length) for s in other.segments]:
@@ -93,7 +93,7 @@ def _surely_differ(one: ManifestFile, other: ManifestFile) -> bool:
     forth: dict[Any, Any] = {}
     back: dict[Any, Any] = {}
     for left, right in zip(one.segments, other.segments, strict=True):
-        # Blobs that stand for each other throughout are cut alike; so ids tell.
+        # Blobs that replace each other throughout are cut alike; so ids suffice.
         if forth.setdefault(left.blob, right.blob) != right.blob:
             return False
         if back.setdefault(right.blob, left.blob) != left.blob:

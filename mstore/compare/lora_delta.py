@@ -1,4 +1,4 @@
-"""What two adapters do, compared without forming what they do: ΔW = s·B·A, module by module.
+"""The effects of two adapters, compared without forming them: ΔW = s·B·A, module by module.
 
 With thin QR factorisations B = Q_B·R_B and Aᵀ = Q_A·R_A, ΔW = Q_B·(s·R_B·R_Aᵀ)·Q_Aᵀ, so that
 norms and singular values are those of the small matrix s·R_B·R_Aᵀ (Golub & Van Loan, *Matrix
@@ -31,7 +31,7 @@ _NEGLIGIBLE: Final = 1e-10
 
 @dataclass(frozen=True, slots=True)
 class ModuleDelta:
-    """What two adapters do to one module; norms are Frobenius, in float64.
+    """The effects of two adapters on one module; norms are Frobenius, in float64.
 
     Args:
         module: its name.
@@ -59,7 +59,7 @@ class ModuleDelta:
     magnitude: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return it as a JSON object (docs/json.md)."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "module"}
 
 
@@ -123,7 +123,7 @@ def compare_modules(name: str, one: Factors, other: Factors) -> ModuleDelta | No
 
 
 def _svd(factors: Factors) -> tuple[Matrix, Matrix, Matrix]:
-    """Singular vectors and values of scaling · b · a, those of negligible values left out."""
+    """Compute singular vectors and values of scaling · b · a, those of negligible values left out."""
     import numpy as np
 
     q_b, r_b = np.linalg.qr(factors.b)
@@ -152,7 +152,7 @@ def factors_of(
     Args:
         names: names of its tensors.
         read: a tensor as float64, by name. Kernels of convolutions are folded into the rows.
-        scaling: the factor of a module, or None where it cannot be told: it is left out.
+        scaling: the factor of a module, or None where it is unknown: it is left out.
     """
     parts: dict[str, dict[str, str]] = {}
     for name in names:

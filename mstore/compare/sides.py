@@ -38,7 +38,7 @@ class DiffSide:
         label: how to call it: the revision or folder as it was typed.
         manifest: its files.
         layouts: by path, of weights and adapters at least.
-        facts: what it says of itself.
+        facts: its facts.
         open_file: opens one of its files by path.
         metadata: of the commit, notes included; a folder has none.
         metrics: of the commit, notes included; of a folder, its trainer_state.json's.
@@ -63,7 +63,7 @@ class DiffSide:
 
 
 def parse_side(text: str) -> Path | Revision:
-    """Read what a user typed for a side: a folder if it can be nothing else, else a revision.
+    """Parse the text for a side: a folder if it can be nothing else, else a revision.
 
     Raises:
         UsageError: it is no revision, and no folder has this name.
@@ -79,7 +79,7 @@ def parse_side(text: str) -> Path | Revision:
 
 
 def side_of(context: Context | None, what: AnyRevision | Path | None) -> DiffSide:
-    """Make a side of what a user named.
+    """Make a side of a folder or a revision.
 
     Args:
         context: where; None serves folders only.

@@ -1,6 +1,6 @@
 """By how much the elements of two tensors differ, with numpy, in chunks of bounded size.
 
-Hides dtypes: every element is taken as the float64 that it stands for (integers
+Hides dtypes: every element is taken as its float64 value (integers
 past 2^53 are rounded, F64 past 1e154 overflows the squares). Bits are compared as
 they are.
 """
@@ -68,7 +68,7 @@ class TensorStat:
 
     @classmethod
     def total(cls, stats: list[TensorStat]) -> TensorStat:
-        """Of tensors taken together, as if they were one long vector."""
+        """Combine figures of tensors, as if they were one long vector."""
 
         def norm(name: str) -> float:
             return math.hypot(*(getattr(s, name) for s in stats))
@@ -84,7 +84,7 @@ class TensorStat:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return it as a JSON object (docs/json.md)."""
         return {
             "element_count": self.elements,
             "differing_count": self.differing,
@@ -107,7 +107,7 @@ ReadAt = Callable[[int, int], bytes]
 
 
 def can_measure(dtype: str, count: int, size_bytes: int) -> bool:
-    """Whether numbers can be told from bytes.
+    """Return whether numbers can be computed from bytes.
 
     They cannot for dtypes of less than a byte and complex ones, nor for a torch
     tensor whose elements do not lie one behind the other.
@@ -116,7 +116,7 @@ def can_measure(dtype: str, count: int, size_bytes: int) -> bool:
 
 
 def measured(count: int, dtype_a: str, read_a: ReadAt, dtype_b: str, read_b: ReadAt) -> TensorStat:
-    """Figures of two tensors of `count` elements each, for which `can_measure` holds.
+    """Measure two tensors of `count` elements each, for which `can_measure` holds.
 
     Raises:
         MStoreError: a tensor cannot be read.
@@ -189,7 +189,7 @@ _WIDTHS: Final = {
 
 
 def values_of(raw: bytes, dtype: str) -> NDArray[np.float64]:
-    """Elements as float64, in an array of its own."""
+    """Decode elements as float64, in an array of its own."""
     import numpy as np
 
     if dtype == "BF16":

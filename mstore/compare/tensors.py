@@ -1,7 +1,7 @@
-"""Which tensors of two model directories differ, and how.
+"""The differences between the tensors of two model directories.
 
 Hides files and shards: a tensor is known by its folder and name, whatever file
-holds it. Whether bytes are equal is told by hashes, so that large tensors are not
+holds it. Hashes decide whether bytes are equal, so that large tensors are not
 read; only `measure` reads them.
 """
 
@@ -47,7 +47,7 @@ class TensorPlace:
     digest: BlobId
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return it as a JSON object (docs/json.md)."""
         return {"dtype": self.dtype, "shape": list(self.shape), "size_bytes": self.size_bytes}
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class TensorPair:
     """A tensor on both sides; the names differ only where it was moved.
 
     Args:
-        stat: by how much they differ, where that was asked and can be told.
+        stat: by how much they differ, where that was asked for and can be computed.
     """
 
     a: TensorPlace
@@ -72,7 +72,7 @@ class TensorPair:
 
 @dataclass(frozen=True)
 class TensorDiff:
-    """How the tensors of weights and adapters differ; each tensor is in one place, by folder and name.
+    """The differences between tensors; each is in one place, by folder and name.
 
     Args:
         added: only in b.
@@ -100,7 +100,7 @@ class TensorDiff:
         return any(count for _, count in self.counts())
 
     def counts(self) -> tuple[tuple[str, int], ...]:
-        """How many of each kind, `same` left out."""
+        """Count each kind, `same` left out."""
         return tuple((name, len(getattr(self, name))) for name in KINDS)
 
     def __str__(self) -> str:
@@ -108,7 +108,7 @@ class TensorDiff:
         return "tensors: " + ", ".join([*parts, f"{self.same} same"])
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return it as a JSON object (docs/json.md)."""
 
         def named(place: TensorPlace) -> dict[str, Any]:
             return {"folder": place.folder, "name": place.name}
@@ -175,7 +175,7 @@ def tensors_in(
 
 
 def compare_tensors(a: Mapping[_Key, TensorPlace], b: Mapping[_Key, TensorPlace]) -> TensorDiff:
-    """Which tensors differ, and how; nothing is read."""
+    """Find which tensors differ, and how; nothing is read."""
     pairs: dict[str, list[TensorPair]] = defaultdict(list)
     same = 0
     for key in sorted(a.keys() & b.keys()):
@@ -205,7 +205,7 @@ def compare_tensors(a: Mapping[_Key, TensorPlace], b: Mapping[_Key, TensorPlace]
 def _moved(
     removed: list[TensorPlace], added: list[TensorPlace]
 ) -> tuple[list[TensorPair], list[TensorPlace], list[TensorPlace]]:
-    """Pairs what went with what came where nothing but the name differs; equal ones in order."""
+    """Match removed with added tensors where nothing but the name differs; equal ones in order."""
     waiting: dict[Any, list[TensorPlace]] = defaultdict(list)
     for place in reversed(removed):
         # Empty tensors have equal bytes whatever they are; that says nothing.
@@ -239,7 +239,7 @@ def measure(
         found: what `compare_tensors` gave.
         open_a: opens a file of side a by path.
         open_b: of side b.
-        progress: told ("comparing", bytes of a done, bytes of a in all).
+        progress: called with ("comparing", bytes of a done, bytes of a in all).
 
     Raises:
         MStoreError: a file cannot be read.

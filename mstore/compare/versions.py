@@ -33,7 +33,7 @@ _NOISE: Final = (
 
 @frozen(kw_only=True)
 class Comparison:
-    """What differs between versions.
+    """The differences between versions.
 
     Args:
         entries: the versions, in the order asked for.
@@ -50,7 +50,7 @@ class Comparison:
     left_out = renamed_field("left_out", "hidden")
 
     def table(self) -> list[list[str]]:
-        """Rows of text, control characters escaped, the first one the heading."""
+        """Return rows of text, control characters escaped, the first one the heading."""
         head = ["", *(f"{e.id.short} {escaped(e.subject)}" for e in self.entries)]
         return [head, *([escaped(name), *map(cell_text, values)] for name, values in self.rows)]
 

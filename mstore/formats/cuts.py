@@ -1,7 +1,7 @@
 """Cut files into blobs. This is policy, not format: readers never rely on it.
 
 A tensor of 4 KiB or more is a blob of its own, so that it is found again
-wherever it stands next time. What lies between, and smaller tensors, share one
+wherever it is next time. What lies between, and smaller tensors, share one
 blob a file: a LoRA's optimizer.pt would otherwise give 2,243 new blobs a save,
 most of them zip headers.
 """
@@ -69,7 +69,7 @@ def cut(size_bytes: int, layout: Layout | None) -> tuple[Cut, ...]:
 
     Args:
         size_bytes: the file's size.
-        layout: what lies in it, or None: then it is one blob.
+        layout: its tensors, or None: then it is one blob.
 
     Returns:
         Cuts by the place of their first piece. All pieces together cover the

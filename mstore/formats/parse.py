@@ -27,7 +27,7 @@ class Parsed:
     """The result of parsing a file.
 
     Args:
-        layout: what lies where, or None: the file is kept whole.
+        layout: its tensors and their places, or None: the file is kept whole.
         warnings: one sentence each, beginning with the file's name.
         devices: where a torch file's storages were when saved ('cpu', 'cuda:0'), sorted.
     """
@@ -56,7 +56,7 @@ def parse(source: ByteSource, *, strict: bool = False, allow_opaque: bool = Fals
     if first == _LFS_POINTER:
         raise BadFile(
             source.name,
-            "is a Git LFS pointer, not the weights it stands for",
+            "is a Git LFS pointer, not the weights that it points to",
             hint="run `git lfs pull`",
         )
     if name.endswith(".safetensors"):

@@ -2,7 +2,7 @@
 
 A pickle is a program. This module reads its opcodes (`pickletools.genops`) on a stack
 of symbols: containers are built, storages and tensors are recognised, and every
-other call becomes an `Opaque` that stands for its result. Nothing is imported,
+other call becomes an `Opaque` in place of its result. Nothing is imported,
 nothing is called. Bounded in size and steps; symbols refer to one another, so
 that memory is proportional to the pickle.
 
@@ -83,7 +83,7 @@ class Storage:
         key: its record is `data/<key>`.
         location: the device it was on, as torch writes it.
         count: elements.
-        untyped: `count` is in bytes and tensors bring their own dtype.
+        untyped: `count` is in bytes and tensors have their own dtype.
     """
 
     dtype: str | None

@@ -1,4 +1,4 @@
-"""Read safetensors strictly: what lies where, or the rule that is broken.
+"""Read safetensors strictly: the layout, or the rule that is broken.
 
 Source: the format's README (`safetensors` 0.8): 8 bytes of header length, a JSON
 header that begins with `{`, then the buffer, which the tensors cover without
@@ -15,6 +15,7 @@ from mstore.errors import BadFile
 from mstore.formats.dtypes import SAFETENSORS_BITS
 from mstore.formats.jsontext import is_text, read_json
 from mstore.objects import Layout, TensorEntry
+from mstore.text import counted
 
 if TYPE_CHECKING:
     from mstore.formats.source import ByteSource
@@ -29,7 +30,7 @@ def _header(source: ByteSource) -> bytes:
     """Read the header's JSON, without its padding. Raises BadFile."""
     name, size = source.name, source.size_bytes
     if size < 8:
-        raise BadFile(name, f"has {size} bytes; a safetensors file has at least 8")
+        raise BadFile(name, f"has {counted(size, 'byte')}; a safetensors file has at least 8")
     first = source.read(0, min(16, size))
     if first.startswith(b"PK\x03\x04") or (
         first[0] == 0x80 and first[1] in _PICKLE_PROTOCOLS and first[2:8] != bytes(6)
@@ -43,7 +44,11 @@ def _header(source: ByteSource) -> bytes:
     if length > MAX_HEADER_BYTES:
         raise BadFile(name, f"has a header length of {length}; at most {MAX_HEADER_BYTES} is allowed")
     if length > size - 8:
-        raise BadFile(name, f"has a header length of {length}, but only {size - 8} bytes follow")
+        rest = counted(size - 8, "byte")
+        raise BadFile(
+            name,
+            f"has a header length of {length}, longer than the {rest} after it",
+        )
     raw = source.read(8, length)
     if not raw.startswith(b"{"):
         raise BadFile(name, f"its header begins with {raw[:4]!r}, must begin with '{{'")
@@ -161,20 +166,22 @@ def _check_cover(rows: list[_Row], buffer_size: int, where: str) -> None:
     for row in rows:
         if row.begin < position:
             overlap = position - row.begin
-            raise BadFile(where, f"overlaps another by {overlap} bytes", tensor=row.name)
+            raise BadFile(where, f"overlaps another by {counted(overlap, 'byte')}", tensor=row.name)
         if row.begin > position:
             hole = row.begin - position
-            raise BadFile(where, f"leaves a hole of {hole} bytes before it", tensor=row.name)
+            raise BadFile(where, f"leaves a hole of {counted(hole, 'byte')} before it", tensor=row.name)
         position = row.end
     if position > buffer_size:
         raise BadFile(
             where,
-            f"is truncated: the file ends {position - buffer_size} bytes before its tensors do",
+            f"is truncated: its tensors need {counted(position - buffer_size, 'byte')} more",
             tensor=next(row.name for row in rows if row.end > buffer_size),
             hint="it may not have been written completely; try again",
         )
     if position < buffer_size:
-        raise BadFile(where, f"has {buffer_size - position} trailing bytes after its last tensor")
+        raise BadFile(
+            where, f"has {counted(buffer_size - position, 'trailing byte')} after its last tensor"
+        )
 
 
 def parse_safetensors(source: ByteSource, *, strict: bool = False) -> Layout:
@@ -185,7 +192,7 @@ def parse_safetensors(source: ByteSource, *, strict: bool = False) -> Layout:
         strict: refuse unknown fields in a tensor's entry, too.
 
     Returns:
-        A layout whose tensors stand in the order in which they lie in the file
+        A layout whose tensors are in the order in which they lie in the file
         and whose positions are those in the file, not in the buffer.
 
     Raises:

@@ -200,7 +200,7 @@ def _numbered(entries: list[TensorEntry]) -> tuple[TensorEntry, ...]:
 
 
 def _entries(records: dict[str, _ZipRecord], reading: Reading | None) -> tuple[TensorEntry, ...]:
-    """Describe what lies in each storage record; every record is covered to its last byte."""
+    """Describe the tensors in each storage record; every record is covered to its last byte."""
     by_key: dict[str, list[TensorEntry]] = {key: [] for key in records}
     storages: dict[str, Storage] = {}
     if reading is not None:

@@ -1,11 +1,11 @@
-"""The one place where what the system says (OSError) becomes an error of ours.
+"""The one place where an OSError becomes an error of ours.
 
 - `storage_failed`: a store, a workspace or a cache could not be read or written; `translated`
   does the same around a block.
 - `write_failed`: a path of a model directory could not be written: a link on the way is bad input.
 - `unreadable`: a file that the user gave cannot be read.
 
-Each message ends in the system's reason; a hint says what a user can do about it.
+Each message ends in the system's reason; a hint says how a user can help it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class UnconfirmedChange(OSError):
     """A name was changed, but the disk did not confirm that the change is durable."""
 
     def explained(self, done: str) -> DurabilityUnknown:
-        """Translate it to DurabilityUnknown; `done` says what was changed."""
+        """Translate it to DurabilityUnknown; `done` describes the change."""
         what = f"{done}, but the disk did not confirm that this would last"
         return DurabilityUnknown(f"{what}: {self.strerror}", errno=self.errno)
 
@@ -42,10 +42,10 @@ def _reason(error: OSError) -> str:
 
 
 def storage_failed(error: OSError, what: str) -> StorageFailed:
-    """Translate an OSError, with a hint for what a user can change.
+    """Translate an OSError, with a hint for causes that a user can change.
 
     Args:
-        error: what the system said.
+        error: the system's error.
         what: what could not be done, with the file: "cannot read /x/y".
     """
     return StorageFailed(
@@ -59,7 +59,7 @@ def translated(what: str, *, done: str | None = None) -> Iterator[None]:
 
     Args:
         what: what could not be done, with the file.
-        done: what was done where the disk only did not confirm it.
+        done: the change, where the disk only did not confirm it.
 
     Raises:
         DurabilityUnknown: a change was made and not confirmed, and `done` says which.
@@ -84,7 +84,7 @@ def unreadable(error: OSError, where: str, rule: str = "cannot be read") -> Inva
     """Translate an OSError of reading a user's file.
 
     Args:
-        error: what the system said.
+        error: the system's error.
         where: the file.
         rule: what does not hold of it.
     """

@@ -1,4 +1,4 @@
-"""What kind of disk a folder lies on: a local one keeps what is promised, a network one less."""
+"""The kind of disk of a folder: a local one keeps the promises, a network one less."""
 
 from __future__ import annotations
 

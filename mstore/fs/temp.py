@@ -138,7 +138,7 @@ def make_staging(name: str, folder: int) -> int:
 def sweep_staging(folder: int) -> None:
     """Remove the staging folders of killed checkouts; the kernel knows whose owner is dead.
 
-    All that was staged is in the store, or among the copies that `undo` brings back.
+    All that was staged is in the store, or among the copies that `undo` restores.
     """
     try:
         names = [name for name in os.listdir(folder) if name.startswith(TEMPORARY_PREFIX)]

@@ -1,7 +1,7 @@
 """The Trainer callback: every save becomes a commit, and no error of ours ends a training run.
 
 Hides when and where transformers' Trainer saves (docs of the traps: on_save is
-told no path, fires on every rank, after the rotation of old checkpoints, and
+given no path, fires on every rank, after the rotation of old checkpoints, and
 not at all for saves on SIGTERM or with `save_strategy="no"`). It never writes
 into a checkpoint folder. Training waits until a save is frozen in the staging
 folder; a process of its own commits it.
@@ -30,6 +30,7 @@ from mstore.hf.recorded import dataset_facts, hardware_facts, json_values, quant
 from mstore.staging.checkpoints import STATE_KEY, Save, checkpoints, read_save, save_of_state, trial_of
 from mstore.staging.queue import CannotStage, queues
 from mstore.staging.run_plan import Origin, RunPlan
+from mstore.text import counted
 from mstore.training.background import Background, Behind
 from mstore.training.naming import wanted_name
 from mstore.training.run import Run, reason
@@ -44,7 +45,7 @@ _STATES_KEPT: Final = 2
 
 @dataclass(frozen=True)
 class _Identity:
-    """Which run a call of `train()` belongs to.
+    """The run that a call of `train()` belongs to.
 
     Args:
         run_id: constant over all resumptions.
@@ -68,7 +69,7 @@ def _contained(what: str) -> Iterator[None]:
 
 
 def _wait_for_all_ranks() -> None:
-    """Until every rank has come here: the others may still be writing their files."""
+    """Wait until every rank has come here: the others may still be writing their files."""
     from accelerate import PartialState
 
     PartialState().wait_for_everyone()
@@ -81,7 +82,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
     of `train()` writes a branch of its own; a resumed run goes on where the
     save that it came from was committed.
 
-    No exception ever leaves a hook: what goes wrong is logged as a warning by
+    No exception ever leaves a hook: a failure is logged as a warning by
     the logger `mstore.hf`, and tried again at the end of training.
 
     Args:
@@ -134,10 +135,10 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         self._run: Run | None = None
 
     def _arguments(self) -> dict[str, Any]:
-        """Give what the constructor was called with, as JSON.
+        """Return the constructor's arguments, as JSON.
 
         `restore_callback_states_from_checkpoint` makes transformers build the
-        callback anew, from these alone.
+        callback again, from these alone.
         """
         store = store_folder(self._store) if isinstance(self._store, Repository) else self._store
         given = {
@@ -152,7 +153,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return {key: value for key, value in given.items() if value is not None}
 
     def _enter(self, args: Any, state: Any) -> _Identity:
-        """Place the run's id in the Trainer's state, and so in every trainer_state.json."""
+        """Write the run's id into the Trainer's state, and so into every trainer_state.json."""
         held = state.stateful_callbacks
         if not isinstance(held.get(STATE_KEY), dict):
             held.pop(STATE_KEY, None)
@@ -174,7 +175,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return _Identity(run_id, attributes["attempt"], origin)
 
     def _metadata(self, args: Any, state: Any, parts: dict[str, Any]) -> dict[str, Any]:
-        """Give what is known of the run when it begins."""
+        """Collect the facts of the run when it begins."""
         found: dict[str, Any] = {}
         with _contained("record the training arguments"):
             found["training_arguments"] = json_values(args.to_dict())
@@ -195,7 +196,7 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle a store as its folder: searches that spread over processes pickle the Trainer."""
+        """Return a state with the store as its folder: parallel searches pickle the Trainer."""
         held = dict(self.__dict__)
         if isinstance(self._store, Repository):
             held["_store"] = store_folder(self._store)
@@ -222,7 +223,8 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
             with _contained(f"commit what was staged in {queue.path}"):
                 if adopted := adopt(queue, wait=identity.origin is not None):
                     _log.warning(
-                        "mstore: committed %d saves that a killed run had left staged", adopted
+                        "mstore: committed %s that a killed run had left staged",
+                        counted(adopted, "save"),
                     )
         kept = self._kept_states(repository, getattr(args, "hub_token", None))
         plan = RunPlan(
@@ -252,14 +254,14 @@ class MStoreCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         return run
 
     def _kept_states(self, repository: Repository, token: object) -> int | None:
-        """Of how many versions training state is kept; None: of all."""
+        """Return of how many versions training state is kept; None: of all."""
         given = self._training_state
         if isinstance(given, bool):
             return None if given else 0
         if given is not None:
             return given
         if token:
-            return 0  # Nobody asked for it, and training_args.bin holds the token in clear.
+            return 0  # The user did not ask for it, and training_args.bin holds the token in clear.
         workspace = repository.workspace
         configured = workspace.config().get("keep-training-state") if workspace is not None else None
         if configured is None:

@@ -1,4 +1,4 @@
-"""Where things are: which store a caller means, which device this machine has.
+"""The store that a caller means, and the devices that this machine has.
 
 The only place outside `mstore.cli` that reads the environment.
 """
@@ -27,7 +27,7 @@ def store_folder(repository: Repository) -> str:
 
 
 def author_named() -> str | None:
-    """Who acts, if the environment says (a training script has no command line of ours)."""
+    """Read who acts from the environment (a training script has no command line of ours)."""
     return os.environ.get("MSTORE_AUTHOR") or None
 
 
@@ -79,7 +79,7 @@ def device_or_cpu(device: Any) -> Any:
 
 
 def present_devices(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """`from_pretrained` keywords whose `device_map`, if it names one device, names one that exists."""
+    """Adjust `from_pretrained` keywords so that a `device_map` of one device names one that exists."""
     named = keywords.get("device_map")
     automatic = ("auto", "balanced", "balanced_low_0", "sequential")
     if isinstance(named, (str, torch.device, int)) and named not in automatic:

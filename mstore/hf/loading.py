@@ -55,7 +55,7 @@ def _json(folder: str, name: str) -> dict[str, Any]:
 
 
 def _adapter_folders(folder: str) -> list[tuple[str, str]]:
-    """Adapters of a folder as (name, folder): its own first, then those in sub-folders."""
+    """List adapters of a folder as (name, folder): its own first, then those in sub-folders."""
     found = [("default", folder)] if os.path.isfile(os.path.join(folder, _ADAPTER)) else []
     with os.scandir(folder) as entries:
         below = sorted((e.name, e.path) for e in entries if e.is_dir())
@@ -112,7 +112,7 @@ def _base_model(
 
     Raises:
         NotFound: nothing says which model it is.
-        InvalidInput: what lies under the recorded name is another model.
+        InvalidInput: another model lies under the recorded name.
     """
     import transformers
 
@@ -162,7 +162,7 @@ def _check_base(name: str, revision: str | None, wanted: WeightsId) -> None:
             name,
             f"is another model than the adapter was trained on: its weights are {found[:7]},"
             f" not {wanted.hex[:7]}",
-            hint="pass base= to put it on another model all the same",
+            hint="pass base= to put it on another model anyway",
         )
 
 
@@ -212,13 +212,13 @@ def _load(
     above: dict[str, Any] | None = None,
     is_trainable: bool = False,
 ) -> Any:
-    """Load a commit, and what it builds on.
+    """Load a commit, and its base.
 
     Args:
         repository: where it is.
         commit: which.
         keywords: for from_pretrained.
-        base: what an adapter is put on; None for what was recorded.
+        base: the model for an adapter; None for the recorded one.
         above: configuration of the adapter that is going to be put on it.
         is_trainable: whether an adapter's weights are to be trained further.
     """
@@ -292,7 +292,7 @@ def load(
         device: where to put it; the CPU, with a warning, if this machine has no such device.
         is_trainable: for an adapter, whether its weights are to be trained further.
         keywords: passed to `from_pretrained` (of the base, for an adapter).
-            `trust_remote_code` is False unless it stands here.
+            `trust_remote_code` is False unless given here.
 
     Returns:
         A transformers model, or a PeftModel, in evaluation mode.

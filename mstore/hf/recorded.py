@@ -1,4 +1,4 @@
-"""Collect what a training records of itself: arguments, data, hardware, quantization.
+"""Collect the records of a training: arguments, data, hardware, quantization.
 
 Secrets among the arguments are left out.
 """
@@ -14,7 +14,7 @@ _SECRET: Final = re.compile(r"token|.*_token|.*(password|secret|api_?key).*", re
 
 
 def _storable(value: Any) -> Any:
-    """JSON as a commit can hold it: no secrets, no integers over 64 bits, Unicode only."""
+    """Convert JSON to values for a commit: no secrets, no integers over 64 bits, Unicode only."""
     if isinstance(value, dict):
         return {
             _storable(key): _storable(item) for key, item in value.items() if not _SECRET.fullmatch(key)
@@ -27,13 +27,13 @@ def _storable(value: Any) -> Any:
 
 
 def json_values(values: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of any kind as values that a commit can hold, without what is secret by its name."""
+    """Convert arguments of any kind to values that a commit can hold, without secrets (by name)."""
     kept: dict[str, Any] = _storable(json.loads(json.dumps(values, default=str)))
     return kept
 
 
 def dataset_facts(loader: Any) -> dict[str, Any] | None:
-    """Size, columns and fingerprint of what a dataloader draws from, as far as it says."""
+    """Describe the data set of a dataloader: size, columns and fingerprint, as far as known."""
     dataset = getattr(loader, "dataset", None)
     if dataset is None:
         return None
@@ -50,7 +50,7 @@ def dataset_facts(loader: Any) -> dict[str, Any] | None:
 
 
 def hardware_facts(args: Any) -> dict[str, Any]:
-    """Describe what is trained on: the kind of device, how many processes, the name of the GPU."""
+    """Describe the hardware: the kind of device, how many processes, the name of the GPU."""
     import torch
 
     device = args.device
@@ -62,7 +62,7 @@ def hardware_facts(args: Any) -> dict[str, Any]:
 
 
 def quantization_facts(model: Any) -> dict[str, Any] | None:
-    """How the model's frozen weights are quantized (QLoRA), as its configuration says."""
+    """Describe how the model's frozen weights are quantized (QLoRA), as its configuration says."""
     config = getattr(getattr(model, "config", None), "quantization_config", None)
     if config is None:
         return None

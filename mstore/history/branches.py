@@ -24,7 +24,7 @@ class Branch:
         name: its name.
         id: its commit.
         commit: that commit's value.
-        current: HEAD stands on it.
+        current: HEAD points to it.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Branch:
 
 
 def branches(context: Context) -> tuple[Branch, ...]:
-    """All branches, by name."""
+    """Return all branches, by name."""
     head = context.head
     found = []
     for name, value in context.store.refs.all("heads").items():
@@ -50,7 +50,7 @@ def make_branch(context: Context, name: str, id: CommitId, *, force: bool = Fals
     Raises:
         Conflict: it exists, or collides with another name.
         InvalidInput: the name is not allowed.
-        UsageError: `force` would move the branch that HEAD stands on.
+        UsageError: `force` would move the current branch.
     """
     check_ref_name(name)
     refs = context.store.refs
@@ -64,9 +64,7 @@ def make_branch(context: Context, name: str, id: CommitId, *, force: bool = Fals
     if before is not None and not force:
         raise Conflict(f"branch {name!r} exists", hint=f"`mstore branch -f {name} REV` moves it")
     if before is not None and head is not None and head.branch == name and before.target != id:
-        raise UsageError(
-            f"{name!r} is the branch you stand on", hint=f"`mstore checkout {id.short}` first"
-        )
+        raise UsageError(f"{name!r} is the current branch", hint=f"`mstore checkout {id.short}` first")
     move = context.move("branch", f"{'moved to' if before else 'made at'} {id.short}")
     expected = before.target if before is not None else None
     with context.store.protecting(id):
@@ -77,15 +75,15 @@ def make_branch(context: Context, name: str, id: CommitId, *, force: bool = Fals
 
 
 def delete_branch(context: Context, name: str) -> CommitId:
-    """Delete a branch; its commits stay until gc, and `undo` brings it back.
+    """Delete a branch; its commits stay until gc, and `undo` restores it.
 
     Raises:
         RevisionNotFound: there is none.
-        UsageError: HEAD stands on it.
+        UsageError: HEAD points to it.
     """
     head = context.head
     if head is not None and head.branch == name:
-        raise UsageError(f"{name!r} is the branch you stand on", hint="checkout another one first")
+        raise UsageError(f"{name!r} is the current branch", hint="checkout another one first")
     return delete_ref(context, "heads", name)
 
 

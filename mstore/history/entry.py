@@ -1,4 +1,4 @@
-"""A version and what is known of it: names, notes, sizes, columns."""
+"""A version with its names, notes, sizes and columns."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def _inner(value: Any, *keys: str) -> Any:
 
 @frozen
 class LogEntry:
-    """A version and what is known of it.
+    """A version with its names, notes and sizes.
 
     Args:
         id: the commit.
         commit: its value.
         refs: names that point to it: `HEAD`, branches, tags (`tag: v1`).
-        current: the branch that HEAD stands on, where it points to this commit.
+        current: the current branch, where it points to this commit.
         late: what notes add.
     """
 
@@ -145,7 +145,7 @@ class LogEntry:
 
 
 def decorations(context: Context) -> dict[CommitId, tuple[str, ...]]:
-    """Names that point to each commit: HEAD, its branch, other branches, tags."""
+    """Collect the names that point to each commit: HEAD, its branch, other branches, tags."""
     store = context.store
     names: dict[CommitId, list[str]] = {}
     try:
@@ -170,7 +170,7 @@ def decorations(context: Context) -> dict[CommitId, tuple[str, ...]]:
 
 
 def entry_of(context: Context, id: CommitId, commit: Commit, refs: tuple[str, ...]) -> LogEntry:
-    """Make a log entry; a damaged note costs only what it said."""
+    """Make a log entry; a damaged note costs only its own facts."""
     try:
         late = late_facts(context.store, id)
     except (Corrupt, NotFound):

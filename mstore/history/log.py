@@ -1,4 +1,4 @@
-"""log: versions, the latest first, with what is known of each."""
+"""log: versions, the latest first, with their names and notes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @frozen
 class Log:
-    """Versions, and what was not shown.
+    """Versions, and where the walk over them began.
 
     Args:
         entries: the latest first; taken one at a time.
@@ -34,7 +34,7 @@ class Log:
 
 
 def log(context: Context, tip: CommitId | None = None, *, everything: bool = False) -> Log:
-    """Versions reachable from one.
+    """Yield the versions reachable from one.
 
     Args:
         context: the store, and the workspace if there is one.
@@ -71,7 +71,7 @@ def log(context: Context, tip: CommitId | None = None, *, everything: bool = Fal
 def filter_and_sort(
     entries: Iterable[LogEntry], where: str | None = None, sort: str | None = None
 ) -> Iterator[LogEntry]:
-    """Versions of which a condition holds, in an order.
+    """Select versions for which a condition holds, in an order.
 
     Args:
         entries: versions.
@@ -116,7 +116,7 @@ def _check_names(names: Iterable[str], entries: Sequence[LogEntry]) -> None:
 
 
 def elsewhere(context: Context, tips: tuple[CommitId, ...]) -> int:
-    """How many commits branches and tags reach that these tips do not."""
+    """Count the commits that branches and tags reach and these tips do not."""
     everything = all_tips(context)
     if set(everything) <= set(tips):
         return 0

@@ -1,4 +1,4 @@
-"""What is needed: from names down to the last blob, for whoever removes anything."""
+"""The objects that names need, down to the last blob, for commands that remove any."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 REF_NAMESPACES: Final = ("heads", "tags", "pins")
 LOG_NAMESPACES: Final = ("heads", "tags", "refused")
-_FSCK: Final = "`mstore fsck` names what is damaged; nothing was changed"
+_FSCK: Final = "`mstore fsck` names the damage; nothing was changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def roots(context: Context, *, logged_since_ns: int | None) -> Iterator[Root]:
         logged_since_ns: moves before this instant (since 1970) keep nothing; None: no move does.
 
     Raises:
-        Corrupt: a ref is damaged, so that nobody can say what it keeps.
+        Corrupt: a ref is damaged, so that the objects it keeps are unknown.
     """
     store = context.store
     # Temporary roots first: when a command has ended, the ref that it moved is read after.
@@ -117,7 +117,7 @@ class Reachability:
             self.objects |= needs
 
     def _needs(self, id: ObjectId, waiting: list[ObjectId]) -> set[ObjectId]:
-        """Objects that one needs directly; those to be asked in turn go to `waiting`."""
+        """Return objects that one needs directly; those to be asked in turn go to `waiting`."""
         store = self._store
         if isinstance(id, CommitId):
             commit = store.commit(id)
@@ -163,10 +163,10 @@ def reachability_of(
     logged_since_ns: int | None,
     forgetting: Mapping[CommitId, frozenset[str]] | None = None,
 ) -> Reachability:
-    """Everything that is needed. See `roots` and `Reachability`.
+    """Find everything that is needed. See `roots` and `Reachability`.
 
     Raises:
-        NotFound, Corrupt: the store lacks what a name needs: nobody may remove anything.
+        NotFound, Corrupt: the store lacks an object that a name needs: nothing may be removed.
     """
     reachable = Reachability(context.store, forgetting)
     for root in roots(context, logged_since_ns=logged_since_ns):

@@ -83,14 +83,14 @@ def rename_ref(
                 stay()
                 refs.move(f"{namespace}/{new}", None, back, expected=value.target)
             except MStoreError:
-                error.hint = f"both names stand now: {old!r} and {new!r}; the same command goes on"
+                error.hint = f"both names exist now: {old!r} and {new!r}; run the same command again"
             raise
     if unconfirmed:
         raise unconfirmed[0]
 
 
 def _is_last(refs: Refs, name: str, move: Move) -> bool:
-    """Whether the last move of a ref was one like this, made here."""
+    """Return whether the last move of a ref was one like this, made here."""
     try:
         last = refs.log(name)[0].move
     except (Corrupt, NotFound):

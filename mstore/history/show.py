@@ -9,7 +9,7 @@ from mstore.errors import Corrupt, NotFound
 from mstore.history.entry import LogEntry, decorations, entry_of
 from mstore.history.sizes import sizes_of_commit
 from mstore.store import forgotten_since, notes_on
-from mstore.text import near_hint, near_names
+from mstore.text import counted, near_hint, near_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def file_of(manifest: Manifest, path: str) -> ManifestFile:
 
 
 def cat(context: Context, id: CommitId, path: str) -> Iterator[Buffer]:
-    """Bytes of a file in a version, in order, each blob checked against its id at its end.
+    """Yield a file of a version in parts, each blob checked against its id at its end.
 
     Raises:
         NotFound: there is no such file.
@@ -79,7 +79,7 @@ def _streamed(store: Store, file: ManifestFile) -> Iterator[Buffer]:
     for segment in file.segments:
         if uses[segment.blob] == 1 and segment.offset == 0:
             left = segment.length
-            # To its end, even where less is due: the check of the id comes last.
+            # To its end, even where less is needed: the check of the id comes last.
             for part in store.stream(segment.blob):
                 view = memoryview(part).cast("B")[:left]
                 left -= len(view)
@@ -87,7 +87,8 @@ def _streamed(store: Store, file: ManifestFile) -> Iterator[Buffer]:
                     yield view
             if left:
                 raise Corrupt(
-                    f"blob {segment.blob.short}", f"is {left} bytes shorter than {file.path} needs"
+                    f"blob {segment.blob.short}",
+                    f"is {counted(left, 'byte')} shorter than {file.path} needs",
                 )
             continue
         # Bytes between tensors: one blob, a few MiB at most, used in many places.

@@ -1,4 +1,4 @@
-"""How large a version is, and how much of it its parent lacks.
+"""The size of a version, and of the part that its parent lacks.
 
 Apart from the rest so that listing history loads no format and no codec.
 """
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def sizes_of(manifest: Manifest, parent: Manifest | None, tensors: int) -> CommitSizes:
-    """Sizes of a version, given its parent's manifest."""
+    """Compute the sizes of a version, given its parent's manifest."""
     there = {s.blob for f in parent.files for s in f.segments} if parent is not None else set()
     new = {s for f in manifest.files for s in f.segments if s.blob not in there}
     return CommitSizes(tensors, manifest.size_bytes, sum(s.length for s in new))
 
 
 def sizes_of_commit(store: Store, id: CommitId, commit: Commit) -> CommitSizes:
-    """Sizes of a commit, from the catalog or computed and noted there."""
+    """Return the sizes of a commit, from the catalog or computed and recorded there."""
     known = store.catalog.sizes(id)
     if known is not None:
         return known

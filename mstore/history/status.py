@@ -1,4 +1,4 @@
-"""status: where the workspace stands, and what changed in the model directory."""
+"""status: HEAD, and what changed in the model directory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Changes:
-    """How a folder differs from a version; paths, sorted."""
+    """The differences between a folder and a version; paths, sorted."""
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -31,13 +31,13 @@ class Changes:
         return bool(self.added or self.changed or self.removed)
 
     def paths(self) -> tuple[str, ...]:
-        """All of them."""
+        """Return all paths that changed."""
         return (*self.added, *self.changed, *self.removed)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """Where a workspace stands.
+    """HEAD and the changes of a workspace.
 
     Args:
         branch: HEAD's branch, or None.
@@ -69,7 +69,7 @@ class Status:
 
 
 def changes_between(tree: Tree, manifest: Manifest | None) -> Changes:
-    """How a folder differs from a manifest."""
+    """Compare a folder with a manifest."""
     there = manifest.by_path if manifest is not None else {}
     added, changed = [], []
     for path, entry in tree.entries.items():
@@ -106,7 +106,7 @@ def compare_folder(context: Context, folder: Path, id: CommitId | None) -> tuple
 
 
 def status(context: Context) -> Status:
-    """Where the workspace stands.
+    """Describe HEAD and the changes in the model directory.
 
     Raises:
         UsageError: there is no workspace.

@@ -24,7 +24,7 @@ class TagEntry:
 
 
 def tags(context: Context) -> tuple[TagEntry, ...]:
-    """All tags, by name."""
+    """Return all tags, by name."""
     found = []
     for name, value in context.store.refs.all("tags").items():
         tag = context.store.tag(value.target) if isinstance(value.target, TagId) else None
@@ -40,7 +40,7 @@ def make_tag(
     message: str | None = None,
     force: bool = False,
 ) -> CommitId:
-    """Tag a version; with a message, by an object of its own.
+    """Create or move a tag; with a message, by an object of its own.
 
     Raises:
         Conflict: it exists.

@@ -58,7 +58,7 @@ class Tensor:
 
 
 def tensors(context: Context, id: CommitId) -> tuple[TensorRef, ...]:
-    """Tensors of a version, by file and place in it."""
+    """Yield the tensors of a version, by file and place in it."""
     manifest = manifest_of(context, id)
     layouts = layouts_of(context.store, manifest)
     return tuple(

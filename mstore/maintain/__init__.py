@@ -1,1 +1,1 @@
-"""What keeps a store sound and small: gc, fsck, repair, repack, forget, du."""
+"""Maintenance that keeps a store sound and small: gc, fsck, repair, repack, forget, du."""

@@ -43,8 +43,8 @@ class GroupUsage:
         raw_bytes: bytes of the group.
         shared_bytes: raw bytes that the parent has.
         new_bytes: raw bytes that it lacks.
-        stored_bytes: what the new ones take in the store.
-        delta_bytes: what of that are deltas.
+        stored_bytes: the size of the new ones in the store.
+        delta_bytes: stored bytes that are deltas.
     """
 
     name: str
@@ -68,7 +68,7 @@ class GroupUsage:
 
 @dataclass(frozen=True, kw_only=True)
 class CommitUsage:
-    """What a version takes, and why.
+    """The cost of a version, by group.
 
     Args:
         id: the commit.
@@ -91,7 +91,7 @@ class CommitUsage:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a store holds.
+    """The contents of a store.
 
     Args:
         commits: the versions asked for.
@@ -107,7 +107,7 @@ class Usage:
 
 
 class _Measured:
-    """What blobs take on the disk, each looked up once."""
+    """The sizes of blobs on the disk, each looked up once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -126,7 +126,7 @@ class _Measured:
         return known
 
     def names(self, file: ManifestFile) -> dict[BlobId, str]:
-        """Map blobs that are one tensor of a model to their group."""
+        """Return the group of each blob that is one tensor of a model."""
         if file.layout is None or file.role not in MODEL_ROLES:
             return {}
         layout = self._layouts.get(file.layout)
@@ -168,7 +168,7 @@ def _blobs(manifest: Manifest) -> set[BlobId]:
 
 
 def _delta_bases(store: Store) -> dict[Any, set[Any]]:
-    """Map each delta base to the objects that need it."""
+    """Find the objects that need each delta base."""
     found: dict[Any, set[Any]] = {}
     for name in store.pack_names():
         for frame in store.footer(name):

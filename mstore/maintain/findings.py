@@ -1,4 +1,4 @@
-"""What fsck finds: collected while it runs, then a value."""
+"""The findings of fsck: collected while it runs, then a value."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class FsckResult:
-    """What fsck found.
+    """The findings of fsck.
 
     Args:
         problems: damage; empty if all is well.
-        warnings: what is unusual and harmless.
+        warnings: unusual, harmless findings.
         packs, objects, commits: how many were looked at.
         bytes_read: stored bytes that were checked.
         quick: blocks were checked by their sums, not objects by their ids.
@@ -54,7 +54,7 @@ class FsckResult:
 
 @dataclass
 class Findings:
-    """What a check has found so far.
+    """The findings of a check so far.
 
     Args:
         problems, warnings: as in `FsckResult`.

@@ -20,7 +20,7 @@ from mstore.maintain.gc_run import run_gc
 from mstore.objects import ROLES, CommitId
 from mstore.plan import Plan
 from mstore.store import FORGOTTEN, add_notes, forgotten_roles
-from mstore.text import escaped, size
+from mstore.text import counted, escaped, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +63,7 @@ class ForgottenFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetPlan(Plan):
-    """What forget would do.
+    """The plan of a forget.
 
     Args:
         commits: versions that lose files, the oldest first.
@@ -79,7 +79,7 @@ class ForgetPlan(Plan):
 
     def __str__(self) -> str:
         if not self.commits:
-            return f"nothing to forget: {self.kept} versions keep their files"
+            return f"would forget nothing, and keep the files of {counted(self.kept, 'version')}"
         lines = [
             f"{c.id.short}  {size(c.size_bytes):>9}  {', '.join(c.roles)}  {escaped(c.message)}"
             for c in self.commits
@@ -87,8 +87,8 @@ class ForgetPlan(Plan):
         return "\n".join(
             [
                 *lines,
-                f"frees {size(self.freed_bytes)} of {len(self.commits)} versions for good;"
-                f" {self.kept} keep their files",
+                f"would free {size(self.freed_bytes)} of {counted(len(self.commits), 'version')} for"
+                f" good, and keep the files of {counted(self.kept, 'version')}",
             ]
         )
 
@@ -103,7 +103,7 @@ class ForgetPlan(Plan):
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetResult:
-    """What forget did.
+    """The result of a forget.
 
     Args:
         commits: versions that lost files.

@@ -1,4 +1,4 @@
-"""fsck: is everything in the store what was stored, and all there?
+"""fsck: check that no stored object is damaged or lost.
 
 From the bytes up (every pack, every block: `check_packs`) and from the names down (refs:
 `check_refs`; commits, manifests, blobs: `check_history`). It changes nothing.

@@ -1,7 +1,7 @@
 """gc: give back the bytes that no name needs any more.
 
 A plan first (what is removed, whose it was, how much that frees), then `gc_run` runs it.
-Packs of which nothing is needed are removed first, so that it works on a full disk;
+Unneeded packs are removed first, so that it works on a full disk;
 then those mostly unneeded are rewritten, and small ones merged, each new pack
 read back before an old one is removed. A removed pack stays in the trash for a day, unless
 all of it is stored elsewhere. Killed at any point, it leaves a store that is complete.
@@ -36,7 +36,7 @@ _MERGED_AT_LEAST: Final = 8
 
 @dataclass
 class _Kept:
-    """Which frames of which packs stay, while a plan is made.
+    """The frames of packs that stay, while a plan is made.
 
     Args:
         frames: all packs.
@@ -80,7 +80,7 @@ def plan_gc(
             purged, and nothing else is removed.
 
     Raises:
-        Corrupt, NotFound: the store is damaged, so what is needed is not known.
+        Corrupt, NotFound: the store is damaged, so the needed objects are unknown.
     """
     store = context.store
     store.refresh()

@@ -1,4 +1,4 @@
-"""What gc would do, as a value: printed, put into JSON, pickled, compared, and run later."""
+"""The plan of a gc, as a value: printed, put into JSON, pickled, compared, and run later."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mstore.compat import renamed_field
 from mstore.errors import Conflict
 from mstore.objects import Time
 from mstore.plan import Plan
-from mstore.text import escaped, size
+from mstore.text import counted, escaped, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,7 +79,7 @@ class Recoded:
 
 @dataclass(frozen=True)
 class PackLayout:
-    """Which frames of which packs stay.
+    """The frames of packs that stay.
 
     Args:
         packs: all packs that the plan is about; it holds only while they are there.
@@ -98,13 +98,13 @@ class PackLayout:
 
 @dataclass(frozen=True, kw_only=True)
 class GcPlan(Plan):
-    """What gc would do.
+    """The plan of a gc.
 
     Args:
         commits: versions that are removed, the oldest first.
         unfinished_bytes: stored bytes of objects that belong to no commit.
-        dead_packs: packs of which nothing is needed.
-        rewritten_packs: packs that are rewritten without what is unreachable in them.
+        dead_packs: unneeded packs.
+        rewritten_packs: packs that are rewritten without their unreachable objects.
         merged_packs: small packs that are merged into one.
         freed_bytes: stored bytes that nothing needs.
         trash_bytes: bytes in the trash that have been there for a day, and are purged.
@@ -135,34 +135,35 @@ class GcPlan(Plan):
 
     def __str__(self) -> str:
         if not self:
-            return f"{size(self.store_bytes)} in packs, all of it needed" + self._in_trash()
+            needed = f"{size(self.store_bytes)} in packs, all of it needed"
+            return f"would remove nothing: {needed}" + self._in_trash()
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
         if self.commits:
-            yield f"{len(self.commits)} versions that no name reaches:"
+            yield f"would remove {counted(len(self.commits), 'version')} that no name reaches:"
         for commit in self.commits[-_SHOWN:]:
             yield f"  {commit}"
         if len(self.commits) > _SHOWN:
-            yield f"  and {len(self.commits) - _SHOWN} older ones"
+            yield f"  and {counted(len(self.commits) - _SHOWN, 'older one')}"
         for branch, gain in sorted(self.branches().items(), key=lambda item: -item[1]):
             yield f"  {size(gain):>9}  {escaped(branch)}"
-        for packs, what in (
-            (self.dead_packs, "packs are removed, since nothing in them is needed"),
-            (self.rewritten_packs, "packs are rewritten without what nothing needs"),
-            (self.merged_packs, "small packs are merged into one"),
-        ):
-            if packs:
-                yield f"{len(packs)} {what}"
+        if self.dead_packs:
+            yield f"would remove {counted(len(self.dead_packs), 'unneeded pack')}"
+        if self.rewritten_packs:
+            rewritten = counted(len(self.rewritten_packs), "pack")
+            yield f"would rewrite {rewritten} without their unneeded objects"
+        if self.merged_packs:
+            yield f"would merge {counted(len(self.merged_packs), 'small pack')} into one"
         freed = size(self.freed_bytes + self.trash_bytes)
-        yield f"frees {freed} of {size(self.store_bytes)}" + self._in_trash()
+        yield f"would free {freed} of {size(self.store_bytes)}" + self._in_trash()
 
     def _in_trash(self) -> str:
         kept = self.kept_trash_bytes
         return f"; {size(kept)} in the trash for a day" if kept else ""
 
     def branches(self) -> Mapping[str, int]:
-        """Sum up the freed bytes by the branch that once had them."""
+        """Add up the freed bytes by the branch that once had them."""
         found: dict[str, int] = {}
         for commit in self.commits:
             name = commit.branch or UNFINISHED

@@ -1,4 +1,4 @@
-"""Running a plan of gc: packs move to the trash, and what is needed of them into new packs."""
+"""Running a plan of gc: packs move to the trash, and their needed objects into new packs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class GcResult:
-    """What gc did.
+    """The result of a gc.
 
     Args:
         freed_bytes: bytes that the disk gained.
@@ -55,7 +55,7 @@ def run_gc(context: Context, plan: GcPlan, *, progress: Progress | None = None) 
 
     Raises:
         Conflict: another gc or repack is running.
-        Corrupt: what was written does not read back; nothing was removed for it.
+        Corrupt: a new pack does not read back; nothing was removed for it.
         StorageFailed: the store is read-only, or the system failed.
     """
     store, layout = context.store, plan.layout
@@ -110,7 +110,7 @@ def _frames_of(store: Store, plan: GcPlan, layout: PackLayout) -> Frames:
 def _remove(
     store: Store, candidates: Frames, needed: Callable[[], Callable[[ObjectId], bool]], plan: GcPlan
 ) -> tuple[int, int]:
-    """Soft-delete packs, purge those that nothing can need, and count those that went and came back."""
+    """Soft-delete packs, purge those that nothing can need, and count removed and undeleted ones."""
     if not candidates:
         return 0, 0
     removed = soft_delete(store, candidates, needed)
@@ -126,10 +126,10 @@ def _remove(
 def _written(
     store: Store, layout: PackLayout, old: Frames, progress: Progress | None
 ) -> tuple[bytes, ...]:
-    """Write what is needed of some packs into new ones, and read those back."""
+    """Write the needed objects of some packs into new ones, and read those back."""
     kept = [(n, i) for n, frames in old.items() for i in range(len(frames)) if (n, i) in layout.kept]
-    anew = [blob for blob in layout.recoded if blob.pack in old]
-    places = (*kept, *((blob.pack, blob.frame) for blob in anew))
+    recoded = [blob for blob in layout.recoded if blob.pack in old]
+    places = (*kept, *((blob.pack, blob.frame) for blob in recoded))
     total = sum(old[name][index].head.raw_size for name, index in places)
     done = 0
 
@@ -149,7 +149,7 @@ def _written(
             else:
                 transaction.put_encoded(id, store.get(id))
             advance(frame)
-        for blob in anew:
+        for blob in recoded:
             frame = old[blob.pack][blob.frame]
             source = recode_source(store, frame.head, _group(layout, blob.id), base=blob.base)
             transaction.store_blobs([source])
@@ -167,7 +167,7 @@ def _group(layout: PackLayout, id: BlobId) -> str:
 
 
 def _empty_trash(store: Store, needed: Callable[[], Callable[[ObjectId], bool]], now: bool) -> None:
-    """Purge what has been in the trash for long enough, unless something needs it after all."""
+    """Purge packs that have been in the trash for long enough, unless something needs it after all."""
     from mstore.store.pack import read_footer
 
     edge = time.time() - TRASH_DAYS * DAY_S

@@ -2,8 +2,8 @@
 
 A writer registers temporary roots, and then checks that the objects exist; a remover
 moves packs to the trash, and then reads the temporary roots. In any order of these four
-steps, one of the two sees the other: the pack is brought back, or the writer stores the
-object once more. (Dekker's exclusion; nobody waits for a lock.)
+steps, one of the two sees the other: the pack is undeleted, or the writer stores the
+object once more. (Dekker's exclusion; no process waits for a lock.)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Frames = dict[bytes, tuple["Frame", ...]]
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """Packs that are in the trash now, and those that came back because something needs them."""
+    """Packs that are in the trash now, and those undeleted because something needs them."""
 
     trashed: frozenset[bytes]
     restored: frozenset[bytes]
@@ -78,16 +78,16 @@ def soft_delete(
     candidates: Frames,
     needed: Callable[[], Callable[[ObjectId], bool]],
 ) -> Removed:
-    """Move packs to the trash, and bring back those that something needs after all.
+    """Move packs to the trash, and undelete those that something needs after all.
 
     Args:
         store: where.
-        candidates: the packs, and what is in them; some may be in the trash already.
+        candidates: the packs, and their objects; some may be in the trash already.
         needed: is called once they are in the trash; returns a function that says whether
             an object must stay.
 
     Returns:
-        What lies in the trash now.
+        The packs in the trash now.
     """
     store.soft_delete([name for name in candidates if name not in store.trash()])
     must_stay = needed()

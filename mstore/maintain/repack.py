@@ -21,7 +21,7 @@ from mstore.objects import BlobId, Manifest, ObjectId, pack_group, tensor_blobs
 from mstore.plan import Plan
 from mstore.store.blob_source import BlobSource, StoredBlob
 from mstore.store.transaction import Transaction
-from mstore.text import size
+from mstore.text import counted, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +36,7 @@ _WORTH: Final = 0.995  # a gain of less than half a percent is not worth the wri
 
 @dataclass(frozen=True, kw_only=True)
 class RepackResult:
-    """What repack did.
+    """The result of a repack.
 
     Args:
         before_bytes, after_bytes: bytes of all packs.
@@ -55,7 +55,7 @@ class RepackResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RepackPlan(Plan):
-    """What repack would do.
+    """The plan of a repack.
 
     How much smaller the store becomes is known only when all of it is encoded; where that is
     less than half a percent, and there is nothing to merge, running the plan changes nothing.
@@ -65,7 +65,7 @@ class RepackPlan(Plan):
         objects: how many objects they hold.
         raw_bytes: bytes of those objects before encoding.
         store_bytes: bytes of the packs.
-        merges: there are many small packs, which become few whatever else is gained.
+        merges: there are many small packs, which are merged in any case.
     """
 
     packs: tuple[bytes, ...] = ()
@@ -79,15 +79,15 @@ class RepackPlan(Plan):
 
     def __str__(self) -> str:
         if not self:
-            return "nothing to re-encode: the store is empty"
+            return "would re-encode nothing: the store is empty"
         lines = [
-            f"re-encodes {self.objects} objects of {size(self.raw_bytes)}"
-            f" in {len(self.packs)} packs of {size(self.store_bytes)}"
+            f"would re-encode {counted(self.objects, 'object')} of {size(self.raw_bytes)}"
+            f" in {counted(len(self.packs), 'pack')} of {size(self.store_bytes)}"
         ]
         if self.merges:
-            lines.append("merges small packs")
+            lines.append("would merge small packs")
         else:
-            lines.append("changes nothing where that gains less than half a percent")
+            lines.append("would change nothing if that gains less than half a percent")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

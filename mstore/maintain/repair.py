@@ -1,4 +1,4 @@
-"""Repair: quarantine what is damaged, keep what is whole, fetch what is lost.
+"""Repair: quarantine damaged parts, keep whole ones, fetch lost ones.
 
 A plan first (what becomes of each damaged reflog, ref and pack, and which lost objects another
 store has), then its execution. Everything that replaces something is on disk and read back
@@ -24,6 +24,7 @@ from mstore.store.frame_reader import FrameReader
 from mstore.store.pack import PackWriter, read_footer, scan_frames
 from mstore.store.pack_keys import pack_key
 from mstore.store.transaction import Transaction
+from mstore.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,7 +40,7 @@ _ROUNDS = 64  # A fetched commit may need a parent that is lost too.
 
 @dataclass(frozen=True, kw_only=True)
 class RepairResult:
-    """What repair did.
+    """The result of a repair.
 
     Args:
         done: one sentence each.
@@ -76,7 +77,7 @@ def plan_repair(
 
     Args:
         context: the store, and the workspace if there is one.
-        source: another store, which may have what is lost.
+        source: another store, which may have the lost objects.
         progress: is called with the bytes checked so far.
 
     Raises:
@@ -140,7 +141,7 @@ def run_repair(
         done += [_repair_ref(context, ref) for ref in plan.refs]
         done += [_repair_pack(store, pack) for pack in plan.packs]
         if source is not None and (fetched := _fetch(store, source, (*plan.fetched, *plan.lost))):
-            done.append(f"{fetched} objects were taken from {source.location}")
+            done.append(f"took {counted(fetched, 'object')} from {source.location}")
         store.rebuild()
         findings = check(context, quick=False, progress=progress)
         for _ in range(_ROUNDS if source is not None and findings.lost else 0):
@@ -148,7 +149,7 @@ def run_repair(
             fetched = _fetch(store, source, findings.lost)
             if not fetched:
                 break
-            done.append(f"{fetched} objects were taken from {source.location}")
+            done.append(f"took {counted(fetched, 'object')} from {source.location}")
             store.rebuild()
             findings = check(context, quick=False, progress=progress)
     return RepairResult(done=tuple(done), found=result_of(findings))
@@ -179,7 +180,7 @@ def _reflog_repair(store: Store, ref: str) -> ReflogRepair:
 
 def _repair_reflog(store: Store, log: ReflogRepair) -> str:
     kept, cut = store.refs.repair_reflog(log.ref)
-    return f"logs/{log.ref}: {cut} damaged records moved to quarantine, {kept} kept"
+    return f"logs/{log.ref}: moved {counted(cut, 'damaged record')} to quarantine, kept {kept}"
 
 
 def _ref_repair(store: Store, ref: str) -> RefRepair | None:
@@ -235,8 +236,8 @@ def _repair_pack(store: Store, pack: PackRepair) -> str:
         read_footer(backend, new)
     backend.rename({pack_key(pack.pack): pack.quarantine})
     return (
-        f"pack {pack.pack.hex()[:12]}: {len(pack.whole)} of {pack.objects} objects are whole and are"
-        f" kept in a new pack; the damaged one is {pack.quarantine}"
+        f"pack {pack.pack.hex()[:12]}: kept {len(pack.whole)} of {counted(pack.objects, 'object')} in"
+        f" a new pack, moved the damaged one to {pack.quarantine}"
     )
 
 
@@ -270,7 +271,7 @@ def _is_whole(reader: FrameReader) -> bool:
 def _in_source(
     store: Store, source: Store, lost: Iterable[ObjectId]
 ) -> Iterator[tuple[ObjectId, FrameHead | bytes]]:
-    """Walk what another store has of some objects, and of what they need in turn and is not here.
+    """Walk the objects that another store has of some, and of those that they need and this one lacks.
 
     Yields:
         Each object, with the head of a blob's frame or the bytes of another object.
@@ -296,7 +297,7 @@ def _in_source(
 
 
 def _fetch(store: Store, source: Store, lost: Iterable[ObjectId]) -> int:
-    """Store what another store has of some objects, and of what they need in turn."""
+    """Store the objects that another store has of some, and of those that they need in turn."""
     blobs: list[BlobSource] = []
     fetched = 0
     with Transaction(store, rewrite=True) as transaction:

@@ -1,4 +1,4 @@
-"""What repair would do, as a value: printed, put into JSON, pickled, compared, and run later."""
+"""The plan of a repair, as a value: printed, put into JSON, pickled, compared, and run later."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.maintain.findings import FsckResult
 from mstore.plan import Plan
+from mstore.text import counted
 
 if TYPE_CHECKING:
     from mstore.objects import ObjectId
@@ -63,7 +64,7 @@ class PackRepair:
 
 @dataclass(frozen=True, kw_only=True)
 class RepairPlan(Plan):
-    """What repair would do.
+    """The plan of a repair.
 
     Args:
         reflogs, refs, packs: those that are damaged and can be repaired.
@@ -86,23 +87,24 @@ class RepairPlan(Plan):
 
     def __str__(self) -> str:
         lines = [
-            f"logs/{log.ref}: {log.cut} damaged records move to quarantine, {log.kept} stay"
+            f"would move {counted(log.cut, 'damaged record')} of logs/{log.ref} to quarantine, and"
+            f" keep {log.kept}"
             for log in self.reflogs
         ]
         lines += [
-            f"refs/{ref.ref}: points to {ref.target.short} again, the last value in its reflog"
+            f"would point refs/{ref.ref} to {ref.target.short}, the last value in its reflog"
             for ref in self.refs
         ]
         lines += [
-            f"pack {pack.pack.hex()[:12]}: {len(pack.whole)} of {pack.objects} objects are whole and"
-            f" are kept in a new pack; the damaged one becomes {pack.quarantine}"
+            f"would keep {len(pack.whole)} of {counted(pack.objects, 'object')} of pack"
+            f" {pack.pack.hex()[:12]} in a new pack, and move the damaged one to {pack.quarantine}"
             for pack in self.packs
         ]
         if self.fetched:
-            lines.append(f"{len(self.fetched)} objects are fetched from {self.source}")
+            lines.append(f"would fetch {counted(len(self.fetched), 'object')} from {self.source}")
         if self.lost:
-            lines.append(f"{len(self.lost)} objects stay lost")
-        return "\n".join(lines) or "nothing to repair"
+            lines.append(f"would leave {counted(len(self.lost), 'object')} lost")
+        return "\n".join(lines) or "would repair nothing"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as a JSON object (docs/json.md)."""

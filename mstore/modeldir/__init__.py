@@ -1,1 +1,1 @@
-"""What lies in a model directory, in a folder or in a version: files, layouts, facts, digests."""
+"""The contents of a model directory, in a folder or in a version: files, layouts, facts, digests."""

@@ -1,4 +1,4 @@
-"""Which blob a tensor is nearly equal to: its delta base.
+"""The delta base of a tensor: a blob that it is nearly equal to.
 
 The tensor of the same name in the same file of the parent; else of the same
 name anywhere in the parent; else in the commit's base model. A tensor that
@@ -30,7 +30,7 @@ class _Known:
     shape: tuple[int, ...]
 
     def suits(self, tensor: TensorEntry) -> bool:
-        """Whether elements at equal positions are the same of both, of one dtype or cast."""
+        """Return whether elements at equal positions are the same of both, of one dtype or cast."""
         same = self.dtype == tensor.dtype or {self.dtype, tensor.dtype} == _CAST
         if not same or len(self.shape) != len(tensor.shape):
             return False

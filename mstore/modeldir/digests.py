@@ -1,4 +1,4 @@
-"""What identifies the tensors of a model directory: their digests, and its weights ids.
+"""The identities of a model directory's tensors: their digests, and its weights ids.
 
 Hides when a digest is a blob's id already, so that no byte is read for it.
 """
@@ -32,7 +32,7 @@ _HASH_CHUNK_BYTES: Final = 4 << 20
 
 
 def tensor_digests(entry: ManifestFile, layout: Layout, open_file: OpenRange) -> list[BlobId]:
-    """BLAKE3-256 of each tensor's bytes, in the layout's order; only small tensors are read."""
+    """Compute BLAKE3-256 of each tensor's bytes, in the layout's order; only small tensors are read."""
     blobs = tensor_blobs(entry, layout)
     # A mixed blob that consists of one tensor alone would be found too, and rightly.
     if len(blobs) == len(layout.tensors):
@@ -53,7 +53,7 @@ def _digest(tensor: TensorEntry, read: ReadRange) -> BlobId:
 def weights_of(
     entries: Mapping[str, ManifestFile], layouts: Mapping[str, Layout], open_file: OpenRange
 ) -> dict[str, WeightsId]:
-    """Weights id of each folder (docs/format.md 5.7)."""
+    """Compute the weights id of each folder (docs/format.md 5.7)."""
     rows: dict[str, list[tuple[str, str, tuple[int, ...], BlobId]]] = {}
     for path, entry in entries.items():
         if not holds_tensors(entry.role, path):

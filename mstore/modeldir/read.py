@@ -1,6 +1,6 @@
 """Read a model directory from a disk as a tree: manifest, layouts, facts, weights ids.
 
-A directory is read in batches of open files, each cut into blobs. Whoever reads it takes the
+A directory is read in batches of open files, each cut into blobs. The caller takes the
 blobs of a batch (commit stores them, status and diff hash them) and gives their ids back to
 the builder; nothing here knows what is done with a blob.
 """
@@ -52,7 +52,7 @@ _FILES_AT_ONCE: Final = 64
 
 @dataclass(frozen=True)
 class Tree:
-    """What a model directory holds.
+    """The contents of a model directory.
 
     Args:
         found: the files on disk.
@@ -82,11 +82,11 @@ class Tree:
         )
 
     def facts(self) -> Facts:
-        """Give what the directory says of itself (left-out roles included: they lie on the disk)."""
+        """Return the facts of the directory (left-out roles included: they lie on the disk)."""
         return describe(DiskFolder(self.found), self.layouts)
 
     def weights(self) -> dict[str, WeightsId]:
-        """Weights id of each folder that holds weights."""
+        """Compute the weights id of each folder that holds weights."""
         by_path = {f.path: f for f in self.found.files}
 
         @contextmanager
@@ -102,10 +102,10 @@ class CutFile:
     """An open file of a model directory, cut into blobs.
 
     Args:
-        file: what the scan found.
+        file: the scanned file.
         source: the open file.
         cuts: where its blobs lie in it, in order.
-        layout: what lies where in it, or None.
+        layout: its tensors and their places, or None.
         warnings: one sentence each.
     """
 
@@ -150,11 +150,11 @@ class CutFile:
 def open_cut(
     files: Sequence[ScannedFile], *, strict: bool = False, allow_opaque: bool = False
 ) -> Iterator[list[CutFile]]:
-    """Open, parse and cut files, some at a time; those of a batch are open until the next one.
+    """Yield files, opened, parsed and cut, some at a time; a batch stays open until the next one.
 
     Args:
         files: what to read.
-        strict: refuse what only newer writers could have meant.
+        strict: refuse fields that only newer writers could have meant.
         allow_opaque: keep a broken .safetensors as bytes.
 
     Raises:
@@ -294,13 +294,13 @@ def _loads(load_layout: LoadLayout, id: LayoutId) -> bool:
 
 
 def remember(cache: StatCache, tree: Tree, read_at_ns: int) -> None:
-    """Put what was read of a tree into the stat cache."""
+    """Put the entries read of a tree into the stat cache."""
     by_path = {f.path: f for f in tree.found.files}
     cache.keep([(by_path[p], tree.entries[p]) for p in tree.fresh], read_at_ns=read_at_ns)
 
 
 def folder_weights(folder: Path) -> dict[str, WeightsId]:
-    """Weights ids of a folder, without any store."""
+    """Compute the weights ids of a folder, without any store."""
     return _hashed_tree(TreeBuilder(scan(folder), cached={})).weights()
 
 

@@ -51,7 +51,7 @@ class StoredFile:
         self._windows: OrderedDict[tuple[BlobId, int], bytes] = OrderedDict()
 
     def read(self, offset: int, size: int, /) -> bytes:
-        """Exactly `size` bytes from `offset`.
+        """Read exactly `size` bytes from `offset`.
 
         Raises:
             Corrupt: the file ends before, or blocks are damaged.
@@ -73,7 +73,7 @@ class StoredFile:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read_into(self, offset: int, out: memoryview) -> None:
-        """Fill `out` with the file's bytes from `offset`, decoded where they are to stand.
+        """Fill `out` with the file's bytes from `offset`, decoded in place.
 
         Raises:
             Corrupt, NotFound, Unsupported: as `read`.
@@ -119,7 +119,7 @@ class StoredFolder:
 
     Args:
         store: where they are.
-        manifest: what they are.
+        manifest: the files.
     """
 
     def __init__(self, store: Store, manifest: Manifest) -> None:
@@ -127,7 +127,7 @@ class StoredFolder:
         self._manifest = manifest
 
     def paths(self) -> tuple[str, ...]:
-        """Paths of all files."""
+        """Return the paths of all files."""
         return tuple(f.path for f in self._manifest.files)
 
     def _file(self, path: str) -> ManifestFile:
@@ -137,11 +137,11 @@ class StoredFolder:
         return file
 
     def size_bytes(self, path: str, /) -> int:
-        """Bytes of a file. Raises NotFound."""
+        """Return the size of a file in bytes. Raises NotFound."""
         return self._file(path).size_bytes
 
     def read(self, path: str, /) -> bytes:
-        """All bytes of a file, each blob checked against its id.
+        """Read a whole file, each blob checked against its id.
 
         Raises:
             NotFound, Corrupt, Unsupported.
@@ -166,19 +166,19 @@ class StoredFolder:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def file(self, path: str) -> StoredFile:
-        """One file, for ranges of it. Raises NotFound."""
+        """Return one file, for ranges of it. Raises NotFound."""
         return StoredFile(self._store, self._file(path))
 
     @contextmanager
     def open(self, path: str) -> Iterator[ReadRange]:
-        """One file's `read`; an `modeldir.digests.OpenRange`. Raises NotFound."""
+        """Return one file's `read`, a `modeldir.digests.OpenRange`. Raises NotFound."""
         yield self.file(path).read
 
 
 def layouts_of(
     store: Store, manifest: Manifest, *, roles: Collection[str] | None = None
 ) -> dict[str, Layout]:
-    """Layouts of a version's files, by path.
+    """Return the layouts of a version's files, by path.
 
     Args:
         store: where they are.
@@ -201,7 +201,7 @@ def layouts_of(
 
 
 def facts_of_manifest(store: Store, manifest: Manifest) -> Facts:
-    """Read what a version says of itself from its files (not from what its commit recorded).
+    """Read the facts of a version from its files (not those that its commit recorded).
 
     Raises:
         NotFound, Corrupt, Unsupported. Broken JSON gives a warning in the facts.

@@ -1,4 +1,4 @@
-"""What is still there of a version: its files, less those that were forgotten."""
+"""The visible part of a version: its files, less those that were forgotten."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mstore.objects import Manifest
 from mstore.store import forgotten_roles, forgotten_since
-from mstore.text import size
+from mstore.text import counted, size
 
 if TYPE_CHECKING:
     from mstore.objects import Commit, CommitId
@@ -27,13 +27,13 @@ def visible_manifest(store: Store, id: CommitId, commit: Commit) -> Manifest:
 
 
 def what_is_forgotten(store: Store, id: CommitId, commit: Commit) -> list[str]:
-    """One sentence for each role of which files were dropped."""
+    """Describe which files were dropped, in one sentence for each role."""
     said = []
     for role, time in forgotten_since(store, id):
         files = [f for f in store.manifest(commit.manifest).files if f.role == role]
         lost = size(sum(f.size_bytes for f in files))
         said.append(
             f"the {role} of {id.short} was forgotten on {time.iso()[:10]}:"
-            f" {len(files)} files ({lost}) are left out"
+            f" {counted(len(files), 'file')} ({lost}) left out"
         )
     return said

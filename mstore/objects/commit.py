@@ -28,7 +28,7 @@ class Base:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_map(self) -> dict[str, Any]:
-        """Return the map that stands in a commit."""
+        """Return the map that a commit holds."""
         made: dict[str, Any] = dict(self.extra)
         if self.weights is not None:
             made["weights"] = self.weights.raw
@@ -56,7 +56,7 @@ class Base:
 
 @frozen
 class Commit:
-    """A version of a model directory, with what is known of how it was made."""
+    """A version of a model directory, with the facts of how it was made."""
 
     parents: tuple[CommitId, ...]
     manifest: ManifestId

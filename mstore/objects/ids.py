@@ -24,7 +24,7 @@ _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Kind(enum.IntEnum):
-    """The kinds of objects; the numbers stand in packs and notes."""
+    """The kinds of objects; packs and notes hold the numbers."""
 
     BLOB = 1
     LAYOUT = 2

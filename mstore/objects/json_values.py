@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def json_equal(one: Any, other: Any) -> bool:
-    """Whether two plain values are equal: NaN is itself, 1 is 1.0, and true is not 1."""
+    """Return whether two JSON values are equal: NaN is itself, 1 is 1.0, and true is not 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, (int, float)) and isinstance(other, (int, float)):
@@ -25,13 +25,13 @@ def json_equal(one: Any, other: Any) -> bool:
 
 
 def _is_nan(value: Any) -> bool:
-    """Whether a value is NaN."""
+    """Return whether a value is NaN."""
     # An integer of a thousand digits is a number of JSON, and math.isnan chokes on it.
     return isinstance(value, float) and math.isnan(value)
 
 
 def flattened(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of a nested object by their path, dots between its parts; an empty object is a value."""
+    """Flatten a nested object to values by path, dots between its parts; an empty object is a value."""
     return dict(_leaves(value, ""))
 
 

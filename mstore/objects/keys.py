@@ -1,6 +1,6 @@
 """The decoding that all structured objects share: known keys, sizes, ids.
 
-It refuses whatever does not follow docs/format.md sections 4 and 5, with BadEncoding.
+It refuses any value that does not follow docs/format.md sections 4 and 5, with BadEncoding.
 """
 
 from __future__ import annotations

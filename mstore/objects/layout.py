@@ -1,4 +1,4 @@
-"""The layout: what lies where in a file. Source: docs/format.md section 5.2."""
+"""The layout: the tensors of a file and their places. Source: docs/format.md section 5.2."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Slice:
 
 @frozen(slots=True)
 class TensorEntry:
-    """Where one tensor lies in its file.
+    """The place of one tensor in its file.
 
     Args:
         name: as the file has it; never used as a path.
@@ -52,7 +52,7 @@ class TensorEntry:
         return self.end - self.begin
 
     def to_row(self) -> list[Any]:
-        """Return the array that stands in a layout."""
+        """Return the array that a layout holds."""
         row: list[Any] = [self.name, self.dtype, list(self.shape), self.begin, self.end]
         more = dict(self.extra)
         if self.slice is not None:
@@ -90,7 +90,7 @@ class TensorEntry:
 
 @frozen
 class Layout:
-    """What lies where in a file; without content, so that equal layouts are one object."""
+    """The tensors of a file and their places; without content, so that equal layouts are one object."""
 
     format: str
     tensors: tuple[TensorEntry, ...]

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MODEL_ROLES: Final = ("weights", "adapter")
-"""Roles of the files that hold what was trained; only they make up a weights id."""
+"""Roles of the files that hold trained weights; only they make up a weights id."""
 TRAINING_STATE: Final = "training-state"
-"""The role of what training goes on from: optimizer, scheduler, random states."""
+"""The role of the state that training resumes from: optimizer, scheduler, random states."""
 
 ROLES: Final = ("weights", "adapter", "tokenizer", "config", TRAINING_STATE, "other")
 
@@ -68,7 +68,7 @@ class ManifestFile:
         return holds_tensors(self.role, self.path)
 
     def to_map(self) -> dict[str, Any]:
-        """Return the map that stands in a manifest."""
+        """Return the map that a manifest holds."""
         made: dict[str, Any] = {
             **self.extra,
             "path": self.path,

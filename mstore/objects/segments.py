@@ -1,4 +1,4 @@
-"""Which tensors of a file are blobs by themselves."""
+"""The tensors of a file that are blobs by themselves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def tensor_blobs(file: ManifestFile, layout: Layout) -> dict[int, BlobId]:
 
     Args:
         file: a file of a manifest.
-        layout: what lies in it.
+        layout: its tensors.
 
     Returns:
         The blob of each such tensor, by the tensor's index in the layout.

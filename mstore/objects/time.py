@@ -37,7 +37,7 @@ class Time:
         return time.strftime("%Y-%m-%dT%H:%M:%S", local) + f"{sign}{hours:02d}:{minutes:02d}"
 
     def to_pair(self) -> list[int]:
-        """Return `[ns, zone]`, as it stands in objects."""
+        """Return `[ns, zone]`, as objects hold it."""
         return [self.ns, self.zone_minutes]
 
     @classmethod

@@ -1,11 +1,11 @@
-"""Format what a checkout, a resume or an undo did."""
+"""Format the result of a checkout, a resume or an undo."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mstore.render.style import plain
-from mstore.text import display_path, escaped, some_names
+from mstore.text import counted, display_path, escaped, some_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +24,12 @@ def checkout_lines(
     Args:
         result: the checkout.
         style: how to show colours.
-        moved: HEAD moved, and its new place is told.
+        moved: HEAD moved, and where it points to is shown.
     """
     where = f" → {display_path(result.path)}" if result.path is not None else ""
     counts = (
-        f"{result.written} files written, {result.unchanged} right already, {result.removed} removed"
+        f"wrote {counted(result.written, 'file')}, removed {result.removed},"
+        f" left {result.unchanged} unchanged"
     )
     yield f"{style(result.id.short, 'yellow')}{where}: {counts}"
     if moved and result.branch is not None:
@@ -36,9 +37,9 @@ def checkout_lines(
     elif moved:
         yield "HEAD is detached at this commit; `mstore checkout -b NAME` begins a branch here"
     if result.backup is not None:
-        yield f"What was replaced is kept; `mstore undo` brings it back ({display_path(result.backup)})"
+        yield f"Replaced files are in {display_path(result.backup)}; `mstore undo` restores them"
     if result.base is not None:
-        yield f"Its base, which is not on this machine otherwise → {display_path(result.base)}"
+        yield f"Its base, which this machine has nowhere else → {display_path(result.base)}"
     if result.load is not None:
         yield result.load
 
@@ -51,9 +52,9 @@ def resume_lines(result: ResumeResult, style: Style = plain) -> Iterator[str]:
 
 
 def undo_lines(done: Undone, style: Style = plain) -> Iterator[str]:
-    """Format what was taken back."""
+    """Format the result of an undo."""
     yield f"Undone: {escaped(done.action)}"
     for ref, target in done.refs.items():
         yield f"{ref} → {style(target.short, 'yellow') if target is not None else '(gone)'}"
     if done.restored:
-        yield f"{len(done.restored)} files brought back: {some_names(done.restored)}"
+        yield f"Restored {counted(len(done.restored), 'file')}: {some_names(done.restored)}"

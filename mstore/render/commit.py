@@ -1,4 +1,4 @@
-"""Format what a commit did."""
+"""Format the result of a commit."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def commit_lines(result: CommitResult, style: Style = plain) -> Iterator[str]:
-    """Format a commit: where it stands, what it holds, what was left out; not its warnings."""
+    """Format a commit: its branch, its facts, ignored files; not its warnings."""
     if not result.created:
         said = f"nothing changed since {result.id.short}"
         if result.note is not None:
-            said += f"; what is new is noted on it ({result.note.short})"
+            said += f"; new metrics and metadata are noted on it ({result.note.short})"
         yield f"[{escaped(result.branch)}] {said}"
         return
     from mstore.render.commit_line import facts_line

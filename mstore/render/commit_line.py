@@ -1,24 +1,24 @@
-"""Format what a commit holds, in one line."""
+"""Format the facts of a commit, in one line."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mstore.formats.facts.describe import adapter_label, adapter_of
-from mstore.text import escaped, loss_texts, size
+from mstore.text import counted, escaped, loss_texts, size
 
 if TYPE_CHECKING:
     from mstore.commit.options import CommitResult
 
 
 def facts_line(result: CommitResult) -> str:
-    """Format what a new commit holds: adapter or model, sizes, base, step and losses."""
+    """Format the facts of a new commit: adapter or model, sizes, base, step and losses."""
     facts, parts = result.facts, []
     assert facts is not None  # a commit that was made has facts
     adapter = adapter_of(facts)
     if adapter is not None:
         text = escaped(adapter_label(adapter))
-        text += f" on {len(adapter.modules)} modules" if adapter.modules else ""
+        text += f" on {counted(len(adapter.modules), 'module')}" if adapter.modules else ""
         parts.append(text)
     elif facts.adapters:
         parts.append(f"{len(facts.adapters)} adapters: {', '.join(escaped(a) for a in facts.adapters)}")
@@ -30,7 +30,8 @@ def facts_line(result: CommitResult) -> str:
         if model.dtype:
             text += f" {escaped(model.dtype)}"
         parts.append(text)
-    parts.append(f"{result.tensors} tensors, {size(result.new_bytes)} new of {size(result.size_bytes)}")
+    new = f"{size(result.new_bytes)} new of {size(result.size_bytes)}"
+    parts.append(f"{counted(result.tensors, 'tensor')}, {new}")
     base = result.commit.base
     if base is not None:
         parts.append(

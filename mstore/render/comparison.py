@@ -1,4 +1,4 @@
-"""Format what differs between versions: a table of text or of Markdown."""
+"""Format the differences between versions: a table of text or of Markdown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.render.style import plain
 from mstore.render.table import table_lines
+from mstore.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ WIDEST: Final = 40
 def comparison_lines(
     found: Comparison, style: Style = plain, *, widest: int | None = None
 ) -> Iterator[str]:
-    """Format a column a version, and count what is left out.
+    """Format a column a version, and count the rows left out.
 
     Args:
         found: the comparison.
@@ -30,8 +31,8 @@ def comparison_lines(
     heading, *rows = table_lines(found.table(), widest=widest)
     yield style(heading, "bold")
     yield from rows
-    more = f"; {found.hidden} run ids, paths and hosts differ: --all" if found.hidden else ""
-    yield style(f"({found.equal} are equal{more})", "dim")
+    more = f"; --all shows {found.hidden} more, of run ids, paths and hosts" if found.hidden else ""
+    yield style(f"({counted(found.equal, 'equal row')} left out{more})", "dim")
 
 
 def markdown_lines(found: Comparison) -> Iterator[str]:

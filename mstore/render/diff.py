@@ -20,12 +20,11 @@ from mstore.render.page import (
     OLD,
     QUIET,
     Page,
-    count_text,
     folded_lines,
     grouped,
     value_line,
 )
-from mstore.text import escaped, number, size
+from mstore.text import counted, escaped, number, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -78,7 +77,7 @@ def diff_lines(
 
 
 def _values(page: Page, values: Mapping[str, tuple[Any, Any]]) -> list[str]:
-    """One line a key."""
+    """Format values, one line a key."""
     names = {key: page.cut(escaped(key), page.width // 2) for key in values}
     room = min(max(map(len, names.values()), default=0), page.width // 2)
     left = page.width - room - 6
@@ -98,7 +97,7 @@ def _values(page: Page, values: Mapping[str, tuple[Any, Any]]) -> list[str]:
 
 
 def _metrics(page: Page, metrics: Mapping[str, tuple[float | None, float | None]]) -> list[str]:
-    """One line a metric, with the signed change."""
+    """Format metrics with the signed change, one line a metric."""
     names = {key: page.cut(escaped(key), page.width // 2) for key in metrics}
     room = max(map(len, names.values()), default=0)
     lines = []
@@ -118,7 +117,7 @@ def _metrics(page: Page, metrics: Mapping[str, tuple[float | None, float | None]
 
 
 def _files(page: Page, result: DiffResult) -> list[str]:
-    """One line a file."""
+    """Format files, one line a file."""
     found = result.files
     rows: list[tuple[FileChange, tuple[str, str]]] = [
         *((c, ("M", CHANGED)) for c in found.changed),
@@ -132,7 +131,7 @@ def _files(page: Page, result: DiffResult) -> list[str]:
             (
                 *mark,
                 escaped(folded_lines(names)),
-                count_text(len(names), "file") if len(names) > 1 else "",
+                counted(len(names), "file") if len(names) > 1 else "",
             )
             for names, mark in grouped([(c.path, mark) for c, mark in rows])
         ]

@@ -9,7 +9,6 @@ from mstore.render.page import (
     OLD,
     QUIET,
     Page,
-    count_text,
     folded_lines,
     grouped,
     list_text,
@@ -17,7 +16,7 @@ from mstore.render.page import (
     shape_text,
     value_line,
 )
-from mstore.text import escaped, number
+from mstore.text import counted, escaped, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def adapter_sections(page: Page, result: DiffResult) -> list[tuple[str, list[str]]]:
-    """One section for each adapter, that of `lora` first."""
+    """Format one section for each adapter, that of `lora` first."""
     main = result.lora_folder
     folders = sorted(result.adapters, key=lambda f: (f != main, f))
     sections = []
@@ -83,7 +82,7 @@ def _modules(page: Page, pair: AdapterDiff) -> list[str]:
     folded_same = grouped(same)
     if lines or len(folded_same) > 3:
         if same:
-            text = f"  {count_text(len(same), 'module')} of the same shapes"
+            text = f"  {counted(len(same), 'module')} of the same shapes"
             lines.append(page.style(text, QUIET))
     else:
         lines = [_module_line(page, names, a, b, both) for names, (a, b) in folded_same]
@@ -107,11 +106,11 @@ def _module_line(
     mark = "  "
     if both and not (before and after):
         mark = page.style("+ ", NEW) if after else page.style("- ", OLD)
-    start = f"{count_text(len(names), 'module')}  "
+    start = f"{counted(len(names), 'module')}  "
     # Colours take no columns, so the room is counted without them.
     taken = len(start) + sum(len(plain) + 3 for _, plain in shapes) + 4
     name = escaped(folded_lines(names))
-    # A name that does not fit stands on a line of its own.
+    # A name that does not fit has a line of its own.
     gap = "  " if taken + len(name) <= page.width else "\n      "
     name = page.cut(name, page.width - 8)
     return f"{mark}{start}{'   '.join(shown for shown, _ in shapes)}{gap}({name})"
@@ -129,7 +128,7 @@ def _rank(side: AdapterSide) -> str:
 
 
 def _details(side: AdapterSide) -> list[tuple[str, str]]:
-    """Format what is shown only where it differs."""
+    """Format the fields that are shown only where they differ."""
     return [
         ("kind", escaped(side.kind or "–")),
         ("rsLoRA", _yes(side.use_rslora)),

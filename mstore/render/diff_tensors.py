@@ -1,4 +1,4 @@
-"""The part of a diff that shows tensors: what was added, changed, moved, and by how much."""
+"""The part of a diff that shows tensors: those added, changed, moved, and by how much."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from mstore.render.page import (
     OLD,
     QUIET,
     Page,
-    count_text,
     folded_lines,
     grouped,
     natural_key,
     shape_text,
 )
-from mstore.text import escaped, size
+from mstore.text import counted, escaped, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def tensor_lines(page: Page, result: DiffResult) -> list[str]:
-    """Kind by kind, folded; with figures each changed tensor by itpage."""
+    """Format tensors kind by kind, folded; with figures each changed tensor by itself."""
     found = result.tensors
     if not found:
         return []
@@ -47,7 +46,7 @@ def tensor_lines(page: Page, result: DiffResult) -> list[str]:
     if found.total is not None and found.changed + found.recast:
         unmeasured = ""
         if found.unmeasured:
-            unmeasured = f" · {count_text(found.unmeasured, 'tensor')} without figures"
+            unmeasured = f" · {counted(found.unmeasured, 'tensor')} without figures"
         lines.append(f"  in all    {_figures(found.total)}{unmeasured}")
     return lines
 
@@ -89,13 +88,13 @@ def effect_lines(page: Page, result: DiffResult) -> list[str]:
             f"  cosine {cosine}  effective rank {rank}  shared {shared}{magnitude}"
         )
     if len(shown) < len(result.effects):
-        rest = count_text(len(result.effects) - len(shown), "module")
+        rest = counted(len(result.effects) - len(shown), "module")
         lines.append(page.style(f"  … and {rest} more alike", QUIET))
     return lines
 
 
 def _measured(page: Page, kind: str, pairs: Sequence[TensorPair]) -> list[str]:
-    """With figures: in order of name if they are few, else those that changed most."""
+    """Format tensors with figures: in order of name if they are few, else those that changed most."""
     shown = list(pairs)
     if len(shown) > MOST_LINES:
 
@@ -119,7 +118,7 @@ def _measured(page: Page, kind: str, pairs: Sequence[TensorPair]) -> list[str]:
         for name, text in zip(names, texts, strict=True)
     ]
     if len(shown) < len(pairs):
-        rest = count_text(len(pairs) - len(shown), f"{kind} tensor")
+        rest = counted(len(pairs) - len(shown), f"{kind} tensor")
         lines.append(page.style(f"  … and {rest} that changed less", QUIET))
     return lines
 
@@ -131,7 +130,7 @@ def tensor_heading(result: DiffResult) -> str:
 
 
 def _what(tensor: TensorPair | TensorPlace, kind: str) -> str:
-    """Dtype, shape and size, with an arrow where they differ."""
+    """Format dtype, shape and size, with an arrow where they differ."""
     a, b = (tensor, tensor) if isinstance(tensor, TensorPlace) else (tensor.a, tensor.b)
     dtype = escaped(a.dtype if a.dtype == b.dtype else f"{a.dtype} → {b.dtype}")
     shape = (

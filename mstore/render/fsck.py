@@ -1,11 +1,11 @@
-"""Format what a check of the store found."""
+"""Format the findings of a check of the store."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mstore.render.style import plain
-from mstore.text import escaped, size
+from mstore.text import counted, escaped, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def fsck_lines(found: FsckResult, style: Style = plain) -> Iterator[str]:
-    """Format each problem with what needs it and what to do, and what was checked."""
+    """Format each problem with its uses and a hint, and the extent of the check."""
     for word, colour, problems in (
         ("damaged", "red", found.problems),
         ("note", "yellow", found.warnings),
@@ -28,6 +28,7 @@ def fsck_lines(found: FsckResult, style: Style = plain) -> Iterator[str]:
                 yield f"    {problem.hint}"
     checked = "sums of stored bytes" if found.quick else "every id"
     yield (
-        f"{found.commits} commits, {found.objects} objects in {found.packs} packs,"
+        f"{counted(found.commits, 'commit')}, {counted(found.objects, 'object')} in"
+        f" {counted(found.packs, 'pack')},"
         f" {size(found.bytes_read)}: checked {checked}; " + ("all well" if found.ok else "DAMAGED")
     )

@@ -1,4 +1,4 @@
-"""What notebooks show of results: static HTML, nothing in it that runs, and text where there is none.
+"""Results in notebooks: static HTML, nothing in it that runs, and text where there is none.
 
 Hides HTML. A notebook asks an object for `_repr_html_`, and for `_repr_pretty_` where it
 shows text (IPython's display protocol). All that comes from files is escaped twice: control
@@ -28,7 +28,7 @@ _BEGIN, _MIDDLE, _END = "\x01", "\x02", "\x03"
 
 
 def html_table(rows: Iterable[Sequence[str]], *, more: int = 0) -> str:
-    """Rows of text as a table, the first one its heading.
+    """Format rows of text as a table, the first one its heading.
 
     Args:
         rows: of equal lengths.
@@ -45,7 +45,7 @@ def html_table(rows: Iterable[Sequence[str]], *, more: int = 0) -> str:
 
 
 def html_lines(lines: Callable[[Callable[[str, str], str]], Iterable[str]]) -> str:
-    """Lines of text with their colours.
+    """Format lines of text with their colours.
 
     Args:
         lines: makes them, escaped against control characters, given what styles a text.

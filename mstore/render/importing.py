@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mstore.render.commit import commit_lines
 from mstore.render.style import plain
-from mstore.text import escaped, size
+from mstore.text import counted, escaped, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,5 +32,5 @@ def imported_lines(item: PlannedImport, made: CommitResult, style: Style = plain
 
 def import_summary(result: ImportResult) -> str:
     """Format how many folders there were, and what they take."""
-    count = f"{len(result.planned)} checkpoint{'s' if len(result.planned) != 1 else ''}"
+    count = counted(len(result.planned), "checkpoint")
     return f"{size(result.size_bytes)} in {count} → {size(result.stored_bytes)}"

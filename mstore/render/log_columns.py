@@ -25,7 +25,7 @@ DEFAULT_COLUMNS: Final = (
 
 
 def cell(entry: LogEntry, column: str) -> str:
-    """One cell of a listing, escaped."""
+    """Format one cell of a listing, escaped."""
     if column == "refs":
         return names_text(entry)
     if column == "age":
@@ -47,7 +47,7 @@ def cell(entry: LogEntry, column: str) -> str:
 
 
 def names_text(entry: LogEntry) -> str:
-    """Names that point to a version: `HEAD → main, best, tag: v1`."""
+    """Format the names that point to a version: `HEAD → main, best, tag: v1`."""
     refs = list(entry.refs)
     if entry.current is not None and refs[1:2] == [entry.current]:
         refs[:2] = [f"HEAD → {entry.current}"]
@@ -55,7 +55,7 @@ def names_text(entry: LogEntry) -> str:
 
 
 def health_mark(entry: LogEntry) -> str:
-    """`!` and what is wrong with a version, as its notes say; empty if nothing is."""
+    """Format the health problems that a version's notes name: `!` and why; empty without any."""
     health = entry.metadata.get("health")
     if not isinstance(health, dict) or not health:
         return ""
@@ -64,7 +64,7 @@ def health_mark(entry: LogEntry) -> str:
 
 
 def rank_text(entry: LogEntry) -> str:
-    """Rank and alpha of its adapter: `8/16`; empty where it has none."""
+    """Format rank and alpha of its adapter: `8/16`; empty where it has none."""
     adapter = entry.adapter
     if adapter is None:
         return ""
@@ -76,6 +76,6 @@ def rank_text(entry: LogEntry) -> str:
 
 
 def used(entries: Sequence[LogEntry], columns: tuple[str, ...]) -> tuple[str, ...]:
-    """Columns with something in them."""
+    """Select the columns with something in them."""
     always = ("id", "age", "time", "message")
     return tuple(c for c in columns if c in always or any(cell(e, c) for e in entries))

@@ -43,7 +43,8 @@ def reflog_lines(records: Iterable[Record], label: str, style: Style = plain) ->
     """
     for index, record in enumerate(records):
         short = record.new.short if record.new is not None else "-------"
-        said = f"{record.move.action}: {escaped(record.move.message)}"
+        action = f"{record.move.action}: "
+        said = action + escaped(record.move.message.removeprefix(action))
         yield (
             f"{style(short, 'yellow')} {label}@{{{index}}}  {age(record.move.time.ns):>10}"
             f"  {said}  ({escaped(record.move.author)})"

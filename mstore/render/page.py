@@ -1,6 +1,6 @@
 """Lay out lines of text: cut names to a width, fold names that differ in numbers, colour.
 
-Knows nothing of what the lines say.
+Knows nothing of the lines' meaning.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Style = Callable[[str, str], str]
 
-# What the colours of the terminal stand for here.
+# The meaning of the terminal's colours here.
 HEADING: Final = "cyan"
 OLD: Final = "red"
 NEW: Final = "green"
@@ -36,7 +36,7 @@ class Page:
         self.style = style
 
     def cut(self, text: str, room: int) -> str:
-        """Text of at most `room` columns; of a long one the beginning and the end."""
+        """Cut a text to at most `room` columns; of a long one the beginning and the end stay."""
         if len(text) <= max(room, 12):
             return text
         room = max(room, 12) - 1
@@ -44,7 +44,7 @@ class Page:
         return f"{text[: room - tail]}…{text[-tail:]}"
 
     def telling(self, names: list[str], room: int) -> list[str]:
-        """Names cut to fit, by parts that they all begin with as far as these go."""
+        """Shorten names to fit, by parts that they all begin with as far as these go."""
         if len(names) > 1 and max(map(len, names)) > max(room, 12):
             # What the first and the last in order share, all share.
             first, last = min(names), max(names)
@@ -93,13 +93,8 @@ def _reads_as_json(text: str) -> bool:
     return True
 
 
-def count_text(count: int, noun: str) -> str:
-    """Give a count with its noun, in the plural where needed."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def folded_lines(names: Sequence[str]) -> str:
-    """Names that differ only in numbers, as one: `*` where the numbers differ."""
+    """Join names that differ only in numbers into one: `*` where the numbers differ."""
     columns = [set(column) for column in zip(*map(_NUMBER.findall, names), strict=True)]
     found = iter(columns)
     return _NUMBER.sub(lambda match: match[0] if len(next(found)) == 1 else "*", names[0])
@@ -112,7 +107,7 @@ def natural_key(name: str) -> list[tuple[str, int]]:
 
 
 def grouped(rows: Sequence[tuple[str, Any]]) -> list[tuple[list[str], Any]]:
-    """Rows whose names differ only in numbers and whose second parts are equal, in order."""
+    """Group rows whose names differ only in numbers and whose second parts are equal, in order."""
     grouped: dict[Any, list[str]] = defaultdict(list)
     for name, what in rows:
         grouped[_NUMBER.sub("*", name), what].append(name)

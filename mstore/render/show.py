@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mstore.render.log_columns import names_text
 from mstore.render.style import plain
-from mstore.text import age, escaped, jsonable, number, size
+from mstore.text import age, counted, escaped, jsonable, number, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ def _heading(found: CommitDetails, style: Style) -> Iterator[str]:
         yield f"weights  {weights.hex[:12]}" + (f"  {escaped(folder)}/" if folder else "")
     sizes = entry.sizes
     more = f"{size(sizes.added_bytes)} that its parent lacks"
-    yield f"size     {size(sizes.size_bytes)}, {sizes.tensors} tensors, {more}"
+    yield f"size     {size(sizes.size_bytes)}, {counted(sizes.tensors, 'tensor')}, {more}"
 
 
 def _base_text(base: Base) -> str:

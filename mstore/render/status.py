@@ -1,11 +1,11 @@
-"""Format where a workspace stands."""
+"""Format HEAD and what changed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mstore.render.style import plain
-from mstore.text import display_path, escaped, size, some_names
+from mstore.text import counted, display_path, escaped, size, some_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def status_lines(
     found: Status, style: Style = plain, *, staged: Sequence[tuple[Path, int]] = ()
 ) -> Iterator[str]:
-    """Format HEAD, what changed, what else is going on, and what to type next.
+    """Format HEAD, what changed, what else is going on, and what to run next.
 
     Args:
         found: the status.
@@ -31,7 +31,7 @@ def status_lines(
         yield f"left out: {some_names(found.ignored)}"
     yield from _activity(found)
     for queue, count in staged:
-        yield f"{count} saves of a training run wait to be committed in {queue}"
+        yield f"{counted(count, 'save')} of a training run not committed yet, in {queue}"
     if found.trash_bytes:
         yield f"{size(found.trash_bytes)} in the trash; `mstore gc --now` frees them"
     if found.commit is None:
@@ -77,11 +77,11 @@ def _activity(found: Status) -> Iterator[str]:
     now = found.activity
     if now is not None and now.running:
         written = size(now.writing_bytes)
-        yield f"{now.running} other commands are at work in this store ({written} written so far)"
+        yield f"{counted(now.running, 'other command')} running in this store, {written} written so far"
     if now is not None and "gc" in now.held:
-        yield "a gc or repack is at work in this store"
+        yield "a gc or repack is running in this store"
     if now is not None and now.left:
-        count, left = len(now.left), sum(entry.size_bytes for entry in now.left)
-        yield f"{count} files ({size(left)}) of commands that were killed: the next commit sweeps them"
+        files, left = counted(len(now.left), "file"), sum(entry.size_bytes for entry in now.left)
+        yield f"{files} ({size(left)}) of killed commands: the next commit removes them"
     for folder in found.copies:
-        yield f"files that a killed checkout had replaced lie in {folder}"
+        yield f"files that a killed checkout had replaced are in {folder}"

@@ -1,4 +1,4 @@
-"""What lines of text ask of whoever shows them: a style by its name."""
+"""Styles of lines of text by name, for the code that shows them."""
 
 from __future__ import annotations
 

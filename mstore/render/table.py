@@ -16,7 +16,7 @@ def table_lines(
     Args:
         rows: of equal lengths, without control characters.
         right: columns, counted from 0, whose cells end at one place.
-        widest: columns of text at most in a cell; what is longer ends in `…`.
+        widest: columns of text at most in a cell; longer text ends in `…`.
     """
     table = [[_cut(cell, widest) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

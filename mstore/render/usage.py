@@ -1,4 +1,4 @@
-"""Format what versions cost."""
+"""Format the cost of versions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mstore.render.style import plain
 from mstore.render.table import table_lines
-from mstore.text import escaped, size
+from mstore.text import counted, escaped, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _HEADING: Final = ("raw", "shared", "new", "stored", "as delta", "group")
 
 
 def usage_lines(found: Usage, style: Style = plain) -> Iterator[str]:
-    """Format what each version costs by group of tensors, and the store in all."""
+    """Format the cost of each version by group of tensors, and of the store."""
     for commit in found.commits:
         yield style(commit.id.short, "yellow") + " " + escaped(commit.message)
         yield from _groups(commit)
@@ -31,7 +31,7 @@ def usage_lines(found: Usage, style: Style = plain) -> Iterator[str]:
         yield ""
     share = f", {found.pack_bytes / found.raw_bytes:.0%} of that" if found.raw_bytes else ""
     yield (
-        f"{found.versions} versions, {size(found.raw_bytes)} as folders;"
+        f"{counted(found.versions, 'version')}, {size(found.raw_bytes)} as folders;"
         f" packs {size(found.pack_bytes)}{share}"
     )
 
@@ -44,4 +44,4 @@ def _groups(commit: CommitUsage) -> Iterator[str]:
     for line in table_lines(rows, right=range(5)):
         yield "  " + line
     if len(commit.groups) > _MOST_GROUPS:
-        yield f"  ({len(commit.groups) - _MOST_GROUPS} smaller groups are not shown)"
+        yield f"  ({counted(len(commit.groups) - _MOST_GROUPS, 'smaller group')} not shown)"

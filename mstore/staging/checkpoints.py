@@ -1,4 +1,4 @@
-"""What a Trainer left in its output folder: saves, their steps, their metrics.
+"""The saves in a Trainer's output folder: their steps, their metrics.
 
 Hides the names and the JSON of transformers' checkpoints. Reads only: a
 checkpoint folder's own time decides which one the Trainer deletes next, so
@@ -35,7 +35,7 @@ class Save:
         path: the folder.
         step: optimizer steps done when it was written.
         epoch: passes over the training set done, or None where unknown.
-        metrics: what was measured at this step (the training loss: at or last before it).
+        metrics: values measured at this step (the training loss: at or last before it).
         run_id: the run that wrote it, or None.
         attempt: the call of `train()` that wrote it, or None.
         tokens: input tokens seen so far, or None where the Trainer does not count them
@@ -94,7 +94,7 @@ def metrics_at(log_history: Iterable[Mapping[str, Any]], step: int) -> dict[str,
 
 
 def _own_entry(stateful_callbacks: Any) -> Mapping[str, Any]:
-    """Give what the callback left of itself in a TrainerState; empty where it left nothing."""
+    """Return the callback's own state in a TrainerState; empty where there is none."""
     entry = stateful_callbacks.get(STATE_KEY) if isinstance(stateful_callbacks, dict) else None
     attributes = entry.get("attributes") if isinstance(entry, dict) else None
     return attributes if isinstance(attributes, dict) else {}
@@ -149,7 +149,7 @@ def _tokens(seen: Any) -> int | None:
 
 
 def trial_of(path: str, output_dir: str) -> str:
-    """In a search, the folder between output folder and checkpoint; else ""."""
+    """Return, in a search, the folder between output folder and checkpoint; else ""."""
     between = os.path.relpath(os.path.dirname(path), output_dir)
     return "" if between == os.curdir else between
 
@@ -169,10 +169,10 @@ def step_of(path: str) -> int:
 
 
 def checkpoints(output_dir: str, *, step: int | None = None) -> list[str]:
-    """Folders `checkpoint-N` of an output folder and of the folders directly in it, unsorted.
+    """List folders `checkpoint-N` of an output folder and of the folders directly in it, unsorted.
 
     A search puts each trial's checkpoints one folder lower, under a name that
-    no callback is told.
+    no callback is called.
 
     Args:
         output_dir: the Trainer's.

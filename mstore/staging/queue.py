@@ -3,7 +3,7 @@
 A queue is a folder of the output folder, one for each call of `train()`:
 
     .mstore-staging/<attempt>/plan.json     what the run asks for
-                              owner, lock   held by the training, by whoever works on the queue
+                              owner, lock   held by the training, by the process that works on the queue
                               000001/       a save: large files linked, small ones copied
                               000001.save   what is known of it; written last, under a temporary name
                               000001.done   its commit; or .failed: the reason, the save being .held
@@ -46,7 +46,7 @@ class StagedSave:
 
     Args:
         number: its place in the queue.
-        save: what is known of it; its path is that of the checkpoint, not of the copy.
+        save: its facts; its path is that of the checkpoint, not of the copy.
         trial: in a search, the name of the trial.
         links: (path in the folder, size in bytes, mtime in ns) of files that are linked.
     """
@@ -77,7 +77,7 @@ class Queue:
         return queue
 
     def plan(self) -> RunPlan:
-        """Read what the run asks for. Raises OSError, ValueError, KeyError, TypeError."""
+        """Read the plan of the run. Raises OSError, ValueError, KeyError, TypeError."""
         return RunPlan.from_dict(json.loads((self.path / "plan.json").read_bytes()))
 
     def _write(self, name: str, document: object) -> None:
@@ -93,7 +93,7 @@ class Queue:
     def stage(self, save: Save, trial: str, *, with_state: bool) -> StagedSave:
         """Freeze a save.
 
-        A file that is written anew under its name keeps its bytes in the link; one that is
+        A file that is replaced under its name keeps its bytes in the link; one that is
         rewritten in place does not, and `folder_of` refuses it.
 
         Args:
@@ -133,7 +133,7 @@ class Queue:
         return staged
 
     def withdraw(self, number: int) -> bool:
-        """Take a save out that nobody has begun to commit; whether it was there."""
+        """Remove a save whose commit has not begun; return whether it was there."""
         try:
             os.unlink(self.path / f"{number:06d}.save")
         except FileNotFoundError:
@@ -144,11 +144,11 @@ class Queue:
     # -- taking out
 
     def waiting(self) -> list[int]:
-        """Numbers of saves that are not committed yet, the oldest first."""
+        """List the numbers of saves that are not committed yet, the oldest first."""
         return self._numbers("save")
 
     def unfinished(self) -> int:
-        """How many saves wait, or could not be committed."""
+        """Count the saves that wait, or could not be committed."""
         return len(self.waiting()) + len(self._numbers("held"))
 
     def read(self, number: int) -> StagedSave:
@@ -158,7 +158,7 @@ class Queue:
         return StagedSave(document["number"], Save(**document["save"]), document["trial"], links)
 
     def folder_of(self, staged: StagedSave) -> Path:
-        """Where its files lie.
+        """Return where its files lie.
 
         Raises:
             InvalidInput: a linked file was written to since.
@@ -171,7 +171,7 @@ class Queue:
         return folder
 
     def finish(self, number: int, outcome: dict[str, Any]) -> None:
-        """Note what became of a save; the files of one that was committed go."""
+        """Record the result of a save; the files of one that was committed go."""
         if "commit" not in outcome:
             self._write(f"{number:06d}.failed", outcome)
             os.replace(self.path / f"{number:06d}.save", self.path / f"{number:06d}.held")
@@ -202,7 +202,7 @@ class Queue:
 
     @contextlib.contextmanager
     def worked_on(self) -> Iterator[bool]:
-        """Be the only one who works on the queue; False where somebody else is."""
+        """Lock the queue for working on it; False where another process has it."""
         descriptor = open_lock(self.path / "lock")
         try:
             yield take_lock(descriptor, wait=False)
@@ -210,7 +210,7 @@ class Queue:
             os.close(descriptor)
 
     def own(self) -> int:
-        """Say that the training runs, until the descriptor is closed. Raises OSError."""
+        """Mark the training as running, until the descriptor is closed. Raises OSError."""
         descriptor = open_lock(self.path / "owner")
         if not take_lock(descriptor, wait=False):
             os.close(descriptor)
@@ -248,7 +248,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def queues(output_dir: str) -> list[Queue]:
-    """Queues of an output folder, the oldest first."""
+    """List the queues of an output folder, the oldest first."""
     found = [p.parent for p in Path(output_dir, FOLDER).glob("*/plan.json")]
     return [Queue(p) for p in sorted(found, key=lambda p: p.stat().st_mtime_ns)]
 
@@ -264,7 +264,7 @@ def register(workspace: Path, queue: Queue) -> None:
 
 
 def registered(workspace: Path) -> list[Queue]:
-    """Queues that a workspace knows of; what is no longer there is forgotten."""
+    """List the queues that a workspace knows of; what is no longer there is dropped."""
     found = []
     for entry in sorted((workspace / "staged").glob("*")):
         with contextlib.suppress(OSError):

@@ -37,10 +37,10 @@ _STEP: Final = re.compile(r"checkpoint-([0-9]+)/?$")
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeResult:
-    """What resume did.
+    """The result of a resume.
 
     Args:
-        checkout: what was written.
+        checkout: the result of the checkout.
         path: the folder to give to `trainer.train(resume_from_checkpoint=…)`.
         step: the training step that it goes on from, or None where unknown.
         best: where the best checkpoint so far lies now, or None.
@@ -74,7 +74,7 @@ def resume(
         revision: what; it must hold training state.
         to: the folder; new, or as `checkout --to` wants it.
         force: as for checkout.
-        progress: told of bytes written.
+        progress: called with bytes written.
 
     Raises:
         NotFound: it has no training state: left out at commit, or forgotten since.

@@ -1,4 +1,4 @@
-"""What one call of `train()` asks for, as it begins; it travels as JSON."""
+"""The plan of one call of `train()`, as it begins; it travels as JSON."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """What one call of `train()` asks for, as it begins; travels as JSON.
+    """The plan of one call of `train()`, as it begins; travels as JSON.
 
     Args:
         repository: the folder that opens it: with `.mstore` in it, or the store alone.
         author: who acts, or None.
         output_dir: the Trainer's.
         name: the branch asked for.
-        named: whether somebody chose that name (else it was derived from a folder).
+        named: the name was chosen by the user (else derived from a folder).
         run_id: constant over all resumptions.
         attempt: this call of `train()`.
         origin: the save resumed from, or None for a fresh run.
@@ -57,7 +57,7 @@ class RunPlan:
     metadata: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return it as a JSON object."""
         return asdict(self)
 
     @classmethod

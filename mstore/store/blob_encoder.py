@@ -49,7 +49,7 @@ class BlobEncoder:
 
     Args:
         store: where delta bases lie.
-        rewrite: choose bases only among what was written with this encoder, since older copies
+        rewrite: choose bases only among blobs written with this encoder, since older copies
             may be removed.
 
     Attributes:

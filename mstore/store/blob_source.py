@@ -1,4 +1,4 @@
-"""Where the bytes of a blob come from before it is stored."""
+"""The sources of a blob's bytes before it is stored."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class BlobSource:
 
     @property
     def block_count(self) -> int:
-        """How many blocks the blob has."""
+        """The number of the blob's blocks."""
         return -(-self.size_bytes >> BLOCK_LOG2)
 
 

@@ -62,7 +62,7 @@ class Location:
 
 @frozen(slots=True)
 class CommitSizes:
-    """What a commit holds: tensors, bytes, and bytes of blobs that no parent has."""
+    """The sizes of a commit: tensors, bytes, and bytes of blobs that no parent has."""
 
     tensors: int
     size_bytes: int
@@ -71,7 +71,7 @@ class CommitSizes:
 
 @frozen(slots=True)
 class IndexedPack:
-    """What the catalog records of a pack.
+    """The catalog's record of a pack.
 
     Args:
         name: the pack's name.

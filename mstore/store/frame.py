@@ -19,7 +19,7 @@ MAX_DEPTH: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class FrameHead:
-    """What a frame says of its object.
+    """A frame's description of its object.
 
     Args:
         id: the object, kind included.
@@ -80,7 +80,7 @@ class FrameHead:
 
     @property
     def block_count(self) -> int:
-        """How many blocks the frame must have."""
+        """The number of blocks that the frame must have."""
         return -(-self.raw_size >> self.block_log2) if self.raw_size else 0
 
     def block_raw_size(self, index: int) -> int:

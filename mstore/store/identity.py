@@ -1,4 +1,4 @@
-"""What store.json says: the store's id, the features that it needs, and a checksum."""
+"""The contents of store.json: the store's id, the features that it needs, and a checksum."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STORE_FILE: Final = "store.json"
 
 @frozen(slots=True)
 class StoreIdentity:
-    """What store.json says."""
+    """The contents of store.json."""
 
     id: str
     read: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What the packs of a store hold: the catalog kept in step with them, and the trash.
+"""The index of a store's packs: the catalog kept in step with them, and the trash.
 
 Hides when folders are listed again, how a damaged catalog is rebuilt, and packs that move
 meanwhile: one that is removed during a read has its objects elsewhere.
@@ -61,7 +61,7 @@ class PackIndex(ABC):
     # -- catalog
 
     def refresh(self) -> None:
-        """Index new packs and drop those that are gone; lists only folders that changed."""
+        """Add new packs and drop those that are gone; lists only folders that changed."""
         with self._guard:
             try:
                 self._refresh()
@@ -87,7 +87,7 @@ class PackIndex(ABC):
                 return
 
     def _look_again(self) -> bool:
-        """Bring the catalog up to date; False if packs moved meanwhile."""
+        """Update the catalog; False if packs moved meanwhile."""
         stamps = self._change_tokens()
         stale = self.catalog.stale_folders(stamps)
         if not stale:
@@ -114,7 +114,7 @@ class PackIndex(ABC):
             self.catalog.drop(gone)
         if not complete:
             return False
-        # It may have come back in a folder that was listed before.
+        # It may have been restored in a folder that was listed before.
         if gone and self._change_tokens() != stamps:
             return False
         if not self.damaged:
@@ -154,7 +154,7 @@ class PackIndex(ABC):
         return IndexedPack(name, size, objects, tuple(commits), _sketches(frames))
 
     def index_pack(self, name: bytes) -> None:
-        """Index a pack that was just published."""
+        """Add a pack that was just published."""
         with self._guard:
             try:
                 pack = self._indexed(name)
@@ -220,7 +220,7 @@ class PackIndex(ABC):
     # -- the trash
 
     def soft_delete(self, names: Iterable[bytes]) -> None:
-        """Move packs to the trash; `undelete` can bring them back."""
+        """Move packs to the trash; `undelete` can restore them."""
         move_to_trash(self.backend, names)
         self.refresh()
 

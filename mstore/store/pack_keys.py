@@ -1,4 +1,4 @@
-"""Where a pack lies, in its folder and in the trash."""
+"""The keys of a pack, in its folder and in the trash."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Objects by id, out of any copy of them that can be read.
 
 A full read ends in the check of the object's id; a read of a range in the checksums of its
-blocks. What is damaged in one copy is taken from the next.
+blocks. A block damaged in one copy is taken from the next.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class ObjectReader(PackIndex):
                 tried.add((location.pack, location.frame))
                 yield from self._readers_at(location, id)
                 if self.backend.size(pack_key(location.pack)) is None:
-                    tried.discard((location.pack, location.frame))  # It may come back.
+                    tried.discard((location.pack, location.frame))  # It may be restored.
             if known_only:
                 return
             if attempt == 0:

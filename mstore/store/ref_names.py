@@ -1,4 +1,4 @@
-"""Which names a ref may have."""
+"""The rules for names of refs."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _SEGMENT_BYTES: Final = 32 << 10
 
 @frozen(slots=True)
 class RefValue:
-    """What a ref points to, and how often it has moved."""
+    """The target of a ref, and how often it has moved."""
 
     target: ObjectId
     generation: int
@@ -34,7 +34,7 @@ class RefValue:
 
 @frozen(slots=True)
 class Move:
-    """Who moves a ref, and why, as its reflog records it."""
+    """The author and the reason of a ref's move, as its reflog records them."""
 
     action: str
     message: str

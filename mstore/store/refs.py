@@ -118,7 +118,7 @@ class Refs(Reflogs):
         expected: ObjectId | None = None,
         force: bool = False,
     ) -> RefValue | None:
-        """Point a ref elsewhere, or remove it (`new` None), if its target is still the expected one.
+        """Move a ref, or remove it (`new` None), if its target is still the expected one.
 
         Args:
             name: with its namespace.
@@ -169,7 +169,7 @@ class Refs(Reflogs):
 
         Args:
             name: the ref that another process had moved.
-            id: what it was to point to.
+            id: the target that it was to get.
             move: who and why.
         """
         with self._backend.lock("refs"):

@@ -118,7 +118,7 @@ class Store(ObjectReader):
 
     @property
     def location(self) -> str:
-        """Where it is, for messages: a folder's path, or what its backend calls itself."""
+        """Its location, for messages: a folder's path, or the name of its backend."""
         return self.backend.location
 
     @property
@@ -216,7 +216,7 @@ class Store(ObjectReader):
         """Return those of some objects that have no copy on disk of at most the given depth.
 
         The disk is asked, not the catalog. An object that was registered as a temporary
-        root before this call, and is found by it, stays; from the trash it is brought back.
+        root before this call, and is found by it, stays; from the trash it is restored.
         """
         missing = self._not_on_disk(temporary_roots)
         if missing:

@@ -82,7 +82,7 @@ class _Coded:
 
 
 class Transaction:
-    """Objects on their way into a store; leaving the context drops what was not published.
+    """Objects on their way into a store; leaving the context drops unpublished ones.
 
     Args:
         store: where they go. It must not be read-only.
@@ -181,7 +181,7 @@ class Transaction:
         return ids
 
     def _claim(self, id: ObjectId) -> bool:
-        """Return whether an object must be stored. The first caller is told so, and stores it."""
+        """Return whether an object must be stored. The first caller gets True, and stores it."""
         with self._guard:
             if id in self._pending:
                 return False

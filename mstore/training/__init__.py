@@ -1,1 +1,1 @@
-"""Runs, saves, workers, health: what the Trainer's hook does without torch."""
+"""Runs, saves, workers, health: the part of the Trainer's hook that needs no torch."""

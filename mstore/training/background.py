@@ -29,7 +29,7 @@ class Background:
 
     Args:
         run: whose saves they are; nothing is committed through it here.
-        behind: what a save does that finds another one waiting: `wait` for it, or take its
+        behind: how a save deals with another one that waits: `wait` for it, or take its
             place (`latest`).
 
     Raises:
@@ -46,7 +46,7 @@ class Background:
             register(workspace.path, self._queue)
         self._worker: Worker | None = None
         self._staged: dict[int, int] = {}
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
         self._said_full = False
         # A training script that ends by an exception still waits for its last save.
         own = weakref.ref(self)
@@ -54,7 +54,7 @@ class Background:
         atexit.register(self._at_exit)
 
     def put(self, save: Save, trial: str) -> None:
-        """Stage a save, and those before it that nobody came to stage.
+        """Stage a save, and those before it that were not staged yet.
 
         Raises:
             CannotStage: there are no hard links here.
@@ -81,7 +81,7 @@ class Background:
             newest = self._queue.read(waiting[-1])
             if self._queue.withdraw(newest.number):
                 _log.warning(
-                    "mstore: the save of step %d gave way to the one of step %d: commits take longer"
+                    "mstore: the save of step %d was replaced by that of step %d: commits take longer"
                     " than the time between saves", newest.save.step, save.step,
                 )  # fmt: skip
         while len(self._queue.waiting()) >= _AHEAD and self._worker is not None and self._worker.alive:
@@ -106,11 +106,11 @@ class Background:
             )  # fmt: skip
 
     def news(self) -> None:
-        """Say what became of saves since the last time."""
+        """Report the saves that ended since the last time."""
         for number, outcome in self._queue.outcomes().items():
-            if number in self._told:
+            if number in self._reported:
                 continue
-            self._told.add(number)
+            self._reported.add(number)
             for sentence in outcome["said"]:
                 _log.warning("%s", sentence)
             if "commit" in outcome:
@@ -135,7 +135,7 @@ class Background:
         self.news()
 
     def leave(self) -> Queue:
-        """Drain the queue; what is still in it is for the caller."""
+        """Drain the queue; the rest of it is for the caller."""
         self.drain()
         return self._queue
 

@@ -1,4 +1,4 @@
-"""What is wrong with a version as training sees it: NaN, an adapter that learnt nothing, what moved.
+"""The health of a trained version: NaN, an adapter that learnt nothing, frozen weights that moved.
 
 Reads the tensors of the store, a block at a time, with numpy alone.
 """
@@ -28,7 +28,7 @@ _SHOWN: Final = 5
 
 
 def health_of(repository: Repository, commit: CommitId, frozen: str | None = None) -> dict[str, str]:
-    """Find what is wrong with a version; empty if nothing is.
+    """Find problems of a version; empty if there are none.
 
     Only tensors that the parent lacks are read.
 
@@ -73,7 +73,7 @@ def health_of(repository: Repository, commit: CommitId, frozen: str | None = Non
 def _tensors(
     repository: Repository, commit: CommitId
 ) -> dict[tuple[str, str], tuple[TensorRef, tuple[tuple[BlobId, int, int], ...]]]:
-    """Tensors of a version's models by folder and name, with the stretches of blobs that they are.
+    """Return tensors of a version by folder and name, with the stretches of blobs that they are.
 
     Not by file, which a tensor may leave for another shard; not by name alone, since PEFT saves
     each adapter in a folder of its own under the same names.

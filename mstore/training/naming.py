@@ -22,7 +22,7 @@ _FORBIDDEN: Final = re.compile(r'[\s~^:?*\[\\"<>|]')
 
 
 def _part(text: str) -> str:
-    """One part of a name, or "" where nothing of it may stand in one."""
+    """Clean one part of a name; "" where nothing of it may be in one."""
     part = text.replace("@{", "@-")
     while ".." in part:
         part = part.replace("..", ".")
@@ -35,7 +35,7 @@ def _part(text: str) -> str:
 
 
 def branch_name(text: str) -> str:
-    """Give the branch name nearest to any text; "run" where nothing of it may stand in a name."""
+    """Give the branch name nearest to any text; "run" where no part of it may be in a name."""
     clean = unicodedata.normalize("NFC", text.encode(errors="replace").decode())
     clean = "".join("-" if unicodedata.category(c)[0] == "C" else c for c in clean)
     parts = [_part(p) for p in _FORBIDDEN.sub("-", clean).split("/")]
@@ -47,7 +47,7 @@ def wanted_name(branch: str | None, run_name: str | None, output_dir: str) -> st
     """Give the name that a run asks for: argument, run's name, or output folder's.
 
     transformers once set `run_name` to the output folder's path; that is no
-    name that anybody gave, so the folder's own name stands for it.
+    name that a user gave, so the folder's own name is used.
     """
     if branch:
         return branch_name(branch)
@@ -58,7 +58,7 @@ def wanted_name(branch: str | None, run_name: str | None, output_dir: str) -> st
 
 
 def free_name(wanted: str, taken: Iterable[str]) -> str:
-    """`wanted`, or the first of `wanted-2`, `wanted-3` … that no existing branch stands in the way of.
+    """Choose `wanted`, or the first of `wanted-2`, `wanted-3` … that no existing branch obstructs.
 
     A branch is in the way if it has the name (in any case or Unicode form), or
     if one of the two would have to be a folder of the other. In the last case

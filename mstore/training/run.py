@@ -45,7 +45,7 @@ class _Committed:
 
 
 def _commits_of(repository: Repository, run_id: str) -> list[_Committed]:
-    """All commits of a run, whichever branch they are on."""
+    """List all commits of a run, whichever branch they are on."""
     found = []
     for entry in repository.log(all=True):
         recorded, ours = (entry.commit.metadata.get(key) for key in ("recorded", "run"))
@@ -67,7 +67,7 @@ class Run:
 
     Args:
         repository: where to.
-        plan: what was asked for.
+        plan: the plan of the run.
         begun: this call of `train()` may have committed before, in another process.
     """
 
@@ -91,7 +91,7 @@ class Run:
 
     @property
     def commits(self) -> dict[int, CommitId]:
-        """What this call of `train()` has committed, by step."""
+        """The commits of this call of `train()`, by step."""
         return {c.step: c.id for c in self._commits}
 
     @property
@@ -122,7 +122,7 @@ class Run:
         if came_from is not None:
             own = came_from.branch or wanted
             if self.plan.named and not re.fullmatch(rf"{re.escape(wanted)}(-\d+)?", own):
-                own = wanted  # somebody wants this run on another branch from here on
+                own = wanted  # the run goes to another branch from here on
             if branches.get(own) == came_from.id:
                 return own, None
             start: CommitId | str = came_from.id
@@ -134,7 +134,7 @@ class Run:
         return name, start
 
     def _head(self) -> CommitId | str:
-        """Give the commit that HEAD stands on, "" where there is none."""
+        """Return HEAD's commit, "" where there is none."""
         if self.repository.workspace is None:
             return ""
         try:
@@ -202,7 +202,7 @@ class Run:
             metadata={**self.plan.metadata, "run": run},
             metrics=save.metrics,
             append=self._branch is not None,
-            by_hand=False,  # a checkpoint that rotates away is nobody's model directory
+            by_hand=False,  # a checkpoint that rotates away is no user's model directory
             allow_empty=True,  # a save that changed nothing is still the save of its step
         )
         done = _Committed(result.id, save.step, save.attempt, branch, result.commit.time)
@@ -211,7 +211,7 @@ class Run:
         return result
 
     def try_commit(self, save: Save, trial: str = "", *, aside: bool = False) -> CommitResult | None:
-        """Commit, or remember and say why not."""
+        """Commit, or record the reason for a failure."""
         try:
             return self.commit(save, trial=trial, aside=aside)
         except Exception as error:

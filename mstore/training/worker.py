@@ -73,7 +73,7 @@ class _Heard(logging.Handler):
 
 @contextlib.contextmanager
 def _heard() -> Iterator[list[str]]:
-    """Collect what is logged as a warning meanwhile, for the process that trains."""
+    """Collect the warnings logged meanwhile, for the process that trains."""
     handler = _Heard()
     _log.addHandler(handler)
     try:
@@ -105,7 +105,7 @@ def _commit(queue: Queue, run: Run, staged: StagedSave) -> dict[str, Any]:
 
 
 def adopt(queue: Queue, repository: Repository | None = None, *, wait: bool = False) -> int:
-    """Commit what a killed run left in its queue; how many saves were.
+    """Commit the saves that a killed run left in its queue; return their number.
 
     Args:
         queue: the queue.
@@ -167,7 +167,7 @@ class Worker:
     """A worker process, as the training process sees it.
 
     Args:
-        queue: what it works on.
+        queue: its queue.
 
     Raises:
         OSError: it cannot be started.
@@ -188,7 +188,7 @@ class Worker:
         return self._process.poll() is None
 
     def tell(self) -> None:
-        """Say that something was staged."""
+        """Report that something was staged."""
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(b"\n")
@@ -213,7 +213,7 @@ def main(path: str) -> None:
     queue = Queue(Path(path))
     with queue.worked_on() as alone:
         if not alone:
-            return  # Whoever is at it takes what is staged meanwhile.
+            return  # The process at work takes saves staged meanwhile.
         plan = queue.plan()
         repository: Repository | None = None
         ended = False

@@ -1,4 +1,4 @@
-"""What belongs to one user or job: HEAD, the model directory, ignore rules, the stat cache.
+"""The state of one user or job: HEAD, the model directory, ignore rules, the stat cache.
 
 Reading folders is in `mstore.worktree.scan`; what is exported here is all that
 finding a workspace and its HEAD takes.

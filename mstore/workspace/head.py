@@ -12,7 +12,7 @@ from mstore.store import check_ref_name
 
 @frozen(slots=True)
 class Head:
-    """What a workspace is on: a branch, or a commit (detached)."""
+    """HEAD: a branch, or a commit (detached)."""
 
     branch: str | None = None
     commit: CommitId | None = None

@@ -1,4 +1,4 @@
-"""What undo takes back: operations of a workspace, as its journal keeps them."""
+"""The operations of a workspace, as its journal keeps them for undo."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Operation:
     """A command that `undo` can undo.
 
     Args:
-        action: what was done, for people.
+        action: its description, for people.
         moves: refs moved.
         head: HEAD before and after, if it moved.
         folder: the folder that checkout wrote, or None.

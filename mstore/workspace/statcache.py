@@ -1,4 +1,4 @@
-"""The stat cache: what a file's manifest entry was when its stamp was this.
+"""The stat cache: a file's manifest entry by its stamp.
 
 An entry is used only if the stamp is the same and was already older than the
 clock's grain when the file was read: a file that is written again within one

@@ -136,7 +136,7 @@ class Workspace:
 
     @property
     def store_path(self) -> Path:
-        """Where the store is."""
+        """The location of the store."""
         return self.path / self._settings.store
 
     @cached_property
@@ -185,7 +185,7 @@ class Workspace:
 
     @property
     def head(self) -> Head:
-        """What the workspace is on. Raises Corrupt."""
+        """HEAD. Raises Corrupt."""
         return Head.from_dict(self._read_json("HEAD"), str(self.path / "HEAD"))
 
     def set_head(self, head: Head) -> None:
@@ -333,7 +333,7 @@ class Workspace:
         record stays; `mstore.checkout.undo.undo` finds out whether it came to anything.
 
         Args:
-            operation: what the block does. It is given its number here.
+            operation: the operation of the block. It is given its number here.
 
         Raises:
             StorageFailed: it cannot be written down; the block has not run.

@@ -1,4 +1,4 @@
-"""Which files of a model directory are left out of commits.
+"""The rules for files of a model directory that are left out of commits.
 
 The defaults, then `.mstoreignore` in the directory's root, in gitignore syntax;
 a later line may take back an earlier one (`!runs/`).

@@ -28,7 +28,7 @@ _CHUNK_BYTES: Final = 8 << 20
 
 @frozen(slots=True)
 class Stamp:
-    """What differs after a file changes; all times in nanoseconds."""
+    """The numbers that differ after a file changes; all times in nanoseconds."""
 
     size_bytes: int
     mtime_ns: int
@@ -61,7 +61,7 @@ class ScannedFile:
 
 @frozen(slots=True)
 class Scan:
-    """What lies in a model directory.
+    """The files of a model directory.
 
     Args:
         root: the directory.

@@ -31,7 +31,7 @@ class Staged:
 
 
 def discard(destination: Destination, staged: Staged) -> None:
-    """Remove a staging folder and what is left in it."""
+    """Remove a staging folder and its remaining files."""
     with contextlib.suppress(OSError):
         for name in os.listdir(staged.descriptor):
             with contextlib.suppress(OSError):

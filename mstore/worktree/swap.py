@@ -58,11 +58,11 @@ def put_in_place(destination: Destination, staged: Staged) -> None:
 def stash_existing(destination: Destination, staged: Staged, paths: Sequence[str]) -> frozenset[int]:
     """Move files that will be removed into the staging folder, and link those to be replaced there.
 
-    `roll_back` brings them back from there.
+    `roll_back` restores them from there.
 
     Args:
         destination: the folder.
-        staged: what is about to be put in place.
+        staged: the files about to be put in place.
         paths: files that will be removed.
 
     Returns:
@@ -83,7 +83,7 @@ def stash_existing(destination: Destination, staged: Staged, paths: Sequence[str
         except OSError as error:
             raise write_failed(error, str(destination.path / path)) from error
     # Empty folders stay for the way back; where a file is to be, one is moved aside as it is:
-    # a folder that is removed does not come back on a full disk.
+    # a folder that is removed cannot be restored on a full disk.
     for number, path in enumerate(staged.paths):
         _stash_folder(destination, staged, path, f"folder-{number}")
     new = []
@@ -117,7 +117,7 @@ def _stash_folder(destination: Destination, staged: Staged, path: str, name: str
 
 
 def clear_obstruction(destination: Destination, staged: Staged, path: str) -> None:
-    """Remove a folder that a failed checkout put where a file must come back. Raises StorageFailed."""
+    """Remove a folder that a failed checkout put in place of a file. Raises StorageFailed."""
     try:
         _stash_folder(destination, staged, path, f"folder-{os.urandom(8).hex()}")
     except OSError as error:
@@ -155,7 +155,7 @@ def roll_back(
 
     Args:
         destination, staged, paths: as given to `stash_existing`.
-        new: what it returned.
+        new: its result.
     """
     failures = (OSError, InvalidInput, StorageFailed)
     aside = staged.descriptor
@@ -182,11 +182,11 @@ def roll_back(
 def find_obstructions(
     destination: Destination, paths: Sequence[str], known: Collection[str], ignored: Sequence[str]
 ) -> tuple[str, ...]:
-    """Find what lies where files must be written and no scan lists: ignored files.
+    """Find ignored files where files must be written: no scan lists them.
 
     Args:
         destination: the folder.
-        paths: what is to be written.
+        paths: the files to be written.
         known: paths in it that were looked at.
         ignored: ignored paths in it, folders with a `/` at the end.
 
@@ -282,7 +282,7 @@ def move_out(destination: Destination, path: str, target: Path) -> None:
 
 
 def move_in(source: Path, destination: Destination, path: str) -> None:
-    """Bring back a file that `move_out` moved, replacing what is there.
+    """Restore a file that `move_out` moved, replacing what is there.
 
     Raises:
         BadPath, StorageFailed.

@@ -37,7 +37,7 @@ HELD_FROM_BYTES: Final = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class LocalCopy:
-    """Where a whole blob should lie in a file on this disk.
+    """The place of a whole blob in a file on this disk.
 
     Args:
         descriptor: the file, open for reading.
@@ -61,7 +61,7 @@ class _FileStretch:
 
 @dataclass(frozen=True, slots=True)
 class _Writing:
-    """What all batches of files share."""
+    """The state that all batches of files share."""
 
     store: Store
     folder: int
@@ -91,7 +91,7 @@ def write_staged(
         progress: is called with the bytes written.
 
     Raises:
-        Corrupt, NotFound: a blob is damaged or missing; what was staged is removed.
+        Corrupt, NotFound: a blob is damaged or missing; the staged files are removed.
         BadPath, StorageFailed: likewise.
     """
     keep_freed_memory()

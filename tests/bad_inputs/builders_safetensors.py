@@ -44,7 +44,12 @@ CASES: dict[str, tuple[int, Callable[[], bytes], str, str]] = {
     "empty file": (1, lambda: b"", "refused", "at least 8"),
     "seven bytes": (1, lambda: b"\x02\0\0\0\0\0\0", "refused", "at least 8"),
     "header length 2**64-1": (2, lambda: b"\xff" * 8 + b"{}", "refused", "header length of 184467"),
-    "header longer than file": (3, lambda: struct.pack("<Q", 100) + b"{}", "refused", "2 bytes follow"),
+    "header longer than file": (
+        3,
+        lambda: struct.pack("<Q", 100) + b"{}",
+        "refused",
+        "2 bytes after it",
+    ),
     "header over 100 MB": (4, lambda: struct.pack("<Q", 10**8 + 1) + b"{}", "refused", "at most"),
     "header length 0": (5, lambda: bytes(8), "refused", "header length of 0"),
     "leading space": (6, lambda: framed(" {" + W + "}", bytes(8)), "refused", "begins with"),

@@ -642,7 +642,7 @@ def test_n35_metadata_cannot_make_an_encoding_that_has_tags(
         if code == 0:
             store = opened(stand)
             encoded = store.get(CommitId.parse(json.loads(out)["id"]))
-            assert b"\xc2" not in encoded.partition(b"dseed")[2][:1], "tag 2 stands in a commit"
+            assert b"\xc2" not in encoded.partition(b"dseed")[2][:1], "a commit holds tag 2"
         else:
             assert code == 6 and "seed" in err
 

@@ -215,11 +215,11 @@ def test_kill_9_of_both_is_told_by_status_and_mended_by_the_next_commit(
     (queue,) = queues(str(home / "out"))
     assert queue.waiting() == [1] and repo.branches() == {}
     out = mstore_run("status")
-    assert "1 saves of a training run wait to be committed" in out
+    assert "1 save of a training run not committed yet" in out
     write_adapter(home / "other")
     out = mstore_run("commit", "other", "--branch", "other")
-    assert "committed 1 saves that a killed training run had staged" in out
-    assert steps(repo, "out") == [2] and "wait" not in mstore_run("status")
+    assert "committed 1 save that a killed training run had staged" in out
+    assert steps(repo, "out") == [2] and "not committed yet" not in mstore_run("status")
     assert not (home / "out" / staging.FOLDER).exists()
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mstore.objects import decode, encode
 from mstore.text import (
     age,
+    counted,
     display_path,
     escaped,
     jsonable,
@@ -191,3 +192,7 @@ def test_near_names_are_the_likeliest_and_a_hint_of_none_is_none() -> None:
 def test_losses_are_named_and_rounded_and_others_left_out() -> None:
     assert loss_texts({"eval_loss": 2.0, "acc": 1.0, "loss": 1.23456}) == ["loss 1.235", "eval loss 2"]
     assert loss_texts({}) == []
+
+
+def test_a_count_has_its_noun_in_the_plural_where_needed() -> None:
+    assert [counted(n, "key") for n in (0, 1, 2)] == ["0 keys", "1 key", "2 keys"]

@@ -1,4 +1,4 @@
-"""What a commit did, printing itself."""
+"""The result of a commit, printing itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PrintableCommit(Printable, CommitResult):
-    """What a commit did, as `Repository.commit` gives it."""
+    """The result of a commit, as `Repository.commit` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from commit_lines(self, style)

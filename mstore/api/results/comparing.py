@@ -1,4 +1,4 @@
-"""How versions and folders differ, printing itself."""
+"""The differences between versions and folders, printing themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TEXT_COLUMNS: Final = 88
 
 
 class Difference(Printable, DiffResult):
-    """How two sides differ, as `Repository.diff` gives it."""
+    """The differences between two sides, as `Repository.diff` gives it."""
 
     def _page(self, width: int, style: Style) -> Iterator[str]:
         yield from diff_lines(self, width=width, style=style)
@@ -36,7 +36,7 @@ class Difference(Printable, DiffResult):
 
 
 class Compared(Printable, Comparison):
-    """What differs between versions, as `Repository.compare` gives it: a table in a notebook."""
+    """The differences between versions, as `Repository.compare` gives it: a table in a notebook."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from comparison_lines(self, style)

@@ -1,4 +1,4 @@
-"""What maintenance found and did, printing itself."""
+"""The results of maintenance, printing themselves."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ if TYPE_CHECKING:
 
 
 class PrintableGc(Printable, GcResult):
-    """What gc did, as `Repository.gc` gives it."""
+    """The result of a gc, as `Repository.gc` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from gc_lines(self, style)
 
 
 class PrintableForget(Printable, ForgetResult):
-    """What forget did, as `Repository.forget` gives it."""
+    """The result of a forget, as `Repository.forget` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from forget_lines(self, style)
 
 
 class PrintableRepack(Printable, RepackResult):
-    """What repack did, as `Repository.repack` gives it."""
+    """The result of a repack, as `Repository.repack` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from repack_lines(self, style)
 
 
 class PrintableRepair(Printable, RepairResult):
-    """What repair did, as `Repository.repair` gives it."""
+    """The result of a repair, as `Repository.repair` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from repair_lines(self, style)
 
 
 class PrintableCheck(Printable, FsckResult):
-    """What a check found, as `Repository.fsck` gives it."""
+    """The findings of a check, as `Repository.fsck` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from fsck_lines(self, style)
 
 
 class PrintableUsage(Printable, Usage):
-    """What versions cost, as `Repository.du` gives it."""
+    """The cost of versions, as `Repository.du` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from usage_lines(self, style)

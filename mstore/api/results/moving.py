@@ -1,4 +1,4 @@
-"""What checkout, resume and undo did, printing itself."""
+"""The results of checkout, resume and undo, printing themselves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PrintableCheckout(Printable, CheckoutResult):
-    """What a checkout did, as `Repository.checkout` gives it."""
+    """The result of a checkout, as `Repository.checkout` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from checkout_lines(self, style)
@@ -26,7 +26,7 @@ class PrintableCheckout(Printable, CheckoutResult):
 
 
 class PrintableResume(Printable, ResumeResult):
-    """Where a version was written for training to go on, as `Repository.resume` gives it."""
+    """The result of a resume, as `Repository.resume` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from resume_lines(self, style)
@@ -34,7 +34,7 @@ class PrintableResume(Printable, ResumeResult):
 
 
 class PrintableUndo(Printable, Undone):
-    """What was taken back, as `Repository.undo` gives it."""
+    """The result of an undo, as `Repository.undo` gives it."""
 
     def _lines(self, style: Style) -> Iterator[str]:
         yield from undo_lines(self, style)

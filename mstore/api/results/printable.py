@@ -1,4 +1,4 @@
-"""What all results have that print themselves."""
+"""The base of all results that print themselves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Printable:
     """A result that prints as lines: `print` and IPython give text, a notebook colours.
 
     IPython asks for `_repr_html_` and `_repr_pretty_` (its display protocol). `repr` stays
-    that of the value, for whoever debugs.
+    that of the value, for debugging.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Where a workspace stands, printing itself."""
+"""The status of a workspace, printing itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkspaceStatus(Printable, Status):
-    """Where a workspace stands, as `Repository.status` gives it.
+    """The status of a workspace, as `Repository.status` gives it.
 
     Args:
         staged: queues of training runs, and how many saves in each no commit holds yet.

@@ -21,14 +21,12 @@ mstore checkout -b retry main
 """)
 @click.command()
 @click.argument("rev", required=False, type=REVISION)
-@click.option("--to", metavar="DIR", help="Write into DIR; HEAD and the model directory stay.")
+@click.option("--to", metavar="DIR", help="Write into DIR; HEAD and the model directory do not change.")
 @click.option(
-    "-b", "new_branch", metavar="NAME", help="Make a branch at REV (default HEAD) and stand on it."
+    "-b", "new_branch", metavar="NAME", help="Make a branch at REV (default HEAD) and check it out."
 )
-@click.option(
-    "--force", is_flag=True, help="Replace files that no commit has; `undo` brings them back."
-)
-@click.option("--dry-run", is_flag=True, help="Show what would be written, and do nothing.")
+@click.option("--force", is_flag=True, help="Replace files that no commit has; `undo` restores them.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @json_options()
 def checkout(
     rev: Revision | None,

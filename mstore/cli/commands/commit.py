@@ -1,4 +1,4 @@
-"""mstore commit: a model directory becomes a version."""
+"""mstore commit: keep a model directory as a version."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 
 
 def _adopt_staged(repository: Repository) -> None:
-    """Commit first what a killed training run had staged."""
+    """Commit the saves that a killed training run had staged."""
     if not repository.staged():
         return
+    from mstore.text import counted
     from mstore.training.worker import adopt_staged
 
     for queue, adopted in adopt_staged(repository):
         if not isinstance(adopted, int):
-            warn(f"saves of a killed run wait in {queue}: {adopted.message}")
+            warn(f"cannot commit the saves of a killed run in {queue}: {adopted.message}")
         elif adopted:
-            click.echo(f"committed {adopted} saves that a killed training run had staged", err=True)
+            saves = counted(adopted, "save")
+            click.echo(f"committed {saves} that a killed training run had staged", err=True)
 
 
 @examples("""
@@ -43,10 +45,10 @@ mstore commit adapter --base main -m "adapter on our own base"
 """)
 @click.command()
 @click.argument("path", required=False)
-@click.option("-m", "--message", help="What this version is; made from the facts if left out.")
-@click.option("--branch", help="Append to this branch (made if absent); HEAD stays where it is.")
+@click.option("-m", "--message", help="Describe this version (default: its facts).")
+@click.option("--branch", help="Commit to this branch, made if absent; HEAD does not move.")
 @click.option(
-    "--base", type=REVISION, metavar="REV", help="The version that this one was trained from."
+    "--base", type=REVISION, metavar="REV", help="Name the version that this one was trained from."
 )
 @click.option(
     "--without", multiple=True, metavar="ROLE", help="Leave out files of a role, e.g. training-state."
@@ -54,15 +56,17 @@ mstore commit adapter --base main -m "adapter on our own base"
 @META
 @METRIC
 @click.option(
-    "--meta-file", multiple=True, metavar="FILE", help="Metadata from a JSON object in a file."
+    "--meta-file", multiple=True, metavar="FILE", help="Add metadata from a JSON object in a file."
 )
-@click.option("--append", is_flag=True, help="If somebody moves the branch meanwhile, follow them.")
-@click.option("--allow-empty", is_flag=True, help="A commit even if nothing changed.")
+@click.option(
+    "--append", is_flag=True, help="Commit on top if another process moves the branch meanwhile."
+)
+@click.option("--allow-empty", is_flag=True, help="Allow a commit that changes nothing.")
 @click.option("--allow-no-weights", is_flag=True, help="Accept a folder without weights.")
 @click.option("--allow-incomplete", is_flag=True, help="Accept an index whose shards are missing.")
 @click.option("--allow-opaque", is_flag=True, help="Keep a broken .safetensors as plain bytes.")
 @click.option("--strict", is_flag=True, help="Refuse unknown fields in safetensors headers.")
-@click.option("--dry-run", is_flag=True, help="Show what would be committed, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @json_options()
 def commit(
     path: str | None,
@@ -77,7 +81,7 @@ def commit(
 ) -> None:
     """Keep a folder as a version.
 
-    PATH is what `save_model`, `save_pretrained` or a Trainer wrote; the first one
+    PATH is a folder that `save_model`, `save_pretrained` or a Trainer wrote; the first one
     committed becomes the model directory that a later bare `commit` takes.
     """
     metadata: dict[str, Any] = {}

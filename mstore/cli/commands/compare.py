@@ -1,4 +1,4 @@
-"""mstore compare: what differs between versions, side by side."""
+"""mstore compare: versions side by side."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ mstore compare main~2 main best:eval_loss --md
 """)
 @click.command()
 @click.argument("revs", nargs=-1, required=True, type=REVISION)
-@click.option("--all", "everything", is_flag=True, help="Run ids, paths and hosts too.")
+@click.option("--all", "everything", is_flag=True, help="Compare run ids, paths and hosts too.")
 @json_options()
-@click.option("--md", "as_md", is_flag=True, help="As a table in Markdown.")
-@click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
+@click.option("--md", "as_md", is_flag=True, help="Print a table in Markdown.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 def compare(
     revs: tuple[Revision, ...], everything: bool, as_json: bool, as_md: bool, as_csv: bool
 ) -> None:
     """Compare versions: hyper-parameters, facts of the model, metrics.
 
-    One column a version; what all of them share is left out and counted.
+    One column a version; rows equal in all of them are left out and counted.
     """
     import csv
 

@@ -25,7 +25,7 @@ mstore config --unset author
 @click.option("--unset", is_flag=True, help="Remove KEY.")
 @json_options()
 def config(key: str | None, value: str | None, unset: bool, as_json: bool) -> None:
-    """Show or set what this workspace is configured to: author, model-dir."""
+    """Show or set the configuration: author, model-dir, keep-training-state."""
     from mstore.errors import NotFound, UsageError
 
     opened = repo()

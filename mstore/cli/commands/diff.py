@@ -25,16 +25,16 @@ mstore diff HEAD~1 HEAD --stat
 @click.command()
 @click.argument("a", required=False, type=SIDE)
 @click.argument("b", required=False, type=SIDE)
-@click.option("--stat", is_flag=True, help="How much each tensor changed: share, norm, cosine.")
+@click.option("--stat", is_flag=True, help="Measure how much each tensor changed: share, norm, cosine.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 where files differ, 0 where they do not.")
 @json_options()
 def diff(
     a: Revision | Path | None, b: Revision | Path | None, stat: bool, exit_code: bool, as_json: bool
 ) -> int:
-    """Show what differs: LoRA ranks and shapes, configuration, metrics, tensors, files.
+    """Show differences: LoRA ranks and shapes, configuration, metrics, tensors, files.
 
-    A and B are versions or folders. `.`, and what begins with `./`, `../`, `/` or `~` or
-    ends in `/`, is a folder; anything else is a version, or a folder where no version has
+    A and B are versions or folders. `.`, and a name that begins with `./`, `../`, `/` or `~`
+    or ends in `/`, is a folder; anything else is a version, or a folder where no version has
     this name. Without B: the model directory; without A: HEAD.
     """
     try:
@@ -68,12 +68,12 @@ def _compared(a: Revision | Path | None, b: Revision | Path | None, stat: bool) 
     from mstore.api.folders import diff as diff_folders
     from mstore.errors import NoStore
 
-    with progress() as told:
+    with progress() as report:
         try:
             opened = repo()
         except NoStore:
             # Two folders need no store: the plainest question has the plainest answer.
             if a is None or b is None or not (Path(str(a)).is_dir() and Path(str(b)).is_dir()):
                 raise
-            return diff_folders(str(a), str(b), stat=stat, progress=told)
-        return opened.diff("HEAD" if a is None else a, b, stat=stat, progress=told)
+            return diff_folders(str(a), str(b), stat=stat, progress=report)
+        return opened.diff("HEAD" if a is None else a, b, stat=stat, progress=report)

@@ -1,4 +1,4 @@
-"""mstore du: what versions and the store cost."""
+"""mstore du: the cost of versions and of the store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ mstore du HEAD r8~1
 @click.argument("revs", nargs=-1, type=REVISION, metavar="[REV]...")
 @json_options()
 def du(revs: tuple[Revision, ...], as_json: bool) -> None:
-    """Show why versions cost what they cost: bytes shared, new, stored, as deltas."""
+    """Show the bytes of versions: shared, new, stored, as deltas."""
     found = repo().du(*map(look_up, revs))
     if as_json:
         from mstore.cli.json_output import show_json

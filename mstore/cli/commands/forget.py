@@ -27,10 +27,12 @@ mstore forget --role training-state --keep-last 2 --keep-best eval_loss --dry-ru
     default=1,
     show_default=True,
     metavar="N",
-    help="Versions of each branch, from its tip, that keep theirs.",
+    help="Keep the files of the last N versions of each branch.",
 )
-@click.option("--keep-best", metavar="METRIC", help="So does the best version of each branch.")
-@click.option("--branch", metavar="NAME", help="Of this branch alone.")
+@click.option(
+    "--keep-best", metavar="METRIC", help="Keep those of the best version of each branch, too."
+)
+@click.option("--branch", metavar="NAME", help="Drop files from this branch alone.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @json_options("needs --yes or --dry-run")
@@ -45,8 +47,8 @@ def forget(
 ) -> None:
     """Drop files from old versions for good, such as the optimizer's states.
 
-    The versions keep their ids and all other files; a note on each says what was dropped
-    and when, and checkout leaves it out. What a tag names is not touched.
+    The versions keep their ids and all other files; a note on each records which files were
+    dropped and when, and checkout leaves them out. Tagged versions are not touched.
     """
     asks = must_confirm("forget", yes, dry_run, as_json)
     repository = repo()
@@ -57,8 +59,8 @@ def forget(
         if as_json:
             _show_json(plan, None, dry_run)
         return
-    with progress() as told:
-        done = repository.run_forget(plan, progress=told)
+    with progress() as report:
+        done = repository.run_forget(plan, progress=report)
     if as_json:
         _show_json(plan, done, dry_run)
     else:

@@ -20,22 +20,22 @@ mstore fsck --from /backup/store
 """)
 @click.command()
 @click.option("--quick", is_flag=True, help="Check the sums of stored bytes only, at memory speed.")
-@click.option("--repair", is_flag=True, help="Quarantine damaged parts, keep all that is whole.")
+@click.option("--repair", is_flag=True, help="Quarantine damaged parts, keep the whole ones.")
 @click.option(
     "--from",
     "source",
     type=click.Path(file_okay=False),
     metavar="STORE",
-    help="Repair, taking what is lost from another store.",
+    help="Repair, and fetch lost objects from another store.",
 )
 @click.option("--dry-run", is_flag=True, help="With --repair or --from: show the plan, change nothing.")
 @json_options()
 def fsck(quick: bool, repair: bool, source: str | None, dry_run: bool, as_json: bool) -> int:
-    """Check that everything stored is what was stored. Exits 4 if anything is damaged.
+    """Check the store for damage. Exits 4 if anything is damaged.
 
-    Without --repair nothing is changed. With it, whole objects of damaged packs are stored
-    anew, damaged refs take the value that their reflog has, and what was damaged is kept
-    in the store's folder `quarantine`.
+    Without --repair nothing is changed. With it, the whole objects of damaged packs go into
+    new packs, damaged refs take the value that their reflog has, and the damaged files move
+    to the store's folder `quarantine`.
     """
     from mstore.errors import UsageError
     from mstore.render.fsck import fsck_lines
@@ -46,15 +46,15 @@ def fsck(quick: bool, repair: bool, source: str | None, dry_run: bool, as_json: 
         raise UsageError("--repair checks every id, so it cannot be --quick")
     if dry_run:
         if not repair:
-            raise UsageError("--dry-run is about --repair; fsck alone changes nothing")
+            raise UsageError("--dry-run needs --repair or --from; fsck alone changes nothing")
         return _show_plan(source, as_json)
-    with progress() as told:
+    with progress() as report:
         if repair:
-            done = repo().repair(source=source, progress=told)
+            done = repo().repair(source=source, progress=report)
             found, repaired = done.found, done.done
             lines = repair_lines(done, styled)
         else:
-            found, repaired = repo().fsck(quick=quick, progress=told), ()
+            found, repaired = repo().fsck(quick=quick, progress=report), ()
             lines = fsck_lines(found, styled)
     if as_json:
         from mstore.cli.json_output import show_json
@@ -67,7 +67,7 @@ def fsck(quick: bool, repair: bool, source: str | None, dry_run: bool, as_json: 
 
 
 def _show_plan(source: str | None, as_json: bool) -> int:
-    with progress() as told:
-        plan = repo().plan_repair(source=source, progress=told)
+    with progress() as report:
+        plan = repo().plan_repair(source=source, progress=report)
     show_plan(plan, as_json)
     return 0 if plan.found.ok else CORRUPT

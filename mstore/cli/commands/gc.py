@@ -1,4 +1,4 @@
-"""mstore gc: delete what no name needs."""
+"""mstore gc: delete objects that no name needs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ mstore gc --dry-run
 mstore gc --now --yes
 """)
 @click.command()
-@click.option("--now", is_flag=True, help="Keep nothing for the reflogs' sake, and empty the trash.")
+@click.option("--now", is_flag=True, help="Ignore reflogs, and empty the trash.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @json_options("needs --yes or --dry-run")
 def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Give back the bytes that no branch, tag or reflog needs.
+    """Free the space of objects that no branch, tag or reflog needs.
 
-    Reflogs keep what they name for 30 days. What goes lies in the trash for a day,
-    from where it comes back if anything asks for it.
+    Reflogs protect the objects that they name for 30 days. Removed packs stay in the trash for
+    a day, and are restored if a running command needs them.
     """
     asks = must_confirm("gc", yes, dry_run, as_json)
     plan = repo().plan_gc(now=now)
@@ -41,8 +41,8 @@ def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
         if as_json:
             _show_json(plan, None, dry_run)
         return
-    with progress() as told:
-        done = repo().gc(plan, progress=told)
+    with progress() as report:
+        done = repo().gc(plan, progress=report)
     if as_json:
         _show_json(plan, done, dry_run)
         return

@@ -21,14 +21,14 @@ mstore import out --dry-run
 """)
 @click.command("import")
 @click.argument("folders", nargs=-1, required=True, metavar="DIR...")
-@click.option("--branch", help="Onto this branch; default: one for each DIR, of its name.")
-@click.option("--dry-run", is_flag=True, help="Show the plan only.")
+@click.option("--branch", help="Commit to this branch (default: one for each DIR, of its name).")
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @json_options()
 def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json: bool) -> None:
     """Turn checkpoint folders into history.
 
-    Each folder becomes a commit with its metrics, ordered by step or date. What is
-    there already is left alone, and so are HEAD, the model directory and the folders.
+    Each folder becomes a commit with its metrics, ordered by step or date. Folders
+    committed already are skipped. HEAD, the model directory and the folders do not change.
     """
     from mstore.render.importing import import_summary, imported_lines
 

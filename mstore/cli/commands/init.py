@@ -16,13 +16,13 @@ mstore init --store /team/models.mstore --shared
 """)
 @click.command()
 @click.option(
-    "--store", "store", metavar="DIR", help="A store elsewhere (a team's disk); made if absent."
+    "--store", "store", metavar="DIR", help="Use a store elsewhere (a team's disk); made if absent."
 )
-@click.option("--shared", is_flag=True, help="A new store's files are group-writable.")
+@click.option("--shared", is_flag=True, help="Make a new store's files group-writable.")
 @click.option(
-    "--model-dir", metavar="DIR", help="The folder that a bare commit takes and checkout writes."
+    "--model-dir", metavar="DIR", help="Set the folder that a bare commit takes and checkout writes."
 )
-@click.option("--force", is_flag=True, help="Even in a folder that looks like a model directory.")
+@click.option("--force", is_flag=True, help="Allow a folder that looks like a model directory.")
 @json_options()
 def init(store: str | None, shared: bool, model_dir: str | None, force: bool, as_json: bool) -> None:
     """Make a workspace here, and a store in it."""
@@ -38,8 +38,8 @@ def init(store: str | None, shared: bool, model_dir: str | None, force: bool, as
     kind, warnings = made.network_disk, []
     if kind is not None:
         warnings.append(
-            f"{made.location} lies on a network file system ({kind}): a commit survives what the"
-            " server keeps, and gc and repack must run when nothing else uses the store"
+            f"{made.location} lies on a network file system ({kind}): a commit is as durable as the"
+            " server's writes, and gc and repack must run when nothing else uses the store"
         )
     if as_json:
         from mstore.cli.json_output import show_json
@@ -52,4 +52,4 @@ def init(store: str | None, shared: bool, model_dir: str | None, force: bool, as
         click.echo(f"with its store at {made.location}")
     for warning in warnings:
         warn(warning)
-    click.echo("Next: mstore commit DIR -m MESSAGE   (DIR: what save_model or save_pretrained wrote)")
+    click.echo("Next: mstore commit DIR -m MESSAGE   (DIR: from save_model or save_pretrained)")

@@ -26,13 +26,15 @@ mstore log --json | jq '.versions[].metrics'
 """)
 @click.command()
 @click.argument("rev", required=False, type=REVISION)
-@click.option("-n", "count", type=click.IntRange(min=0), metavar="N", help="The latest N only.")
-@click.option("--oneline", is_flag=True, help="Id, names and message.")
+@click.option("-n", "count", type=click.IntRange(min=0), metavar="N", help="Show at most N versions.")
+@click.option("--oneline", is_flag=True, help="Show only id, names and message.")
 @click.option("--graph", is_flag=True, help="Draw how versions descend.")
-@click.option("--all", "everything", is_flag=True, help="All branches and tags.")
-@click.option("--columns", metavar="A,B,…", help="Columns: built-in ones, metrics, metadata keys.")
-@click.option("--where", metavar="EXPR", help="Only those of which this holds, such as 'r <= 8'.")
-@click.option("--sort", metavar="KEY", help="By this column, the smallest first; -KEY: the largest.")
+@click.option("--all", "everything", is_flag=True, help="Show all branches and tags.")
+@click.option("--columns", metavar="A,B,…", help="Show these columns, metrics or metadata keys.")
+@click.option(
+    "--where", metavar="EXPR", help="Show only versions for which EXPR is true, such as 'r <= 8'."
+)
+@click.option("--sort", metavar="KEY", help="Sort by KEY, the smallest first; -KEY: the largest first.")
 @json_options()
 def log(
     rev: Revision | None,
@@ -45,7 +47,7 @@ def log(
     sort: str | None,
     as_json: bool,
 ) -> None:
-    """List versions, the latest first, with what is known of each.
+    """List versions, the latest first, with their facts and metrics.
 
     Built-in columns: id, refs, age, message, r/alpha, epoch, step, r, alpha, added,
     size, tensors, author, time. --where compares columns, metrics and metadata (dots go
@@ -95,7 +97,7 @@ def _lines(
 
 
 def _others(found: Log, everything: bool) -> Iterator[str]:
-    """Tell what there is beside what was listed."""
+    """Yield a line about commits that were not listed."""
     if found.unborn is not None:
         yield click.style(
             f"(branch {found.unborn} has no commit yet; these are all branches)", dim=True
@@ -103,5 +105,7 @@ def _others(found: Log, everything: bool) -> Iterator[str]:
     elif not everything:
         more = repo().count_elsewhere(found.tips)
         if more:
-            noun = "commit" if more == 1 else "commits"
-            yield click.style(f"({more} {noun} on other branches: --all)", dim=True)
+            from mstore.text import counted
+
+            commits = counted(more, "commit")
+            yield click.style(f"({commits} on other branches: --all)", dim=True)

@@ -20,7 +20,7 @@ mstore ls HEAD --tensors
 """)
 @click.command()
 @click.argument("rev", default="HEAD", type=REVISION)
-@click.option("--tensors", is_flag=True, help="Every tensor with dtype and shape.")
+@click.option("--tensors", is_flag=True, help="List every tensor with dtype and shape.")
 @json_options()
 def ls(rev: Revision, tensors: bool, as_json: bool) -> None:
     """List the files of a version, or its tensors."""

@@ -17,7 +17,7 @@ mstore reflog r8
 @click.argument("name", required=False)
 @json_options()
 def reflog(name: str | None, as_json: bool) -> None:
-    """List where a branch or tag has been; NAME@{n} names those places."""
+    """List the moves of a branch or tag; NAME@{n} names its former commits."""
     opened = repo()
     records = opened.reflog(name)
     if as_json:

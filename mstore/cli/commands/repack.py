@@ -25,8 +25,8 @@ def repack(dry_run: bool, as_json: bool) -> None:
         plan = repo().plan_repack()
         show_plan(plan, as_json)
         return
-    with progress() as told:
-        done = repo().repack(progress=told)
+    with progress() as report:
+        done = repo().repack(progress=report)
     if as_json:
         from mstore.cli.json_output import show_json
         from mstore.render.json.maintenance import repack_document

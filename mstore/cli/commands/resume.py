@@ -20,18 +20,18 @@ mstore resume r8~1 --to again
 """)
 @click.command()
 @click.argument("rev", type=REVISION)
-@click.option("--to", "to", required=True, metavar="DIR", help="The folder to write; new or empty.")
+@click.option("--to", "to", required=True, metavar="DIR", help="Write into this folder, new or empty.")
 @click.option("--force", is_flag=True, help="Replace files that no commit has, keeping a copy.")
 @json_options()
 def resume(rev: Revision, to: str, force: bool, as_json: bool) -> None:
     """Write a version out so that training can go on from it.
 
-    A checkout, in which `best_model_checkpoint` of trainer_state.json is made to name a
-    folder that exists here. HEAD stays where it is.
+    Like `checkout --to`, but `best_model_checkpoint` of trainer_state.json then names a
+    folder that exists here. HEAD does not move.
     """
     version = look_up(rev)
-    with progress() as told:
-        done = repo().resume(version, to=to, force=force, progress=told)
+    with progress() as report:
+        done = repo().resume(version, to=to, force=force, progress=report)
     if as_json:
         from mstore.cli.json_output import show_json
         from mstore.render.json.documents import resume_document

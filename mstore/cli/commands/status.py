@@ -1,4 +1,4 @@
-"""mstore status: where the workspace stands, and what changed."""
+"""mstore status: the current branch, and what changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ mstore status
 @click.command()
 @json_options()
 def status(as_json: bool) -> None:
-    """Show where you stand, what changed, and what to type next."""
+    """Show the current branch, what changed, and what to run next."""
     found = repo().status()
     if as_json:
         from mstore.cli.json_output import show_json

@@ -1,4 +1,4 @@
-"""mstore undo: take back one's own last operation."""
+"""mstore undo: undo one's own last operation."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ mstore undo r8             # the last move of r8, if it was made here
 """)
 @click.command()
 @click.argument("name", required=False)
-@click.option("--dry-run", is_flag=True, help="Show what would be undone, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @json_options()
 def undo(name: str | None, dry_run: bool, as_json: bool) -> None:
-    """Take back your own last move."""
+    """Undo your own last operation."""
     plan = repo().plan_undo(name)
     if dry_run:
         show_plan(plan, as_json)

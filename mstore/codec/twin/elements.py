@@ -27,7 +27,7 @@ def check_base(raw: Buffer, base: Buffer) -> None:
 
 
 def elements_of(raw: Buffer, width: int) -> Any:
-    """View a buffer as unsigned integers of `width` bytes, without what follows the last whole one."""
+    """Return a buffer as unsigned integers of `width` bytes; an incomplete last one is dropped."""
     if width not in (1, 2, 4, 8):
         raise ValueError("an element has 1, 2, 4 or 8 bytes")
     view = memoryview(raw).cast("B")
@@ -41,7 +41,7 @@ def _sign(elements: Any) -> Any:
 
 
 def _ordered(elements: Any) -> Any:
-    """Map sign-magnitude bit patterns to unsigned integers in numeric order."""
+    """Convert sign-magnitude bit patterns to unsigned integers in numeric order."""
     kind, bits = elements.dtype.type, 8 * elements.dtype.itemsize
     return elements ^ (_sign(elements) | kind(1 << (bits - 1)))
 

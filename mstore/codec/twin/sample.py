@@ -1,4 +1,4 @@
-"""A quick estimate of what a block costs, from a sample."""
+"""A quick estimate of the cost of a block, from a sample."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WINDOW: Final = 512
 
 
 def estimate(raw: Buffer, base: Buffer, width: int, is_float: bool) -> tuple[int, int]:
-    """Price a few windows as an order-0 coder would: bits as they are, and as a difference."""
+    """Estimate the bits of a few windows for an order-0 coder: as they are, and as a difference."""
     check_base(raw, base)
     own = elements_of(raw, width)
     other = elements_of(base, width)[: len(own)]

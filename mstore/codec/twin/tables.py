@@ -1,4 +1,4 @@
-"""Counts of symbols, what they would cost, and the tables of frequencies that code them."""
+"""Counts of symbols, their cost, and the tables of frequencies that code them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _log_table() -> Any:
 
 
 def _weighed(counts: Any) -> int:
-    """Sum count × 256 × log2 of the count, from its twelve leading bits."""
+    """Add up count × 256 × log2 of the count, from its twelve leading bits."""
     counts = counts[counts > 0]
     if not len(counts):
         return 0
@@ -46,7 +46,7 @@ def entropy_bits(counts: Any, n: int) -> int:
 
 
 def expected_bits(counts: Any, n: int) -> int:
-    """Estimate what symbols cost with their table, in bits; at most what they cost raw."""
+    """Estimate the cost of symbols with their table, in bits; at most their raw cost."""
     if not n:
         return 0
     used = int(np.count_nonzero(counts))
@@ -61,7 +61,7 @@ def count_symbols(plane: Any) -> Any:
 
 
 def normalised(counts: Any, n: int) -> Any:
-    """Scale counts to frequencies of sum SCALE, at least one for a symbol that occurs."""
+    """Convert counts to frequencies of sum SCALE, at least one for a symbol that occurs."""
     freq = np.where(counts > 0, np.maximum((counts * SCALE + n // 2) // n, 1), 0)
     left = SCALE - int(freq.sum())
     while left:

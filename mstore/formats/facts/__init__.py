@@ -1,1 +1,1 @@
-"""What a model directory says of itself: config, adapters, trainer state, shards."""
+"""The facts of a model directory: config, adapters, trainer state, shards."""

@@ -97,7 +97,7 @@ class AdapterFacts:
         """List the keys that PEFT matches its patterns against, for one module.
 
         The module's name; for an expert's parameter, module and parameter. Which
-        of several parameters a nested wrapper stands for is not in the keys, so
+        of several parameters a nested wrapper wraps is not in the keys, so
         all are candidates.
         """
         name = module.replace(".base_layer", "")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a model directory says of itself.
+    """The facts of a model directory.
 
     Args:
         adapters: by folder, `""` for the root.
@@ -51,7 +51,7 @@ class Facts:
 
 
 def describe(folder: FolderSource, layouts: Mapping[str, Layout]) -> Facts:
-    """Read what a model directory says of itself.
+    """Read the facts of a model directory.
 
     Args:
         folder: its files.
@@ -93,7 +93,7 @@ def _adapter_layout(folder: str, layouts: Mapping[str, Layout]) -> Layout | None
 
 
 def adapter_label(adapter: AdapterFacts) -> str:
-    """Name the kind of an adapter with its rank and alpha, as `LoRA r=8 alpha=16`."""
+    """Describe the kind of an adapter with its rank and alpha, as `LoRA r=8 alpha=16`."""
     label = "LoRA" if adapter.kind in (None, "LORA") else str(adapter.kind)
     if adapter.use_dora:
         label = "DoRA"

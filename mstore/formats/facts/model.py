@@ -24,7 +24,7 @@ class ModelFacts:
     Args:
         dtype: as transformers spells it ('bfloat16').
         parameter_count: elements of the weights in the root folder, stored ones once.
-        base_name: `_name_or_path`: what it was loaded from.
+        base_name: `_name_or_path`: the name or folder that it was loaded from.
         base_revision: `_commit_hash`.
         quantization: the quantization method, or None.
         auto_map: it names Python code of its own.

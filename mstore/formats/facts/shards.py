@@ -52,7 +52,7 @@ def _check_one_index(
             raise BadFile(
                 index,
                 f"the shard {shard} is missing",
-                hint="download it, or keep what is there with --allow-incomplete",
+                hint="download it, or keep the others with --allow-incomplete",
             )
         warnings.append(f"{index}: the shard {shard} is missing")
     return warnings

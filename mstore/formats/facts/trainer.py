@@ -11,7 +11,7 @@ from mstore.formats.jsontext import as_text, count_of, mapping_of, text_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What a run logs while it trains; the latest stands for the step it was saved at.
+# What a run logs while it trains; the latest is taken for the step it was saved at.
 _RUNNING: Final = ("loss", "grad_norm", "learning_rate")
 # How fast the machine was says nothing of the model; it would differ in every comparison.
 _SPEED: Final = re.compile(r"(_runtime|_per_second|^total_flos)$")
@@ -22,7 +22,7 @@ class TrainerFacts:
     """The state of a training run, as trainer_state.json describes it.
 
     Args:
-        metrics: what was logged at `global_step`, and the latest loss, gradient
+        metrics: values logged at `global_step`, and the latest loss, gradient
             norm and learning rate up to it. NaN and infinities are values.
         greater_is_better: of `best_metric`, if known.
         run_id: of the run that mstore's callback took part in.

@@ -1,4 +1,4 @@
-"""Which of two values of a metric is better."""
+"""The better one of two values of a metric."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOWER: Final = re.compile(r"(^|[_/-])(loss|perplexity|ppl)($|[_/-])", re.IGNORE
 
 
 def is_greater_better(metric: str, entries: Iterable[LogEntry]) -> bool:
-    """Whether larger values of a metric are better.
+    """Return whether larger values of a metric are better.
 
     What the training arguments said of their `metric_for_best_model` counts; else a loss
     or a perplexity is better when lower, and of anything else nothing is assumed.
@@ -28,7 +28,7 @@ def is_greater_better(metric: str, entries: Iterable[LogEntry]) -> bool:
         entries: versions whose training arguments are asked, the latest first.
 
     Raises:
-        UsageError: nobody knows.
+        UsageError: it is unknown.
     """
     for entry in entries:
         arguments = entry.metadata.get("training_arguments")
@@ -57,7 +57,7 @@ def best_of(entries: Iterable[LogEntry], metric: str, *, greater: bool | None = 
 
     Raises:
         NotFound: no version has it.
-        UsageError: nobody knows which values are better.
+        UsageError: which values are better is unknown.
     """
     found = list(entries)
     if greater is None:

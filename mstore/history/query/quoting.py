@@ -1,4 +1,4 @@
-"""How conditions and revisions write a name that has signs in it: in double quotes.
+"""The form of a name with signs in conditions and revisions: in double quotes.
 
 A quote inside is written twice. What a version has under a name is `LogEntry.column` for
 both languages, so that `step:4` and `--where 'step == 4'` see the same value; `best:METRIC`
@@ -19,7 +19,7 @@ def quoted(text: str, quote: str = '"') -> str:
 
 
 def unquoted(text: str) -> str:
-    """Return what stands between the quotes that a text begins and ends with."""
+    """Return the text between the quotes that a text begins and ends with."""
     return text[1:-1].replace(text[0] * 2, text[0])
 
 

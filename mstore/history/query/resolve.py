@@ -1,6 +1,6 @@
 """From a revision to its commit: the look-up of what `revision_grammar` has read.
 
-`resolved` is the one door for whatever a caller holds. `resolve` is the look-up itself and
+`resolved` is the one door for all that a caller may hold. `resolve` is the look-up itself and
 runs once for each revision that a user typed.
 """
 
@@ -24,7 +24,7 @@ from mstore.history.query.revision_grammar import (
 )
 from mstore.objects import CommitId
 from mstore.store import check_ref_name
-from mstore.text import near_names
+from mstore.text import counted, near_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,11 +37,11 @@ _HEX: Final = re.compile(r"[0-9a-f]{4,64}")
 
 @frozen(slots=True)
 class Resolved:
-    """What a revision stands for.
+    """The commit that a revision names.
 
     Args:
         id: the commit.
-        branch: the branch whose tip was named, which a checkout then stands on: `NAME`,
+        branch: the branch whose tip was named, which a checkout then points HEAD to: `NAME`,
             `HEAD`, `last:BRANCH`; None for every other form, also for `NAME~0`.
         warning: one sentence, or None.
     """
@@ -52,11 +52,11 @@ class Resolved:
 
 
 AnyRevision: TypeAlias = "str | Revision | Resolved | CommitId"
-"""Whatever says which version is meant: text, that text read, what it stands for, an id."""
+"""The forms in which a version is named: text, that text read, its resolution, an id."""
 
 
 def resolved(context: Context, revision: AnyRevision) -> Resolved:
-    """Find the commit that anything means which says so; what is resolved already stays.
+    """Resolve a revision in any of its forms; a resolved one is returned as it is.
 
     Raises:
         RevisionNotFound: nothing has this name; near ones are listed.
@@ -81,7 +81,7 @@ def resolve(context: Context, revision: Revision) -> Resolved:
         NotFound: no version has the metric.
         Ambiguous: a short id fits several commits, or a training step.
         UsageError: it has no meaning here.
-        InvalidInput: what stands for a branch is no name that one may have.
+        InvalidInput: a branch's name is one that no branch may have.
     """
     found = _base(context, revision)
     if not revision.steps:
@@ -139,7 +139,9 @@ def _earlier(context: Context, base: AtHead | Named, moves: int) -> CommitId:
     except NotFound:
         raise _not_found(context, name) from None
     if moves >= len(records):
-        raise RevisionNotFound(f"{name}@{{{moves}}}", hint=f"{name} has moved {len(records)} times")
+        raise RevisionNotFound(
+            f"{name}@{{{moves}}}", hint=f"{name} has moved {counted(len(records), 'time')}"
+        )
     target = records[moves].new
     if target is None:
         raise RevisionNotFound(f"{name}@{{{moves}}}", hint=f"{name} was deleted then")

@@ -1,7 +1,7 @@
 """Revisions as text and as values: the grammar, which knows nothing of any store.
 
     r8~2                      BRANCH@{3}                  best:eval_loss@other^
-    "HEAD", "@"               where the workspace stands
+    "HEAD", "@"               the commit that HEAD points to
 
     revision = base ["@{" number "}"] step*         `@{n}` behind "HEAD", "@", a name, nothing
     step     = "~" [number] | "^" [number]          without a number: 1
@@ -41,12 +41,12 @@ _MOVES: Final = re.compile(r"@\{([0-9]+)\}")
 _STEP: Final = re.compile(r"([~^])([0-9]*)")
 _NUMBER: Final = re.compile(r"[0-9]+")
 _QUOTED: Final = re.compile(QUOTED)
-_STEPS_HINT: Final = "behind a version come BRANCH@{n}, then REV~n, REV^ and REV^n"
+_STEPS_HINT: Final = "after a version come BRANCH@{n}, then REV~n, REV^ and REV^n"
 
 
 @frozen(slots=True)
 class AtHead:
-    """Where the workspace stands; `spelled` is "HEAD", "@", or "" before `@{n}`."""
+    """The commit that HEAD points to; `spelled` is "HEAD", "@", or "" before `@{n}`."""
 
     spelled: str = "HEAD"
 
@@ -123,7 +123,7 @@ class Step:
 
 @frozen(slots=True)
 class Revision:
-    """What a user typed where a version is expected.
+    """A parsed revision.
 
     Args:
         base: from where to go.
@@ -159,7 +159,7 @@ def parse(text: str) -> Revision:
     if match is not None:
         if not isinstance(base, AtHead | Named):
             raise UsageError(
-                f"{match[0]} stands behind a branch or HEAD alone, not behind {str(base)!r}",
+                f"{match[0]} follows a branch or HEAD alone, not {str(base)!r}",
                 hint="for example main@{1}",
             )
         moves, at = _number(match[1]), match.end()
@@ -175,7 +175,7 @@ def parse(text: str) -> Revision:
 
 
 def names_folder(text: str) -> bool:
-    """Whether a text, where a version or a folder may stand, can only be meant as a folder.
+    """Return whether a text, where a version or a folder may be, can only be meant as a folder.
 
     No name of a branch, tag or id looks like that: `.`, `..`, and what begins with `./`,
     `../`, `/` or `~`, or ends in `/`.
@@ -184,10 +184,10 @@ def names_folder(text: str) -> bool:
 
 
 def _base(text: str) -> tuple[Base, int]:
-    """Read what stands before `@{n}` and the steps, and say where that ends."""
+    """Read the base before `@{n}` and the steps, and return where it ends."""
     kind, colon, _ = text.partition(":")
     if colon and kind in _KINDS:
-        return _sought(kind, text, len(kind) + 1)
+        return _read_search(kind, text, len(kind) + 1)
     end = _base_end(text)
     name = text[:end]
     if not name and not text.startswith("@{"):
@@ -195,7 +195,7 @@ def _base(text: str) -> tuple[Base, int]:
     return (AtHead(name) if name in ("HEAD", "@", "") else Named(name)), end
 
 
-def _sought(kind: str, text: str, at: int) -> tuple[Base, int]:
+def _read_search(kind: str, text: str, at: int) -> tuple[Base, int]:
     """Read the rest of a form that begins with a word and a colon."""
     if kind in _METRIC_KINDS and text.startswith('"', at):
         return _quoted_metric(kind, text, at)
@@ -237,7 +237,7 @@ def _by_metric(kind: str, metric: str, branch: str | None) -> ByMetric:
 
 def _branch(kind: str, sign: str, branch: str) -> str | None:
     if sign and not branch:
-        raise UsageError(f"{kind}: needs a branch behind the @", hint="or no @: HEAD's history")
+        raise UsageError(f"{kind}: needs a branch after the @", hint="or no @: HEAD's history")
     return branch or None
 
 

@@ -13,7 +13,7 @@
                 | "(" operand ("," operand)* ")"     after "in" and "not in" only
 
 Single quotes make a text. Double quotes make a name where a comparison needs one, and else a
-text: left of an operator a name, right of it a text, unless on the left stands a number or a
+text: left of an operator a name, right of it a text, unless its left side is a number or a
 text in single quotes; of `in`, whose name is on the right, the other way round. A quote
 inside is written twice. Words of the language are understood in capitals too.
 
@@ -21,7 +21,7 @@ A comparison with a name that has no value is false, whatever its operator; only
 asks for that. Values of different kinds are unequal and have no order; NaN equals NaN and
 is neither less nor more than anything. Texts are compared by code points, capitals and all.
 
-Knows nothing of versions: `Condition.holds` is told how to look up a name.
+Knows nothing of versions: `Condition.holds` is given a function that looks up a name.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class _Token:
 
     @property
     def content(self) -> str:
-        """What stands between quotes."""
+        """The text between quotes."""
         return unquoted(self.text)
 
 
@@ -128,7 +128,7 @@ class _Reader:
         )
 
     def _fail(self, position: int, what: str, hint: str | None = None) -> NoReturn:
-        """Raise, showing the text and a caret under the character."""
+        """Raise an error that shows the text and a caret under the character."""
         before = escaped(self._text[:position])
         raise UsageError(
             f"condition, character {position + 1}: {what}"
@@ -147,7 +147,7 @@ class _Reader:
         return token
 
     def _took(self, *words: str) -> bool:
-        """Whether the next token is one of these; if so, it is taken."""
+        """Take the next token if it is one of these, and return whether it was."""
         if self._next.word not in words or not self._next.word:
             return False
         self._at += 1
@@ -156,7 +156,7 @@ class _Reader:
     def whole(self) -> Condition:
         """Read the whole text as a condition."""
         if self._next.kind == "end":
-            self._fail(0, "nothing is asked", "for example: eval_loss < 1.5 and r <= 8")
+            self._fail(0, "the condition is empty", "for example: eval_loss < 1.5 and r <= 8")
         condition = self._disjunction(0)
         token = self._next
         if token.kind != "end":
@@ -204,7 +204,7 @@ class _Reader:
         if sign.word == "not":
             self._at += 1
             if not self._took("in"):
-                self._fail(self._next.at, "`not` behind a name is followed by `in`")
+                self._fail(self._next.at, "`not` after a name is followed by `in`")
             asked = "not in"
         elif self._took(*_COMPARISONS):
             asked = sign.word
@@ -232,14 +232,14 @@ class _Reader:
             self._fail(
                 at,
                 f"{escaped(text)} is no name, and one side must be",
-                "names stand bare or in double quotes",
+                "write a name without quotes, or in double quotes",
             )
         if asked not in ("==", "!=") and (a is None or b is None):
             self._fail(sign.at, "none is compared by == and != only")
         return Relation(asked, a, b)
 
     def _values(self, sign: _Token) -> tuple[Any, ...]:
-        """Read what stands in the parentheses after `in`."""
+        """Read the values in the parentheses after `in`."""
         values = []
         while True:
             token = self._take()

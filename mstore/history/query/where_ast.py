@@ -30,7 +30,7 @@ ORDERS: Final = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": op
 
 @frozen(slots=True)
 class Name:
-    """What a version may have a value for."""
+    """A name that a version may have a value for."""
 
     name: str
 
@@ -41,7 +41,7 @@ class Name:
 
 @frozen(slots=True)
 class Relation:
-    """Two operands, of which one at least is a name, and what is asked of them.
+    """Two operands, of which one at least is a name, and their operator.
 
     Args:
         operator: '<', '<=', '>', '>=', '==', '!=', 'in', 'not in' or 'contains'.
@@ -54,7 +54,7 @@ class Relation:
     right: Any
 
     def holds(self, lookup: Lookup) -> bool:
-        """Whether it holds of a version."""
+        """Return whether it holds of a version."""
         left, right = (lookup(v.name) if isinstance(v, Name) else v for v in (self.left, self.right))
         if self.left is None or self.right is None:
             return (left is right) == (self.operator == "==")
@@ -88,7 +88,7 @@ class Not:
     inner: Condition
 
     def holds(self, lookup: Lookup) -> bool:
-        """Whether it holds of a version."""
+        """Return whether it holds of a version."""
         return not self.inner.holds(lookup)
 
     def names(self) -> Iterator[str]:
@@ -107,7 +107,7 @@ class Joined:
     parts: tuple[Condition, ...]
 
     def holds(self, lookup: Lookup) -> bool:
-        """Whether it holds of a version."""
+        """Return whether it holds of a version."""
         found = (part.holds(lookup) for part in self.parts)
         return all(found) if self.word == "and" else any(found)
 
@@ -123,7 +123,7 @@ Condition = Relation | Not | Joined
 
 
 def _ordered(one: Any, other: Any) -> bool:
-    """Whether one of two values can come before the other."""
+    """Return whether one of two values can come before the other."""
     if isinstance(one, bool) or isinstance(other, bool):
         return False
     numbers = isinstance(one, (int, float)) and isinstance(other, (int, float))

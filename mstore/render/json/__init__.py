@@ -1,7 +1,7 @@
-"""What `--json` gives: its types, and one function from each result to its object.
+"""The output of `--json`: its types, and one function from each result to its object.
 
 Importing this package imports neither. `documents` needs nothing that a command has not
-loaded; the types are for whoever checks the objects, documents them, or chooses fields.
+loaded; the types are for checking and documenting the objects, and for choosing fields.
 """
 
 from __future__ import annotations

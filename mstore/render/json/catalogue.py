@@ -1,4 +1,4 @@
-"""Which object each command gives under `--json`, in each of its forms."""
+"""The object that each command gives under `--json`, in each of its forms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mstore.render.json import changing, difference, looking, maintaining, share
 
 
 class Form(NamedTuple):
-    """What a command gives in one of its forms.
+    """The output of a command in one of its forms.
 
     Args:
         kind: the type of the object, `schema` aside.
@@ -22,7 +22,7 @@ class Form(NamedTuple):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What `--fields` chooses from."""
+        """The fields that `--fields` chooses from."""
         return tuple(fields_of(self.kind if self.element is None else self.element))
 
 

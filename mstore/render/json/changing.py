@@ -33,7 +33,7 @@ class InitDocument(TypedDict):
 
 
 class ConfigDocument(TypedDict):
-    """What is configured.
+    """The configuration.
 
     Args:
         values: by key: of KEY alone where one was named without a value, else all that is set now.
@@ -43,7 +43,7 @@ class ConfigDocument(TypedDict):
 
 
 class NotedDocument(VersionDocument):
-    """A version to which something was added.
+    """A version, with a note added to it.
 
     Args:
         note: the note.
@@ -63,7 +63,7 @@ class PlannedFileDocument(FileDocument):
 
 
 class CommitPlanDocument(TypedDict):
-    """What a commit would do.
+    """The plan of a commit.
 
     Args:
         path: the folder.
@@ -96,10 +96,10 @@ class PlannedImportDocument(TypedDict):
     Args:
         path: the folder.
         branch: the branch that it goes onto.
-        order: what it was sorted by, for people.
+        order: its sort key, for people.
         size_bytes: all its files.
         metadata_path: a JSON file beside it that belongs to it; null where there is none.
-        warning: what is wrong with that file; null where nothing is.
+        warning: the problem with that file; null where there is none.
     """
 
     path: str
@@ -111,7 +111,7 @@ class PlannedImportDocument(TypedDict):
 
 
 class ImportPlanDocument(TypedDict):
-    """What an import would do.
+    """The plan of an import.
 
     Args:
         size_bytes: all files of all folders.
@@ -123,11 +123,11 @@ class ImportPlanDocument(TypedDict):
 
 
 class ImportDocument(ImportPlanDocument):
-    """What an import did.
+    """The result of an import.
 
     Args:
-        versions: what each of `folders` became, in the same order.
-        stored_bytes: what the store grew by.
+        versions: the version of each of `folders`, in the same order.
+        stored_bytes: the growth of the store.
     """
 
     versions: list[CommittedDocument]
@@ -135,7 +135,7 @@ class ImportDocument(ImportPlanDocument):
 
 
 class CheckoutPlanDocument(TypedDict):
-    """What a checkout would do.
+    """The plan of a checkout.
 
     Args:
         id: the commit.
@@ -143,9 +143,9 @@ class CheckoutPlanDocument(TypedDict):
         new_folder: the folder is absent or empty.
         write: files that would be written.
         remove: paths that would be removed.
-        unchanged_count: files that are right already.
+        unchanged_count: files that would stay as they are.
         back_up: paths of which a copy would be kept for `undo`.
-        packs: what would be read, in the order in which it is first needed.
+        packs: the packs that would be read, in the order of their first use.
         moves_head: HEAD would move.
         branch: the branch that HEAD would be on; null for none.
         new_branch: that branch would be made.
@@ -175,10 +175,10 @@ class CheckoutDocument(TypedDict):
         branch: the branch that HEAD is on now; null where it is on none, or did not move.
         written_count: files written.
         removed_count: files removed.
-        unchanged_count: files that were right already.
+        unchanged_count: files that stayed as they were.
         backup_path: where replaced files are kept; null where none are.
         base_path: where an adapter's base was written, so that `load` works; null where it was not.
-        load: a line of Python that loads what was written; null where none can be given.
+        load: a line of Python that loads the folder; null where none can be given.
         warnings: one sentence each.
     """
 
@@ -195,10 +195,10 @@ class CheckoutDocument(TypedDict):
 
 
 class ResumeDocument(CheckoutDocument):
-    """A version that was written out to go on from; `load` is the line that goes on.
+    """A version that was written out to resume training from; `load` is the line that resumes training.
 
     Args:
-        step: the training step that it goes on from; null where unknown.
+        step: the training step that it resumes from; null where unknown.
         best_path: where the best checkpoint so far lies now; null where none is known.
     """
 
@@ -257,7 +257,7 @@ class NameDocument(RefDocument):
     """A branch or tag that was made, moved, given another name, or deleted.
 
     Args:
-        action: what was done; `made` also where `--force` moved it.
+        action: the action; `made` also where `--force` moved it.
         old_name: its name before; null where it had none or kept it.
         id: the commit that it names, or named until it was deleted.
     """
@@ -268,7 +268,7 @@ class NameDocument(RefDocument):
 
 
 class HeadDocument(TypedDict):
-    """Where HEAD stands.
+    """The target of HEAD.
 
     Args:
         branch: its branch; null where it is detached.
@@ -280,12 +280,12 @@ class HeadDocument(TypedDict):
 
 
 class UndoPlanDocument(TypedDict):
-    """What undo would take back.
+    """The plan of an undo.
 
     Args:
-        action: what would be undone.
+        action: the operation that would be undone.
         refs: where each ref would point.
-        head: where HEAD would stand; null where it stays.
+        head: where HEAD would point to; null where it would not move.
         path: the folder whose files would be put back; null where none are.
         restored: paths in it that may be put back.
     """
@@ -298,10 +298,10 @@ class UndoPlanDocument(TypedDict):
 
 
 class UndoDocument(TypedDict):
-    """What undo took back.
+    """The result of an undo.
 
     Args:
-        action: what was undone.
+        action: the operation that was undone.
         refs: where each ref points now.
         restored: paths that were put back.
     """

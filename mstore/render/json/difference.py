@@ -54,7 +54,7 @@ class FigureDocument(TypedDict):
 
 
 class TensorNameDocument(TypedDict):
-    """Where a tensor is, whatever file holds it.
+    """The name of a tensor, whichever file holds it.
 
     Args:
         folder: the folder of its file, `""` for the root.
@@ -111,7 +111,7 @@ class TensorPairDocument(TensorNameDocument):
     Args:
         a: on the one side.
         b: on the other.
-        stat: by how much they differ; only with `--stat`, and where it can be told.
+        stat: by how much they differ; only with `--stat`, and where that can be computed.
     """
 
     a: FigureDocument
@@ -141,7 +141,7 @@ MovedTensorDocument.__doc__ = """A tensor whose name alone differs.
 
 
 class TensorDiffDocument(TypedDict):
-    """How the tensors of weights and adapters differ; each is in one list.
+    """The differences between the tensors of weights and adapters; each is in one list.
 
     Args:
         added: only `b` has them.
@@ -165,7 +165,7 @@ class TensorDiffDocument(TypedDict):
 
 
 class EffectDocument(TypedDict):
-    """What the adapters of both sides do to one module, ΔW = s·B·A; norms are Frobenius.
+    """The effects of the adapters of both sides on one module, ΔW = s·B·A; norms are Frobenius.
 
     Args:
         rank_a: of the factors of `a`.
@@ -207,7 +207,7 @@ class FilePairDocument(TypedDict):
 
     Args:
         path: its path in the model directory.
-        role: what it is for.
+        role: its role.
         a: on the one side.
         b: on the other.
     """
@@ -219,7 +219,7 @@ class FilePairDocument(TypedDict):
 
 
 class FileDiffDocument(TypedDict):
-    """How the files differ.
+    """The differences between files.
 
     Args:
         added: only `b` has them.
@@ -233,12 +233,12 @@ class FileDiffDocument(TypedDict):
 
 
 class DiffDocument(TypedDict):
-    """How two versions or folders differ.
+    """The differences between two versions or folders.
 
     Args:
         a: the one, as it is shown: a short id or a folder.
         b: the other.
-        same: no file differs; what `--exit-code` tells.
+        same: no file differs; `--exit-code` exits 0.
         lora: the root's adapter, or the only one.
         adapters: the other adapters, by folder.
         config: keys of configuration files that differ; the first part is the file's path without
@@ -246,7 +246,7 @@ class DiffDocument(TypedDict):
         metadata: metadata that differs; only between versions.
         metrics: metrics that differ.
         tensors: how tensors differ.
-        effects: what the adapters of `lora` do, by module; empty without `--stat`.
+        effects: the effects of the adapters of `lora`, by module; empty without `--stat`.
         files: how files differ.
         warnings: one sentence each.
     """

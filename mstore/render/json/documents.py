@@ -1,7 +1,7 @@
 """One function from each result to the object that `--json` gives of it, `schema` aside.
 
 Plans and differences give their own (`to_dict`), since they are values that people keep and
-send. What is not finite is made text by whoever prints.
+send. Numbers that are not finite become text when printed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def commit_brief(id: CommitId, commit: Commit) -> shared.CommitDocument:
 
 
 def version_document(entry: LogEntry) -> shared.VersionDocument:
-    """Give a version and what is known of it."""
+    """Give a version with its names, metadata, metrics and sizes."""
     return {
         **commit_brief(entry.id, entry.commit),
         "parents": [parent.hex for parent in entry.parents],
@@ -91,7 +91,7 @@ def version_document(entry: LogEntry) -> shared.VersionDocument:
 
 
 def committed_document(entry: LogEntry, result: CommitResult) -> shared.CommittedDocument:
-    """Give what a commit left, and what it cost."""
+    """Give the result of a commit."""
     return {
         **version_document(entry),
         "branch": result.branch,
@@ -145,7 +145,7 @@ def tensor_document(tensor: TensorRef) -> shared.TensorDocument:
 
 
 def comparison_document(found: Comparison) -> looking.ComparisonDocument:
-    """Give what differs between versions."""
+    """Give the differences between versions."""
     return {
         "versions": [commit_brief(entry.id, entry.commit) for entry in found.entries],
         "rows": {name: list(values) for name, values in found.rows},
@@ -163,7 +163,7 @@ def branch_document(branch: Branch) -> changing.BranchDocument:
 
 
 def tag_document(entry: TagEntry) -> changing.TagDocument:
-    """Give a tag, and what was said where it was made."""
+    """Give a tag with its annotation."""
     tag = entry.tag
     said: shared.CommitDocument | None = None
     if tag is not None:
@@ -183,11 +183,11 @@ def name_document(
     old_name: str | None,
     id: CommitId,
 ) -> changing.NameDocument:
-    """Give what was done to a branch or a tag.
+    """Give a change to a branch or a tag.
 
     Args:
         kind: which of them.
-        action: what was done.
+        action: the change.
         name: its name now, or the one that it had.
         old_name: its name before, where it has another one now.
         id: the commit that it names, or named.
@@ -209,7 +209,7 @@ def move_document(record: Record) -> looking.MoveDocument:
 
 
 def undo_document(plan: UndoPlan, done: Undone) -> changing.UndoDocument:
-    """Give what undo took back; the plan knows what kind of ref each was."""
+    """Give the result of an undo; the plan knows what kind of ref each was."""
     from mstore.checkout.undo_plan import kind_and_name
 
     refs: list[shared.TargetDocument] = []
@@ -224,7 +224,7 @@ def undo_document(plan: UndoPlan, done: Undone) -> changing.UndoDocument:
 
 
 def status_document(found: Status, staged: Sequence[tuple[Path, int]]) -> looking.StatusDocument:
-    """Give where a workspace stands.
+    """Give the status of a workspace.
 
     Args:
         found: what `Repository.status` gave.
@@ -259,7 +259,7 @@ def _activity(now: Activity | None) -> looking.ActivityDocument | None:
 
 
 def init_document(workspace: Workspace, warnings: Sequence[str]) -> changing.InitDocument:
-    """Give a new workspace, and what there is to know of where it lies."""
+    """Give a new workspace, and warnings about its place."""
     return {
         "path": str(workspace.path),
         "store_path": str(workspace.store_path),
@@ -269,7 +269,7 @@ def init_document(workspace: Workspace, warnings: Sequence[str]) -> changing.Ini
 
 
 def checkout_document(result: CheckoutResult) -> changing.CheckoutDocument:
-    """Give what a checkout wrote."""
+    """Give the result of a checkout."""
     return {
         "id": result.id.hex,
         "path": _text(result.path),
@@ -285,7 +285,7 @@ def checkout_document(result: CheckoutResult) -> changing.CheckoutDocument:
 
 
 def resume_document(result: ResumeResult) -> changing.ResumeDocument:
-    """Give what training goes on from."""
+    """Give the result of a resume."""
     return {
         **checkout_document(result.checkout),
         "path": str(result.path),
@@ -299,10 +299,10 @@ def resume_document(result: ResumeResult) -> changing.ResumeDocument:
 def import_document(
     plan: ImportPlan, result: ImportResult, entries: Mapping[CommitId, LogEntry]
 ) -> changing.ImportDocument:
-    """Give what an import did.
+    """Give the result of an import.
 
     Args:
-        plan: what was planned.
+        plan: its plan.
         result: what came of it.
         entries: the versions, by their commits.
     """
@@ -319,5 +319,5 @@ def import_document(
 def failure_document(
     code: str, exit_code: int, message: str, hint: str | None
 ) -> shared.FailureDocument:
-    """Give why a command failed."""
+    """Give the error of a command."""
     return {"error": {"code": code, "exit": exit_code, "message": message, "hint": hint}}

@@ -31,7 +31,7 @@ class ShowDocument(VersionDocument):
 
     Args:
         files: its files, by path.
-        notes: what was added later, the latest first.
+        notes: its notes, the latest first.
     """
 
     files: list[FileDocument]
@@ -63,7 +63,7 @@ class TensorsDocument(TypedDict):
 
 
 class ComparisonDocument(TypedDict):
-    """What differs between versions.
+    """The differences between versions.
 
     Args:
         versions: the versions, in the order asked for.
@@ -85,12 +85,12 @@ class MoveDocument(TypedDict):
 
     Args:
         number: counts the ref's moves.
-        old: what it named before; null where it was made.
-        new: what it named then; null where it was deleted.
-        action: what moved it.
-        message: more about that.
-        author: who moved it.
-        time: when.
+        old: its former target; null where it was made.
+        new: its new target; null where it was deleted.
+        action: the action that moved it.
+        message: details of that action.
+        author: the author of the move.
+        time: its time.
     """
 
     number: int
@@ -125,12 +125,12 @@ class DeadFileDocument(TypedDict):
 
 
 class ActivityDocument(TypedDict):
-    """What happens in the store at this moment.
+    """The activity in a store at this moment.
 
     Args:
-        held: locks that somebody holds; `gc` is held by gc and repack.
+        held: locks that a process holds; `gc` is held by gc and repack.
         running_count: other commands at work.
-        writing_bytes: what they have written and not published.
+        writing_bytes: bytes that they have written and not published.
         left: files of commands that were killed.
     """
 
@@ -153,7 +153,7 @@ class QueueDocument(TypedDict):
 
 
 class StatusDocument(TypedDict):
-    """Where the workspace stands.
+    """HEAD, the changes in the model directory, and activity in the store.
 
     Args:
         branch: HEAD's branch; null where HEAD is detached.
@@ -165,8 +165,8 @@ class StatusDocument(TypedDict):
         changed: paths that differ.
         removed: paths that are gone.
         ignored: paths that a commit would leave out.
-        activity: what other commands do; null where the store cannot tell.
-        trash_bytes: what lies in the trash.
+        activity: that of other commands; null where it is unknown.
+        trash_bytes: bytes in the trash.
         staged: queues of saves.
         backup_paths: folders of files that a killed `checkout --force` had replaced.
     """
@@ -187,15 +187,15 @@ class StatusDocument(TypedDict):
 
 
 class GroupDocument(TypedDict):
-    """What a group of tensors or files costs in one version.
+    """The cost of a group of tensors or files in one version.
 
     Args:
         name: names of tensors with `*` for numbers, or a role.
-        size_bytes: all of it.
-        shared_bytes: what of that the first parent has.
-        added_bytes: what of that it lacks.
-        stored_bytes: what the added ones take in the store.
-        delta_bytes: what of that are deltas.
+        size_bytes: its size.
+        shared_bytes: bytes of it that the first parent has.
+        added_bytes: bytes of it that the first parent lacks.
+        stored_bytes: the size of the added ones in the store.
+        delta_bytes: stored bytes that are deltas.
     """
 
     name: str
@@ -207,15 +207,15 @@ class GroupDocument(TypedDict):
 
 
 class CostDocument(TypedDict):
-    """Why a version costs what it costs.
+    """The cost of a version.
 
     Args:
         id: the commit.
         subject: the first line of its message.
         groups: the largest first.
         total: all groups together.
-        freed_bytes: what would be free without it.
-        protected_bytes: what only it has, and deltas of others lean on.
+        freed_bytes: bytes that would be free without it.
+        protected_bytes: bytes that only it has, and that deltas of other versions depend on.
     """
 
     id: Id
@@ -227,7 +227,7 @@ class CostDocument(TypedDict):
 
 
 class UsageDocument(TypedDict):
-    """What a store holds.
+    """The contents of a store.
 
     Args:
         versions: those asked for.
@@ -243,13 +243,13 @@ class UsageDocument(TypedDict):
 
 
 class ProblemDocument(TypedDict):
-    """Something in a store that is not as it should be.
+    """A problem in a store.
 
     Args:
         where: the pack, ref or object.
         what: the rule that does not hold.
         affects: versions and files that need it.
-        hint: what to do; null where nothing can be said.
+        hint: advice; null where there is none.
     """
 
     where: str
@@ -259,15 +259,15 @@ class ProblemDocument(TypedDict):
 
 
 class FsckDocument(TypedDict):
-    """What a check of the store found, after a repair if one was asked for.
+    """The findings of a check of the store, after a repair if one was asked for.
 
     Args:
         ok: nothing is damaged; otherwise the exit code is 4.
         quick: only the sums of stored bytes were checked.
-        repaired: what was put right, one sentence each.
-        problems: what is damaged.
-        harmless: what is unusual and does no harm.
-        pack_count: packs that were looked at.
+        repaired: the repairs, one sentence each.
+        problems: damaged parts.
+        harmless: unusual, harmless findings.
+        pack_count: packs that were checked.
         object_count: objects.
         commit_count: commits.
         read_bytes: stored bytes that were checked.

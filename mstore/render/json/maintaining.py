@@ -14,7 +14,7 @@ class UnreachableDocument(TypedDict):
         subject: the first line of its message.
         branch: the branch that once had it; null where no reflog says.
         time: when it was made.
-        freed_bytes: what only it and later such versions need.
+        freed_bytes: bytes that only it and later such versions need.
     """
 
     id: Id
@@ -25,20 +25,20 @@ class UnreachableDocument(TypedDict):
 
 
 class GcPlanDocument(TypedDict):
-    """What gc would do.
+    """The plan of a gc.
 
     Args:
         versions: those that would go, the oldest first.
-        branch_bytes: what would be freed, by the branch that once had it.
-        dead_pack_count: packs of which nothing is needed.
-        rewritten_pack_count: packs that would be written anew without what is dead in them.
+        branch_bytes: bytes that would be freed, by the branch that once had them.
+        dead_pack_count: unneeded packs.
+        rewritten_pack_count: packs that would be rewritten without their unneeded objects.
         merged_pack_count: small packs that would become one.
-        freed_bytes: what nothing needs.
-        unfinished_bytes: what of that belongs to no commit.
-        purged_bytes: what in the trash has had its time, and would go.
-        trash_bytes: what would stay in the trash.
+        freed_bytes: unneeded bytes in packs.
+        unfinished_bytes: those of them that belong to no commit.
+        purged_bytes: bytes in the trash that would be purged.
+        trash_bytes: bytes that would stay in the trash.
         pack_bytes: all packs.
-        now: reflogs would keep nothing, and the trash would be emptied.
+        now: reflogs would be ignored, and the trash would be emptied.
     """
 
     versions: list[UnreachableDocument]
@@ -55,15 +55,15 @@ class GcPlanDocument(TypedDict):
 
 
 class GcDocument(TypedDict):
-    """What gc did.
+    """The result of a gc.
 
     Args:
-        freed_bytes: what the disk has back.
-        trash_bytes: what lies in the trash and goes once it has been there for a day.
-        removed_pack_count: packs that went.
+        freed_bytes: bytes freed on the disk.
+        trash_bytes: bytes in the trash, which are purged after a day there.
+        removed_pack_count: packs that were removed.
         written_pack_count: packs that were written.
-        undeleted_pack_count: packs that stay, since a running command leans on them.
-        plan: what was planned.
+        undeleted_pack_count: packs that stay, since a running command depends on them.
+        plan: its plan.
     """
 
     freed_bytes: Bytes
@@ -75,13 +75,13 @@ class GcDocument(TypedDict):
 
 
 class ForgottenDocument(TypedDict):
-    """What goes of one version.
+    """The files that one version would lose.
 
     Args:
         id: the commit.
         subject: the first line of its message.
-        roles: whose files go.
-        file_count: how many.
+        roles: the roles of these files.
+        file_count: the number of files.
         size_bytes: their sizes.
     """
 
@@ -93,12 +93,12 @@ class ForgottenDocument(TypedDict):
 
 
 class ForgetPlanDocument(TypedDict):
-    """What forget would do.
+    """The plan of a forget.
 
     Args:
         versions: those that would lose files, the oldest first.
         kept_count: versions that keep theirs.
-        freed_bytes: stored bytes that nothing would need.
+        freed_bytes: stored bytes that would no longer be needed.
     """
 
     versions: list[ForgottenDocument]
@@ -107,12 +107,12 @@ class ForgetPlanDocument(TypedDict):
 
 
 class ForgetDocument(TypedDict):
-    """What forget did.
+    """The result of a forget.
 
     Args:
         version_count: versions that lost files.
-        freed_bytes: what the disk has back.
-        plan: what was planned.
+        freed_bytes: bytes freed on the disk.
+        plan: its plan.
     """
 
     version_count: int
@@ -121,15 +121,15 @@ class ForgetDocument(TypedDict):
 
 
 class RepackDocument(TypedDict):
-    """What repack did.
+    """The result of a repack.
 
     Args:
         worth: false where nothing would have been gained, and nothing was changed.
         before_bytes: all packs before.
         after_bytes: all packs now.
-        removed_pack_count: packs that went.
+        removed_pack_count: packs that were removed.
         written_pack_count: packs that were written.
-        kept_pack_count: old packs that stay, since something leans on them.
+        kept_pack_count: old packs that stay, since a running command depends on them.
     """
 
     worth: bool
@@ -141,14 +141,14 @@ class RepackDocument(TypedDict):
 
 
 class RepackPlanDocument(TypedDict):
-    """What repack would do; how much that gains is known only when it is done.
+    """The plan of a repack; its gain is known only when it is done.
 
     Args:
         pack_count: packs that would be read, and replaced by new ones.
         object_count: the objects in them.
         raw_bytes: these objects before encoding.
         pack_bytes: all packs.
-        merges: there are many small packs, which would become few whatever else is gained.
+        merges: there are many small packs, which would be merged in any case.
     """
 
     pack_count: int
@@ -203,7 +203,7 @@ class PackRepairDocument(TypedDict):
 
 
 class RepairPlanDocument(TypedDict):
-    """What a repair would do.
+    """The plan of a repair.
 
     Args:
         ok: nothing is damaged; otherwise the exit code is 4.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def usage_document(found: Usage) -> looking.UsageDocument:
-    """Give what versions and the store cost."""
+    """Give the cost of versions and of the store."""
     return {
         "versions": [_cost(version) for version in found.commits],
         "version_count": found.versions,
@@ -49,11 +49,11 @@ def _group(group: GroupUsage) -> looking.GroupDocument:
 
 
 def fsck_document(found: FsckResult, repaired: Sequence[str] = ()) -> looking.FsckDocument:
-    """Give what a check found.
+    """Give the findings of a check.
 
     Args:
         found: the findings; after a repair, those that are left.
-        repaired: what a repair put right.
+        repaired: the repairs.
     """
     return {
         "ok": found.ok,
@@ -78,7 +78,7 @@ def _problem(problem: Problem) -> looking.ProblemDocument:
 
 
 def gc_document(plan: GcPlan, done: GcResult | None) -> maintaining.GcDocument:
-    """Give what gc did; None where nothing had to be done."""
+    """Give the result of a gc; None where nothing had to be done."""
     return {
         "freed_bytes": done.freed_bytes if done is not None else 0,
         "trash_bytes": done.trash_bytes if done is not None else plan.kept_trash_bytes,
@@ -90,7 +90,7 @@ def gc_document(plan: GcPlan, done: GcResult | None) -> maintaining.GcDocument:
 
 
 def forget_document(plan: ForgetPlan, done: ForgetResult | None) -> maintaining.ForgetDocument:
-    """Give what forget did; None where nothing had to be done."""
+    """Give the result of a forget; None where nothing had to be done."""
     return {
         "version_count": done.commits if done is not None else 0,
         "freed_bytes": done.freed_bytes if done is not None else 0,
@@ -99,7 +99,7 @@ def forget_document(plan: ForgetPlan, done: ForgetResult | None) -> maintaining.
 
 
 def repack_document(done: RepackResult) -> maintaining.RepackDocument:
-    """Give what repack did."""
+    """Give the result of a repack."""
     return {
         "worth": done.worth,
         "before_bytes": done.before_bytes,

@@ -18,7 +18,7 @@ class RefDocument(TypedDict):
     """A name that points to a version.
 
     Args:
-        kind: what it is; `note` is the ref of a commit's notes, named like that commit's id.
+        kind: its kind; `note` is the ref of a commit's notes, named like that commit's id.
         name: its name without namespace; `HEAD` for HEAD.
     """
 
@@ -48,8 +48,8 @@ class CommitDocument(TypedDict):
     Args:
         id: the commit.
         message: its whole message.
-        author: who committed.
-        time: when.
+        author: its author.
+        time: its time.
     """
 
     id: Id
@@ -59,18 +59,18 @@ class CommitDocument(TypedDict):
 
 
 class VersionDocument(CommitDocument):
-    """A version and what is known of it.
+    """A version with its names, metadata, metrics and sizes.
 
     Args:
         parents: the commits that it follows; the first one is its branch's past.
         refs: names that point to it: HEAD first, then branches, then tags.
-        metadata: what was given and recorded, and what notes added, by key.
+        metadata: values given and recorded, those of notes included, by key.
         metrics: numbers, those of notes included, by name.
         weights: the weights id of each folder that holds weights, `""` for the root.
         base: the model that it starts from; null where none was named or found.
         tensor_count: tensors in its weights and adapters.
         size_bytes: all its files.
-        added_bytes: what of that its first parent lacks.
+        added_bytes: bytes of these that its first parent lacks.
     """
 
     parents: list[Id]
@@ -91,8 +91,8 @@ class CommittedDocument(VersionDocument):
         branch: the branch that holds it.
         created: false where the folder held what the branch's tip holds: `id` is then that tip.
         note: the note that took new metrics or metadata where no commit was made; null otherwise.
-        new_bytes: what of its files the store lacked.
-        stored_bytes: what these take in the store.
+        new_bytes: bytes of its files that the store lacked.
+        stored_bytes: their size in the store.
         ignored: paths that were left out.
         warnings: one sentence each.
     """
@@ -111,7 +111,7 @@ class FileDocument(TypedDict):
 
     Args:
         path: its path in the model directory.
-        role: what it is for.
+        role: its role: weights, adapter, tokenizer, config, training-state, other.
         size_bytes: its size.
     """
 
@@ -139,15 +139,15 @@ class TensorDocument(TypedDict):
 
 
 class NoteDocument(TypedDict):
-    """What was added to a version later.
+    """Facts added to a version later.
 
     Args:
         id: the note.
         kind: `facts` for metrics and metadata, `forgotten` for files that were dropped; more may
             come.
-        author: who noted it.
-        time: when.
-        payload: what it says. Of `facts`: `metrics` and `metadata`. Of `forgotten`: `roles`.
+        author: its author.
+        time: its time.
+        payload: its content. Of `facts`: `metrics` and `metadata`. Of `forgotten`: `roles`.
     """
 
     id: Id
@@ -168,12 +168,12 @@ class TargetDocument(RefDocument):
 
 
 class PackUseDocument(TypedDict):
-    """What is read of a pack.
+    """The part of a pack that is read.
 
     Args:
         pack: the pack's name.
         object_count: blobs, delta bases included.
-        stored_bytes: what these take in the store.
+        stored_bytes: their size in the store.
     """
 
     pack: Id
@@ -182,13 +182,13 @@ class PackUseDocument(TypedDict):
 
 
 class ErrorDocument(TypedDict):
-    """Why a command failed.
+    """The error of a command.
 
     Args:
-        code: what happened, as a name; the list only ever grows.
+        code: the name of the error; the list only grows.
         exit: the exit code.
-        message: what happened, in one sentence.
-        hint: what to do about it; null where nothing can be said.
+        message: the error, in one sentence.
+        hint: advice; null where there is none.
     """
 
     code: str
@@ -198,10 +198,10 @@ class ErrorDocument(TypedDict):
 
 
 class FailureDocument(TypedDict):
-    """What stderr has, in one line, where a command fails under `--json`.
+    """The one line on stderr of a command that fails under `--json`.
 
     Args:
-        error: why.
+        error: the error.
     """
 
     error: ErrorDocument

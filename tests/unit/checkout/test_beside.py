@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mstore.api.repository import Repository
-from mstore.checkout.beside import counted, write_beside
+from mstore.checkout.beside import byte_progress, write_beside
 from mstore.errors import BadPath, Conflict, DurabilityUnknown, NotFound, StorageFailed
 from mstore.fs.failures import UnconfirmedChange
 from mstore.objects import Manifest, ManifestFile, Segment, blob_id
@@ -67,8 +67,8 @@ def test_what_cannot_be_written_to_is_said(repo: Repository, tmp_path: Path) -> 
 def test_bytes_are_added_up_for_whoever_asks() -> None:
     files = (ManifestFile("a", "other", 3, ()), ManifestFile("b", "other", 4, ()))
     told: list[tuple[str, int, int]] = []
-    advance = counted(files, lambda *step: told.append(step))
-    assert advance is not None and counted(files, None) is None
+    advance = byte_progress(files, lambda *step: told.append(step))
+    assert advance is not None and byte_progress(files, None) is None
     advance(3)
     advance(4)
     assert told == [("writing", 3, 7), ("writing", 7, 7)]

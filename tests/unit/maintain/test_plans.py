@@ -197,7 +197,7 @@ def test_repair_does_what_its_plan_said(repo: Repository, tmp_path: Path) -> Non
     assert plan.source == str(tmp_path / "backup")
     done = repo.run_repair(pickle.loads(pickle.dumps(plan)))
     assert done.found.ok and len(done.done) == 4
-    assert f"{len(plan.fetched)} objects were taken from" in done.done[-1]
+    assert f"took {len(plan.fetched)} object" in done.done[-1]
     assert repo.resolve("main").hex == plan.refs[0].target.hex
     assert (repo.store.path / plan.packs[0].quarantine).exists()
     assert not repo.plan_repair()

@@ -15,7 +15,6 @@ from mstore.render.page import (
     NEW,
     OLD,
     Page,
-    count_text,
     folded_lines,
     grouped,
     list_text,
@@ -104,7 +103,7 @@ def test_layer_two_comes_before_layer_ten() -> None:
 
 
 def test_small_things_are_worded() -> None:
-    assert (count_text(1, "key"), count_text(2, "key")) == ("1 key", "2 keys")
+
     assert (shape_text([]), shape_text([2, 3])) == ("[]", "[2, 3]")
     assert (list_text([]), list_text(["a", "b\n"])) == ("–", "a, b\\x0a")
     assert (or_dash(None), or_dash(0.5)) == ("–", "0.5")

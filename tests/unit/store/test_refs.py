@@ -1,4 +1,4 @@
-"""Refs: compare-and-set, records before moves, names that are refused."""
+"""Refs: compare-and-swap, records before moves, names that are refused."""
 
 from __future__ import annotations
 
