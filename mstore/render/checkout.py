@@ -26,19 +26,21 @@ def checkout_lines(
         style: how to show colours.
         moved: HEAD moved, and its new place is told.
     """
-    where = f" → {display_path(result.path)}" if result.path is not None else ""
+    where = f" → {escaped(display_path(result.path))}" if result.path is not None else ""
     counts = (
         f"{result.written} files written, {result.unchanged} right already, {result.removed} removed"
     )
     yield f"{style(result.id.short, 'yellow')}{where}: {counts}"
     if moved and result.branch is not None:
-        yield f"On branch {result.branch}"
+        yield f"On branch {escaped(result.branch)}"
     elif moved:
         yield "HEAD is detached at this commit; `mstore checkout -b NAME` begins a branch here"
     if result.backup is not None:
-        yield f"What was replaced is kept; `mstore undo` brings it back ({display_path(result.backup)})"
+        where = escaped(display_path(result.backup))
+        yield f"What was replaced is kept; `mstore undo` brings it back ({where})"
     if result.base is not None:
-        yield f"Its base, which is not on this machine otherwise → {display_path(result.base)}"
+        where = escaped(display_path(result.base))
+        yield f"Its base, which is not on this machine otherwise → {where}"
     if result.load is not None:
         yield result.load
 
@@ -54,6 +56,6 @@ def undo_lines(done: Undone, style: Style = plain) -> Iterator[str]:
     """Format what was taken back."""
     yield f"Undone: {escaped(done.action)}"
     for ref, target in done.refs.items():
-        yield f"{ref} → {style(target.short, 'yellow') if target is not None else '(gone)'}"
+        yield f"{escaped(ref)} → {style(target.short, 'yellow') if target is not None else '(gone)'}"
     if done.restored:
         yield f"{len(done.restored)} files brought back: {some_names(done.restored)}"
