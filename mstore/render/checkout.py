@@ -26,20 +26,20 @@ def checkout_lines(
         style: how to show colours.
         moved: HEAD moved, and where it points to is shown.
     """
-    where = f" → {display_path(result.path)}" if result.path is not None else ""
+    where = f" → {escaped(display_path(result.path))}" if result.path is not None else ""
     counts = (
         f"wrote {counted(result.written, 'file')}, removed {result.removed},"
         f" left {result.unchanged} unchanged"
     )
     yield f"{style(result.id.short, 'yellow')}{where}: {counts}"
     if moved and result.branch is not None:
-        yield f"On branch {result.branch}"
+        yield f"On branch {escaped(result.branch)}"
     elif moved:
         yield "HEAD is detached at this commit; `mstore checkout -b NAME` begins a branch here"
     if result.backup is not None:
-        yield f"Replaced files are in {display_path(result.backup)}; `mstore undo` restores them"
+        yield f"Replaced files are in {escaped(display_path(result.backup))}; `mstore undo` restores them"
     if result.base is not None:
-        yield f"Its base, which this machine has nowhere else → {display_path(result.base)}"
+        yield f"Its base, which this machine has nowhere else → {escaped(display_path(result.base))}"
     if result.load is not None:
         yield result.load
 
@@ -55,6 +55,6 @@ def undo_lines(done: Undone, style: Style = plain) -> Iterator[str]:
     """Format the result of an undo."""
     yield f"Undone: {escaped(done.action)}"
     for ref, target in done.refs.items():
-        yield f"{ref} → {style(target.short, 'yellow') if target is not None else '(gone)'}"
+        yield f"{escaped(ref)} → {style(target.short, 'yellow') if target is not None else '(gone)'}"
     if done.restored:
         yield f"Restored {counted(len(done.restored), 'file')}: {some_names(done.restored)}"

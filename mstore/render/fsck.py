@@ -25,7 +25,7 @@ def fsck_lines(found: FsckResult, style: Style = plain) -> Iterator[str]:
             for use in problem.affects:
                 yield f"    needed by {escaped(use)}"
             if problem.hint:
-                yield f"    {problem.hint}"
+                yield f"    {escaped(problem.hint)}"
     checked = "sums of stored bytes" if found.quick else "every id"
     yield (
         f"{counted(found.commits, 'commit')}, {counted(found.objects, 'object')} in"

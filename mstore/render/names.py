@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 
 def branch_lines(branches: Sequence[Branch], style: Style = plain) -> Iterator[str]:
     """Format branches, the current one marked."""
-    width = max((len(b.name) for b in branches), default=0)
-    for b in branches:
+    names = [escaped(b.name) for b in branches]
+    width = max(map(len, names), default=0)
+    for name, b in zip(names, branches, strict=True):
         mark = style("* ", "green") if b.current else "  "
         subject = escaped(b.commit.message.partition("\n")[0])
-        yield f"{mark}{b.name:{width}}  {b.id.short}  {age(b.commit.time.ns):>10}  {subject}"
+        yield f"{mark}{name:{width}}  {b.id.short}  {age(b.commit.time.ns):>10}  {subject}"
 
 
 def tag_lines(tags: Sequence[TagEntry], style: Style = plain) -> Iterator[str]:
     """Format tags with the first line of their messages."""
-    width = max((len(t.name) for t in tags), default=0)
-    for t in tags:
+    names = [escaped(t.name) for t in tags]
+    width = max(map(len, names), default=0)
+    for name, t in zip(names, tags, strict=True):
         said = escaped(t.tag.message.partition("\n")[0]) if t.tag is not None else ""
-        yield f"{t.name:{width}}  {style(t.id.short, 'yellow')}  {said}".rstrip()
+        yield f"{name:{width}}  {style(t.id.short, 'yellow')}  {said}".rstrip()
 
 
 def reflog_lines(records: Iterable[Record], label: str, style: Style = plain) -> Iterator[str]:
@@ -44,8 +46,8 @@ def reflog_lines(records: Iterable[Record], label: str, style: Style = plain) ->
     for index, record in enumerate(records):
         short = record.new.short if record.new is not None else "-------"
         action = f"{record.move.action}: "
-        said = action + escaped(record.move.message.removeprefix(action))
+        said = escaped(action + record.move.message.removeprefix(action))
         yield (
-            f"{style(short, 'yellow')} {label}@{{{index}}}  {age(record.move.time.ns):>10}"
+            f"{style(short, 'yellow')} {escaped(label)}@{{{index}}}  {age(record.move.time.ns):>10}"
             f"  {said}  ({escaped(record.move.author)})"
         )

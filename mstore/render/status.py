@@ -31,7 +31,7 @@ def status_lines(
         yield f"left out: {some_names(found.ignored)}"
     yield from _activity(found)
     for queue, count in staged:
-        yield f"{counted(count, 'save')} of a training run not committed yet, in {queue}"
+        yield f"{counted(count, 'save')} of a training run not committed yet, in {escaped(str(queue))}"
     if found.trash_bytes:
         yield f"{size(found.trash_bytes)} in the trash; `mstore gc --now` frees them"
     if found.commit is None:
@@ -48,18 +48,18 @@ def _head(found: Status, style: Style) -> str:
         subject = escaped((found.message or "").partition("\n")[0])
         at = f"at {found.commit.short} {subject}"
     if found.branch is not None:
-        return f"On branch {style(found.branch, 'green')} {at or '(no commit yet)'}"
+        return f"On branch {style(escaped(found.branch), 'green')} {at or '(no commit yet)'}"
     return f"HEAD is detached {at}"
 
 
 def _changes(found: Status, style: Style) -> Iterator[str]:
     if found.problem is not None:
-        yield found.problem
+        yield escaped(found.problem)
         return
     if found.model_dir is None:
         yield "No model directory yet: the first folder that you commit becomes it"
         return
-    name = display_path(found.model_dir)
+    name = escaped(display_path(found.model_dir))
     if not found.changes:
         yield f"{name}: nothing changed"
         return
@@ -84,4 +84,4 @@ def _activity(found: Status) -> Iterator[str]:
         files, left = counted(len(now.left), "file"), sum(entry.size_bytes for entry in now.left)
         yield f"{files} ({size(left)}) of killed commands: the next commit removes them"
     for folder in found.copies:
-        yield f"files that a killed checkout had replaced are in {folder}"
+        yield f"files that a killed checkout had replaced are in {escaped(str(folder))}"

@@ -1,4 +1,4 @@
-"""Versions without a store, for tests of what is shown of them."""
+"""Versions without a store, and styles that can be read: for tests of what is shown."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def entries(*rows: tuple[str, tuple[int, ...]], **more: Any) -> list[LogEntry]:
         )
         made[place] = LogEntry(commit.id, commit, more.get("refs", ()))
     return [made[place] for place in range(len(rows))]
+
+
+def marked(text: str, style: str) -> str:
+    """A style that can be read back."""
+    return f"<{style}>{text}</>"
