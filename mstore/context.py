@@ -125,7 +125,7 @@ class Context:
         return self.workspace
 
     def journaled(self, action: str, *moves: RefMove) -> contextlib.AbstractContextManager[None]:
-        """Journal the moves of refs in the block, so that `undo` can revert them; needs a workspace.
+        """Journal the moves of refs in the block, for `undo`; do nothing without a workspace.
 
         Raises:
             StorageFailed: they cannot be written down; nothing was done.

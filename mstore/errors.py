@@ -81,7 +81,7 @@ class MStoreError(Exception):
 
 
 class UsageError(MStoreError):
-    """The arguments of a call contradict each other, or lack one."""
+    """The call cannot work with these arguments, or in this state."""
 
     exit_code = 2
     code = "usage-error"

@@ -9,7 +9,7 @@ class Plan:
     """A plan: a frozen value that says what a command would do, and has changed nothing.
 
     IPython and notebooks ask for `_repr_pretty_` and `_repr_html_` (its display protocol).
-    `repr` stays that of the value, for whoever debugs.
+    `repr` stays that of the value, for debugging.
     """
 
     __slots__ = ()

@@ -129,7 +129,7 @@ def _unchanged_since(context: Context, plan: FolderPlan) -> Tree:
 
 
 def _backup_folder(context: Context, folder: Path) -> Path:
-    """Choose the folder for copies of replaced files; it is beside the folder without a workspace."""
+    """Return the folder for copies of replaced files: beside the target where there is no workspace."""
     if context.workspace is None:
         return folder.absolute().parent / f"{folder.name}.replaced-{os.urandom(4).hex()}"
     root, name = context.workspace.path / "undo", f"{context.workspace.next_operation():06d}"

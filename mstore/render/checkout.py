@@ -37,7 +37,8 @@ def checkout_lines(
     elif moved:
         yield "HEAD is detached at this commit; `mstore checkout -b NAME` begins a branch here"
     if result.backup is not None:
-        yield f"Replaced files are in {escaped(display_path(result.backup))}; `mstore undo` restores them"
+        kept = escaped(display_path(result.backup))
+        yield f"Replaced files are in {kept}; `mstore undo` restores them"
     if result.base is not None:
         yield f"Its base, which this machine has nowhere else → {escaped(display_path(result.base))}"
     if result.load is not None:

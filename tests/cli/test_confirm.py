@@ -28,4 +28,4 @@ def test_a_terminal_is_asked_and_a_script_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
     with pytest.raises(UsageError) as met:
         must_confirm("gc", False, False, False)
-    assert met.value.hint == "--yes answers, --dry-run looks"
+    assert met.value.hint == "--yes runs it without asking, --dry-run shows the plan"

@@ -48,9 +48,10 @@ def test_a_command_opens_its_repository_once_and_closes_it(
         closed.append(self)
 
     monkeypatch.setattr(Repository, "close", close)
-    with click.Context(click.Command("log"), obj=Settings(None, None, None)):
+    given = Settings(None, None, None)
+    with click.Context(click.Command("log"), obj=given):
         opened = repo()
-        assert repo() is opened and settings() == Settings(None, None, None)
+        assert repo() is opened and settings() is given
         assert closed == []
     assert closed == [opened]
 

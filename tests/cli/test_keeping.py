@@ -20,10 +20,10 @@ def test_gc(mstore: Callable[..., Any], workshop: Path) -> None:
     _, out, _ = mstore("gc", "--yes")
     assert "all of it needed" in out
     mstore("branch", "-d", "try")
-    assert "--yes answers" in mstore("gc", code=UsageError.exit_code)[2]
+    assert "--yes runs it" in mstore("gc", code=UsageError.exit_code)[2]
     _, out, _ = mstore("gc", "--now", "--dry-run")
     assert "1 versions" not in out or "v1" in out
-    assert "(was on try)" in out and "frees" in out
+    assert "(was on try)" in out and "would free" in out
     packs = sorted(workshop.rglob("*.pack"))
     shown = json.loads(mstore("gc", "--now", "--dry-run", "--json")[1])
     assert shown["branch_bytes"].keys() == {"try"} and shown["versions"][0]["branch"] == "try"
@@ -39,13 +39,13 @@ def test_forget(mstore: Any, workshop: Path) -> None:
         (workshop / "out/optimizer.pt").write_bytes(os.urandom(400_000))
         mstore("commit", "out", "-m", f"step {step}")
     forget = ("forget", "--role", "training-state")
-    assert "--yes answers" in mstore(*forget, code=2)[2]
+    assert "--yes runs it" in mstore(*forget, code=2)[2]
     _, out, _ = mstore(*forget, "--dry-run")
-    assert "step 1" in out and "step 2" in out and "step 3" not in out and "frees" in out
+    assert "step 1" in out and "step 2" in out and "step 3" not in out and "would free" in out
     shown = json.loads(mstore(*forget, "--keep-last", "2", "--yes", "--json")[1])
     assert len(shown["plan"]["versions"]) == 1 and shown["freed_bytes"] > 400_000
     assert "freed" in mstore(*forget, "--yes")[1]
-    assert "nothing to forget" in mstore(*forget, "--yes")[1]
+    assert "would forget nothing" in mstore(*forget, "--yes")[1]
     assert "was forgotten" in mstore("checkout", "HEAD~1", "--to", "there")[2]
     mstore("config", "keep-training-state", "3")
     assert "number or `all`" in mstore("config", "keep-training-state", "some", code=2)[2]

@@ -44,7 +44,7 @@ def test_what_can_be_done_is_let_through() -> None:
         (NameChange("branch", "renamed", "b", "a", ID), "a is now b"),
         (
             NameChange("tag", "deleted", "a", None, ID),
-            "Deleted tag a (was 0000000); `mstore undo` brings it back",
+            "Deleted tag a (was 0000000); `mstore undo` restores it",
         ),
     ],
 )

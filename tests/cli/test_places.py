@@ -278,5 +278,5 @@ def test_status_tells_of_other_commands(mstore: Run, workshop: Path) -> None:
     with backend.open_temp_roots() as roots:
         roots.add(blob_id(b"").raw)
         _, out, _ = mstore("status")
-    assert "1 other commands are at work" in out and "of commands that were killed" in out
+    assert "1 other command running" in out and "of killed commands" in out
     assert '"running_count": 0' in mstore("status", "--json")[1]

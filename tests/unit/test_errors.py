@@ -83,4 +83,4 @@ def test_messages_are_made_of_the_fields() -> None:
     assert str(Corrupt("pack x", "is short")) == "pack x: is short"
     found_file = BadFile("a", "ends early", tensor="w")
     assert (str(found_file), found_file.rule) == ("a: tensor 'w': ends early", "tensor 'w': ends early")
-    assert str(RefMoved("heads/main")).startswith("heads/main was moved")
+    assert str(RefMoved("heads/main")).startswith("another process moved heads/main")

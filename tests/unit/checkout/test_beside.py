@@ -27,7 +27,7 @@ def test_a_new_folder_appears_whole(repo: Repository, tmp_path: Path) -> None:
 def test_what_came_into_being_meanwhile_is_left_alone(repo: Repository, tmp_path: Path) -> None:
     (tmp_path / "parent/new").mkdir(parents=True)
     (tmp_path / "parent/new/mine").write_text("x")
-    with pytest.raises(Conflict, match="came into being meanwhile"):
+    with pytest.raises(Conflict, match="another program made"):
         write_beside(repo.store, repo.manifest("main"), tmp_path / "parent/new", None)
     (tmp_path / "parent/file").write_text("x")
     with pytest.raises(Conflict):

@@ -19,7 +19,6 @@ def test_a_folder_that_is_named_is_written_and_head_stays(repo: Repository, tmp_
     assert (result.path, result.branch, result.detached) == (tmp_path / "new", None, False)
     assert (result.written, result.removed, result.unchanged) == (4, 0, 0)
     assert repo.context.head == Head(branch="main")
-    assert str(result) == f"{result.id.short} → {tmp_path / 'new'}"
     again = checkout(repo.context, "main", to=tmp_path / "new")
     assert contents(tmp_path / "new") == contents(tmp_path / "out")
     assert again.removed == 1 and again.unchanged == 1 and again.backup is None
@@ -93,5 +92,5 @@ def test_a_checkout_of_nothing_but_head_writes_nothing(tmp_path: Path) -> None:
     repo = mstore.init(tmp_path)
     repo.commit(write_model(tmp_path / "out", elements=3000), message="one", by_hand=False)
     result = checkout(repo.context, "main", new_branch="side")
-    assert result.path is None and str(result) == result.id.short
+    assert result.path is None and result.written == 0
     assert repo.context.head == Head(branch="side")

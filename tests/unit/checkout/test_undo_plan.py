@@ -29,7 +29,8 @@ def test_the_last_operation_is_planned_and_nothing_changes(repo: Repository, tmp
     )
     assert "old.txt" in document["restored"] and document["restored"] == list(plan.files)
     lines = str(plan).splitlines()
-    assert lines[:3] == ["would undo: checkout retry", "retry → (gone)", "HEAD → main"]
+    assert lines[0] == "would undo: checkout retry"
+    assert "retry → (gone)" in lines[1] and lines[2].endswith("HEAD → main")
 
 
 def test_a_ref_alone_is_taken_back_by_who_moved_it(repo: Repository) -> None:

@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_noted_is_a_warning(
     monkeypatch.setattr(Workspace, "bind", full)
     result = repo.commit(write_model(tmp_path / "new", seed=2, elements=3000), message="two")
     assert result.created and any(
-        "was not noted as the model directory: no room" in w for w in result.warnings
+        "was not recorded as the model directory: no room" in w for w in result.warnings
     )
 
 

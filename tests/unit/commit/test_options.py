@@ -24,10 +24,9 @@ def test_keywords_of_the_repository_are_the_options() -> None:
     assert set(CommitFields.__annotations__) == {f.name for f in dataclasses.fields(CommitOptions)}
 
 
-def test_a_result_says_branch_id_and_the_first_line() -> None:
+def test_a_result_has_the_sizes_of_its_version() -> None:
     commit = Commit((), ManifestId(bytes(32)), "Ada", Time(0, 0), "one\nmore", {}, {})
     result = CommitResult(
         id=commit.id, commit=commit, branch="main", created=True, sizes=CommitSizes(3, 40, 5)
     )
-    assert str(result) == f"[main {commit.id.short}] one"
     assert (result.size_bytes, result.tensors) == (40, 3)

@@ -30,10 +30,10 @@ def test_a_branch_is_made_once_and_moved_only_by_force(repo: Repository) -> None
 
 def test_the_branch_that_head_stands_on_is_not_moved_away(repo: Repository) -> None:
     context, tip = repo.context, repo.resolve("main")
-    with pytest.raises(UsageError, match="the branch you stand on"):
+    with pytest.raises(UsageError, match="is the current branch"):
         make_branch(context, "main", repo.resolve("main~1"), force=True)
     make_branch(context, "main", tip, force=True)
-    with pytest.raises(UsageError, match="the branch you stand on"):
+    with pytest.raises(UsageError, match="is the current branch"):
         delete_branch(context, "main")
     assert context.branch_tip("main") == tip
 

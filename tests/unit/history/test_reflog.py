@@ -40,5 +40,5 @@ def test_what_never_was_has_no_reflog(repo: Repository) -> None:
 def test_a_detached_head_has_none(repo: Repository, place: Context) -> None:
     repo.checkout("HEAD~1", force=True)
     for context in (repo.context, place):
-        with pytest.raises(UsageError, match="HEAD stands on no branch"):
+        with pytest.raises(UsageError, match="HEAD is detached"):
             reflog(context)

@@ -31,7 +31,7 @@ def test_a_file_that_is_not_there_is_met_with_what_is_near(repo: Repository) -> 
     assert file_of(manifest, "adapter_config.json").role == "adapter"
     with pytest.raises(NotFound) as met:
         file_of(manifest, "adaptor_config.json")
-    assert met.value.hint == "near it: adapter_config.json"
+    assert met.value.hint == "near it: adapter_config.json, adapter_model.safetensors"
     with pytest.raises(NotFound) as met:
         file_of(manifest, "zzz")
     assert "mstore ls" in str(met.value.hint)

@@ -26,22 +26,23 @@ def _commit(number: int, branch: str | None, freed: int) -> UnreachableCommit:
 
 def test_a_plan_that_frees_nothing_is_false_and_says_so() -> None:
     plan = GcPlan(store_bytes=5000, freed_bytes=0)
-    assert not plan and str(plan) == "5.0 kB in packs, all of it needed"
+    assert not plan and str(plan) == "would remove nothing: 5.0 kB in packs, all of it needed"
     assert assert_is_a_value(plan)["versions"] == []
 
 
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"dead_packs": (b"a",)}, "1 packs of which nothing is needed go"),
-        ({"rewritten_packs": (b"a", b"b")}, "2 packs are written anew without what nothing needs"),
-        ({"merged_packs": (b"a", b"b", b"c")}, "3 small packs become one"),
-        ({"trash_bytes": 400}, "frees 1.4 kB of 5.0 kB"),
+        ({"dead_packs": (b"a",)}, "would remove 1 unneeded pack"),
+        ({"rewritten_packs": (b"a", b"b")}, "would rewrite 2 packs without their unneeded objects"),
+        ({"merged_packs": (b"a", b"b", b"c")}, "would merge 3 small packs into one"),
+        ({"trash_bytes": 400}, "would free 1.4 kB of 5.0 kB"),
     ],
 )
 def test_a_plan_says_what_goes(changes: dict[str, Any], line: str) -> None:
     plan = GcPlan(store_bytes=5000, freed_bytes=1000, **changes)
-    assert plan and line in str(plan).splitlines() and str(plan).splitlines()[-1].startswith("frees ")
+    lines = str(plan).splitlines()
+    assert plan and line in lines and lines[-1].startswith("would free ")
 
 
 def test_bytes_are_told_by_the_branch_that_had_them() -> None:

@@ -71,7 +71,7 @@ def test_what_is_purged_is_gone_for_good(store: Store) -> None:
 def test_one_at_a_time_removes_anything(store: Store, tmp_path: Path) -> None:
     with gc_lock(store):
         other = Store.at(store.path, catalog_path=lambda id: tmp_path / "other.sqlite")
-        with pytest.raises(Conflict, match="another gc or repack is at work"), gc_lock(other):
+        with pytest.raises(Conflict, match="another gc or repack is running"), gc_lock(other):
             pass
     with gc_lock(store):
         pass

@@ -50,7 +50,7 @@ def test_whole_objects_of_a_damaged_pack_are_kept(repo: Repository) -> None:
     (pack,) = plan.packs
     assert pack.pack.hex() == path.stem and len(pack.whole) == pack.objects - 1
     assert len(plan.lost) == 1 and plan.lost[0].hex in json.dumps(plan.to_dict())
-    assert "objects are whole" in str(plan)
+    assert "would keep 6 of 7 objects" in str(plan)
     run_repair(repo.context, plan)
     assert not path.exists() and (repo.store.path / pack.quarantine).exists()
     assert [e.message for e in repo.log()] == ["v2", "v1"]

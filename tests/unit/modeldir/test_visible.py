@@ -41,5 +41,5 @@ def test_what_was_forgotten_is_left_out_and_said(repo: Repository) -> None:
         "adapter_model.safetensors",
     }
     (said,) = what_is_forgotten(store, id, commit)
-    when = r"was forgotten on \d{4}-\d\d-\d\d: 1 files \(1\.5 kB\) are left out"
+    when = r"was forgotten on \d{4}-\d\d-\d\d: 1 file \(1\.5 kB\) left out"
     assert re.fullmatch(f"the training-state of {id.short} {when}", said)

@@ -43,7 +43,7 @@ def test_a_commit_is_answered_in_two_lines_and_no_commit_in_one() -> None:
     (nothing,) = commit_lines(_result(None, created=False))
     assert nothing == f"[main] nothing changed since {result.id.short}"
     (noted,) = commit_lines(_result(None, created=False, note=NoteId(bytes(32))))
-    assert "what is new is noted on it (0000000)" in noted
+    assert "new metrics and metadata are noted on it (0000000)" in noted
 
 
 def test_what_was_left_out_is_said() -> None:

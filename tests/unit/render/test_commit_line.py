@@ -48,7 +48,7 @@ TAIL = "3 tensors, 1.5 kB new of 2.0 kB"
         (Facts(), TAIL),
         (
             Facts(adapters={"": AdapterFacts(kind="LORA", rank=8, alpha=16.0, modules={"q": {}})}),
-            f"LoRA r=8 alpha=16 on 1 modules · {TAIL}",
+            f"LoRA r=8 alpha=16 on 1 module · {TAIL}",
         ),
         (Facts(adapters={"": AdapterFacts(use_dora=True)}), f"DoRA · {TAIL}"),
         (Facts(adapters={"": AdapterFacts(kind="IA3\x1b")}), f"IA3\\x1b · {TAIL}"),

@@ -22,13 +22,13 @@ def test_a_column_a_version_and_a_count_of_the_rest() -> None:
         f"<bold>{'':6}  {first}  {two} two</>",
         f"loss    {'0.5':{len(first)}}  –",
         "lr\\x1b  " + "a\\x1b".ljust(len(first)) + "  2",
-        "<dim>(3 are equal)</>",
+        "<dim>(3 equal rows left out)</>",
     ]
 
 
 def test_what_is_hidden_is_counted_with_how_to_see_it() -> None:
     last = list(comparison_lines(_found(hidden=4)))[-1]
-    assert last.startswith("(3 are equal; 4 ") and "--all" in last
+    assert last.startswith("(3 equal rows left out; ") and "--all shows 4 more" in last
 
 
 def test_long_cells_are_cut_where_asked() -> None:

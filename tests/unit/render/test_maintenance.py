@@ -14,11 +14,11 @@ from tests.unit.render.entries import marked
 
 def test_gc_says_what_it_freed_and_what_is_not_free_yet() -> None:
     (line,) = gc_lines(GcResult(freed_bytes=5000, removed=3, written=2))
-    for part in ("5.0 kB", "3 packs", "2 written"):
+    for part in ("5.0 kB", "3 packs", "wrote 2"):
         assert part in line
     _, trash, stay = gc_lines(GcResult(trash_bytes=7000, undeleted=4))
     assert trash.startswith("7.0 kB") and "gc --now" in trash
-    assert stay.startswith("4 packs stay")
+    assert stay.startswith("kept 4 packs")
 
 
 def test_forget_says_what_it_freed() -> None:
@@ -31,7 +31,7 @@ def test_a_repack_says_both_sizes_or_that_nothing_changed() -> None:
     assert line.startswith("9.0 kB → 4.0 kB: ") and "6 packs" in line and line.endswith("2")
     done = RepackResult(before_bytes=9000, after_bytes=4000, removed=6, written=2, kept=3)
     (kept,) = repack_lines(done)
-    assert kept.startswith(line + "; 3 ")
+    assert kept.startswith(line + ", kept 3 ")
     (nothing,) = repack_lines(RepackResult(before_bytes=9000, after_bytes=9000, worth=False))
     assert nothing.startswith("9.0 kB: ") and "→" not in nothing
 

@@ -52,7 +52,7 @@ def test_a_feature_is_added_once_and_by_one(
     again = with_feature(backend, CASTS, reading=True)
     assert again == read_identity(backend) and again.read.count(CASTS) == 1
     monkeypatch.setattr(MemoryBackend, "compare_and_swap", lambda *_: False)
-    with pytest.raises(Conflict, match="was changed by somebody else"):
+    with pytest.raises(Conflict, match="another process changed"):
         with_feature(backend, "other-1", reading=False)
 
 

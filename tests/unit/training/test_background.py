@@ -26,7 +26,7 @@ def test_the_newest_takes_the_place_of_one_that_waits(
         background.put(write_save(home, step), "")
     queue = background.leave()
     assert [queue.read(n).save.step for n in queue.waiting()] == [1, 4]
-    assert "gave way" in said(caplog)
+    assert "was replaced by" in said(caplog)
     assert adopt(queue, repo) == 2 and [e.step for e in repo.log("run")] == [4, 1]
 
 

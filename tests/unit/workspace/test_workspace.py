@@ -131,7 +131,7 @@ def test_configuration_is_kept_changed_and_removed(workspace: Workspace, tmp_pat
 
 @pytest.mark.parametrize("value", ["many", "-1", "1.5", "", "٣"])
 def test_values_that_mean_nothing_are_refused(workspace: Workspace, value: str) -> None:
-    with pytest.raises(UsageError, match="is a number or `all`"):
+    with pytest.raises(UsageError, match="must be a number or `all`"):
         workspace.set_config("keep-training-state", value)
     with pytest.raises(UsageError, match="no such configuration") as met:
         workspace.set_config("colour", value)
