@@ -95,7 +95,7 @@ def line_that_loads(
 
 
 def _has_weights(manifest: Manifest) -> bool:
-    return any(f.role == "weights" and not f.path.endswith(".json") for f in manifest.files)
+    return any(f.role == "weights" and f.holds_tensors for f in manifest.files)
 
 
 def _auto_class(facts: Facts) -> str:
