@@ -186,6 +186,8 @@ def _repack(context: Context, plan: RepackPlan, progress: Progress | None) -> Re
         if written_bytes > _WORTH * plan.store_bytes and not plan.merges:
             return RepackResult(before_bytes=before, after_bytes=before, worth=False)
         new = transaction.publish()
+        if set(new) == set(plan.packs):  # Encoded as well as can be, they are the same packs.
+            return RepackResult(before_bytes=before, after_bytes=before, worth=False)
         for index, name in enumerate(new):
             check_pack(store, name)
             if progress is not None:

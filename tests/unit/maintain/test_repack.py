@@ -132,3 +132,12 @@ def test_a_pack_that_somebody_leans_on_stays(
     if other == "is done":
         assert store.get(blob_id(content)) == bytes(content)
     _check(repo, kept, tmp_path)
+
+
+def test_what_cannot_be_encoded_better_is_left_and_said(tmp_path: Path) -> None:
+    repo, _ = drifting(tmp_path, versions=8, size=2000)
+    assert repo.repack().worth
+    packs = sorted(tmp_path.rglob("*.pack"))
+    again = repo.repack()
+    assert not again.worth and sorted(tmp_path.rglob("*.pack")) == packs
+    assert str(again).endswith("nothing to gain, nothing changed")
