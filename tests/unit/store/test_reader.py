@@ -1,0 +1,161 @@
+"""Objects out of any copy that can be read, deltas resolved, checked against their ids."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mstore.codec import BLOCK_LOG2, Codec, Mode, encode_block
+from mstore.errors import Corrupt, NotFound
+from mstore.objects import (
+    BlobId,
+    ManifestId,
+    blob_id,
+)
+from mstore.store import Store
+from mstore.store.frame import FrameHead
+from mstore.store.pack import PackWriter, read_footer
+from mstore.store.pack_keys import pack_key
+from tests.unit.store.folders import near, put, put_delta, with_catalog
+
+
+def test_deltas_are_resolved(store: Store) -> None:
+    base, changed = near(5 << 20, 0)
+    put(store, base, width=2, is_float=True)
+    name = put_delta(store, changed, base)
+    modes = {b.mode for b in store.footer(name)[0].blocks}
+    assert modes and all(mode >= Mode.SAME for mode in modes)
+    assert store.get(blob_id(changed)) == changed
+    assert store.range(blob_id(changed), (1 << 20) - 7, 20) == changed[(1 << 20) - 7 : (1 << 20) + 13]
+
+
+def test_chains_go_down_to_depth_zero(store: Store) -> None:
+    versions = [near(2 << 20, 1)[0]]
+    put(store, versions[0], width=2, is_float=True)
+    for depth in range(1, 6):
+        array = np.frombuffer(versions[-1], np.uint16).copy()
+        array[:: 50 + depth] ^= 1
+        versions.append(array.tobytes())
+        put_delta(store, versions[-1], versions[-2], depth=depth)
+    for version in versions:
+        assert store.get(blob_id(version)) == version
+
+
+def test_a_base_of_no_smaller_depth_is_never_used(store: Store) -> None:
+    """Two frames that claim each other as bases: no copy of smaller depth, so an error, no loop."""
+    one, other = near(1 << 20, 2)
+    put_delta(store, one, other, depth=1)
+    put_delta(store, other, one, depth=1)
+    with pytest.raises(Corrupt, match="depth below 1"):
+        store.get(blob_id(one))
+
+
+def test_a_wrong_base_never_passes(store: Store) -> None:
+    base, changed = near(1 << 20, 3)
+    wrong = base[:-2] + b"\x11\x11"
+    blocks = [encode_block(changed, width=2, is_float=True, base=base)]
+    put(store, wrong, width=2, is_float=True)
+    head = FrameHead(blob_id(changed), len(changed), Codec.DELTA, 2, BLOCK_LOG2, 1, blob_id(wrong))
+    with store.backend.put_new() as upload:
+        writer = PackWriter(upload)
+        writer.add(head, blocks)
+        upload.publish(pack_key(writer.seal()))
+    store.refresh()
+    with pytest.raises(Corrupt):
+        store.get(blob_id(changed))
+
+
+@pytest.mark.parametrize("kind", [BlobId, ManifestId])
+def test_content_that_is_not_what_its_id_says_never_passes(
+    store: Store, kind: type[BlobId] | type[ManifestId]
+) -> None:
+    """With every checksum of pack and block right: whoever wrote it can compute those."""
+    forged = kind(bytes(32))
+    with store.backend.put_new() as upload:
+        writer = PackWriter(upload)
+        writer.add_bytes(forged, b"something else")
+        upload.publish(pack_key(writer.seal()))
+    store.refresh()
+    with pytest.raises(Corrupt, match="does not hash to its id"):
+        store.get(forged)
+    with pytest.raises(Corrupt, match="does not hash to its id"):
+        b"".join(store.stream(forged))
+
+
+def test_a_small_object_is_read_without_the_index_of_its_pack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many lie in the pack with it."""
+    with contextlib.closing(with_catalog(tmp_path)) as store:
+        ids = put(store, *(b"number %d" % n for n in range(3000)))
+        (name,) = store.pack_names()
+    store = with_catalog(tmp_path)
+    get, read = store.backend.get, []
+
+    def counted(key: str, *, offset: int = 0, size: int | None = None) -> bytes:
+        found = get(key, offset=offset, size=size)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(store.backend, "get", counted)
+    assert store.get(ids[1234]) == b"number 1234"
+    assert store.lacks([(ids[1234], 0), (ids[2345], 0)]) == []
+    assert sum(read) < 2000
+    # Where its own head is damaged, the index knows.
+    path = store.path / pack_key(name)
+    position = next(f.offset for f in read_footer(store.backend, name)[1] if f.head.id == ids[1234])
+    damaged = bytearray(path.read_bytes())
+    damaged[position + 20] ^= 1
+    path.write_bytes(damaged)
+    read.clear()
+    assert store.get(ids[1234]) == b"number 1234"
+    assert sum(read) > 100_000
+
+
+def test_a_pack_that_is_gone_is_missed_once_then_said(store: Store) -> None:
+    (id,) = put(store, b"x" * 5000)
+    store.close()  # an open descriptor would still read what was deleted
+    shutil.rmtree(store.path / "packs")
+    (store.path / "packs").mkdir()
+    with pytest.raises(NotFound, match="not in the store"):
+        store.get(id)
+
+
+def test_another_copy_is_tried(store: Store) -> None:
+    """An object in two packs: damage in one is not met at all."""
+    content = os.urandom(3 << 20)
+    (id,) = put(store, content)
+    name = put_delta(store, content, content[:5], depth=1, width=1)
+    packs = {n: store.path / pack_key(n) for n in store.pack_names()}
+    assert name in packs and len(packs) == 2
+    (first,) = (path for n, path in packs.items() if n != name)
+    raw = bytearray(first.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    first.chmod(0o644)
+    first.write_bytes(raw)
+    put(store, content[:5])
+    fresh = Store.at(store.path)
+    assert fresh.get(id) == content
+    assert b"".join(fresh.stream(id)) == content
+
+
+def test_a_range_is_decoded_where_it_is_to_stand(store: Store) -> None:
+    content = os.urandom(1 << 20) + bytes(1 << 20) + os.urandom(12345)
+    (id,) = put(store, content, width=4, is_float=True)
+    for offset, size in [
+        (0, len(content)),
+        (5, 2 << 20),
+        ((1 << 20) - 1, 3),
+        (1 << 20, 1 << 20),
+        (7, 0),
+    ]:
+        out = bytearray(b"\xaa" * (size + 2))
+        store.range_into(id, offset, memoryview(out)[1 : 1 + size])
+        assert out == b"\xaa" + content[offset : offset + size] + b"\xaa"
+    with pytest.raises(Corrupt, match="shorter"):
+        store.range_into(id, len(content) - 1, memoryview(bytearray(2)))
