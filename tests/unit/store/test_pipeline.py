@@ -60,7 +60,7 @@ def test_what_is_done_first_waits_for_those_before_it() -> None:
                     self.futures[number].set_result(number)
             return future
 
-    assert list(itertools.islice(in_order(_pool(Reversed()), str, itertools.count(), 3), 3)) == [
+    assert list(itertools.islice(in_order(_pool(Reversed()), int, itertools.count(), 3), 3)) == [
         0,
         1,
         2,
