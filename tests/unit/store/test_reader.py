@@ -12,15 +12,12 @@ import pytest
 
 from mstore.codec import BLOCK_LOG2, Codec, Mode, encode_block
 from mstore.errors import Corrupt, NotFound
-from mstore.objects import (
-    BlobId,
-    ManifestId,
-    blob_id,
-)
+from mstore.objects import BlobId, ManifestId, blob_id
 from mstore.store import Store
 from mstore.store.frame import FrameHead
 from mstore.store.pack import PackWriter, read_footer
 from mstore.store.pack_keys import pack_key
+from mstore.store.transaction import Transaction
 from tests.unit.store.folders import near, put, put_delta, with_catalog
 
 
@@ -159,3 +156,114 @@ def test_a_range_is_decoded_where_it_is_to_stand(store: Store) -> None:
         assert out == b"\xaa" + content[offset : offset + size] + b"\xaa"
     with pytest.raises(Corrupt, match="shorter"):
         store.range_into(id, len(content) - 1, memoryview(bytearray(2)))
+
+
+# -- copies
+
+
+def _copied(store: Store, content: bytes) -> tuple[BlobId, list[Path]]:
+    """A blob in two packs, neither a delta."""
+    (id,) = put(store, content)
+    (name,) = store.pack_names()
+    with Transaction(store, threads=1, rewrite=True) as transaction:
+        transaction.copy(store.reader_of(name, store.footer(name)[0]), "")
+        transaction.put_bytes(b"so that the new pack has another name")
+        transaction.publish()
+    paths = [store.path / pack_key(pack) for pack in store.pack_names()]
+    for path in paths:
+        path.chmod(0o644)
+    return id, paths
+
+
+def _flip_block(store: Store, path: Path, id: BlobId, block: int) -> None:
+    """Flip a bit in what is stored of a block."""
+    frame = next(f for f in store.footer(bytes.fromhex(path.stem)) if f.head.id == id)
+    content = bytearray(path.read_bytes())
+    content[frame.block_offsets[block] + 5] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damaged", [0, 1])
+def test_what_is_damaged_in_one_copy_is_read_from_the_other(store: Store, damaged: int) -> None:
+    content = os.urandom(2 << 20)
+    id, paths = _copied(store, content)
+    _flip_block(store, paths[damaged], id, 1)
+    fresh = Store.at(store.path)
+    assert fresh.get(id) == content and b"".join(fresh.stream(id)) == content
+    assert fresh.range(id, (1 << 20) - 5, 10) == content[(1 << 20) - 5 : (1 << 20) + 5]
+    out = bytearray(10)
+    fresh.range_into(id, (1 << 20) - 5, memoryview(out))
+    assert out == content[(1 << 20) - 5 : (1 << 20) + 5]
+
+
+def test_of_two_damaged_copies_the_whole_blocks_make_a_stream(store: Store) -> None:
+    content = os.urandom(2 << 20)
+    id, paths = _copied(store, content)
+    for block, path in enumerate(paths):
+        _flip_block(store, path, id, block)
+    fresh = Store.at(store.path)
+    position = 0
+    with contextlib.suppress(Corrupt):
+        for part in fresh.stream(id):
+            size = memoryview(part).nbytes
+            assert bytes(part) == content[position : position + size], "what is given is right"
+            position += size
+    assert position >= 1 << 20
+    for begin in (0, 1 << 20):
+        assert fresh.range(id, begin, 1 << 20) == content[begin : begin + (1 << 20)]
+
+
+def test_where_all_copies_are_damaged_the_first_damage_is_named(store: Store) -> None:
+    id, paths = _copied(store, os.urandom(5000))
+    for path in paths:
+        _flip_block(store, path, id, 0)
+    fresh = Store.at(store.path)
+    for read in (
+        lambda: fresh.get(id),
+        lambda: b"".join(map(bytes, fresh.stream(id))),
+        lambda: fresh.range(id, 0, 5),
+    ):
+        with pytest.raises(Corrupt) as caught:
+            read()
+        assert any(path.stem[:12] in caught.value.where for path in paths)
+
+
+def test_the_shallowest_copy_comes_first_and_tells_the_link(store: Store) -> None:
+    base, changed = near(100_000, 4)
+    put(store, base, width=2, is_float=True)
+    id = blob_id(changed)
+    assert store.link_of(id) == (None, None)
+    put_delta(store, changed, base, depth=2)
+    assert store.link_of(id) == (2, blob_id(base)) and store.link_of(blob_id(base)) == (0, None)
+    put_delta(store, changed, base, depth=1)
+    assert store.link_of(id) == (1, blob_id(base))
+    depths = [reader.frame.head.depth for reader in store.copies(id, known_only=True)]
+    assert depths == sorted(depths) and set(depths) == {1, 2}
+    below = store.copies(id, below_depth=2, known_only=True)
+    assert {reader.frame.head.depth for reader in below} == {1}
+    assert list(store.copies(id, below_depth=1, known_only=True)) == []
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_base_is_read_by_ranges_out_of_whatever_pack_it_is_in(store: Store, gone: int) -> None:
+    content = os.urandom((2 << 20) + 5)
+    id, paths = _copied(store, content)
+    read = store.base_range(id, 1)
+    assert read((1 << 20) - 3, 6) == content[(1 << 20) - 3 : (1 << 20) + 3]
+    assert read(len(content) - 2, 10) == content[-2:] and read(len(content), 5) == b""
+    store.close()  # An open descriptor would still read what was deleted.
+    paths[gone].unlink()
+    assert read(0, 10) == content[:10]
+    with pytest.raises(Corrupt, match="depth below 0"):
+        store.base_range(id, 0)(0, 1)
+
+
+def test_the_most_similar_blob_of_a_size_is_found_by_its_sketch(store: Store) -> None:
+    base, _ = near(400_000, 5)
+    (id,) = put(store, base, width=2, is_float=True)
+    (name,) = store.pack_names()
+    (frame,) = store.footer(name)
+    assert frame.sketch is not None
+    assert store.find_similar(frame.sketch, len(base), 2) == id
+    assert store.find_similar(frame.sketch, len(base), 4) is None
+    assert store.find_similar(frame.sketch, 2 * len(base), 2) is None
