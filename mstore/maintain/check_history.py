@@ -10,7 +10,7 @@ from mstore.store import forgotten_roles
 from mstore.worktree.destination import check_paths
 
 if TYPE_CHECKING:
-    from mstore.objects import CommitId, Manifest, ObjectId
+    from mstore.objects import CommitId, LayoutId, Manifest, ObjectId
     from mstore.store import Store
 
 
@@ -83,12 +83,12 @@ def _check_manifest(
         if file.role in dropped:
             continue
         position = 0
-        tensors = {}
+        tensors: dict[int, str] = {}
         if file.layout is not None:
-            if not _is_readable(store, findings, file.layout):
+            try:
+                tensors = _tensors(store, findings, file.layout)
+            except (MStoreError, KeyError):
                 affected.setdefault(file.layout, []).append(f"{id.short}:{file.path}")
-            else:
-                tensors = {t.begin: t.name for t in store.layout(file.layout).tensors}
         for segment in file.segments:
             if not _is_readable(store, findings, segment.blob):
                 tensor = f" tensor {tensors[position]!r}" if position in tensors else ""
@@ -100,6 +100,22 @@ def _check_manifest(
                     f" (of commit {id.short})",
                 )
             position += segment.length
+
+
+def _tensors(store: Store, findings: Findings, id: LayoutId) -> dict[int, str]:
+    """Read a layout, and return the names of its tensors by where they begin.
+
+    Raises:
+        MStoreError, KeyError: it cannot be read, though its bytes may be those that were stored.
+    """
+    if not _is_readable(store, findings, id):
+        raise KeyError(id)
+    try:
+        return {t.begin: t.name for t in store.layout(id).tensors}
+    except MStoreError as error:
+        findings.good.discard(id)
+        findings.bad[id] = error.message
+        raise
 
 
 def _is_readable(store: Store, findings: Findings, id: ObjectId) -> bool:

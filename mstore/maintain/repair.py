@@ -18,7 +18,7 @@ from mstore.maintain.fsck import check
 from mstore.maintain.gc_plan import no_longer_holds
 from mstore.maintain.pack_removal import gc_lock
 from mstore.maintain.repair_plan import PackRepair, ReflogRepair, RefRepair, RepairPlan
-from mstore.objects import BlobId, Commit, CommitId, Manifest, ManifestId
+from mstore.objects import BlobId, Commit, CommitId, Layout, LayoutId, Manifest, ManifestId
 from mstore.store.blob_source import BlobSource, recode_source
 from mstore.store.frame_reader import FrameReader
 from mstore.store.pack import PackWriter, read_footer, scan_frames
@@ -288,10 +288,11 @@ def _in_source(
                     yield id, copy.frame.head
                 continue
             encoded = source.get(id)
+            needs = _needs(id, encoded)
         except (MStoreError, KeyError):
             continue
         yield id, encoded
-        more = [n for n in _needs(id, encoded) if n not in seen and not store.has(n)]
+        more = [n for n in needs if n not in seen and not store.has(n)]
         seen.update(more)
         wanted += more
 
@@ -318,11 +319,14 @@ def _fetch(store: Store, source: Store, lost: Iterable[ObjectId]) -> int:
 
 
 def _needs(id: ObjectId, encoded: bytes) -> list[ObjectId]:
+    """Return what an object needs in turn. Raises BadEncoding: it is none of its kind."""
     if isinstance(id, CommitId):
         commit = Commit.decode(encoded)
         return [commit.manifest, *commit.parents]
     if isinstance(id, ManifestId):
         return [object for file in Manifest.decode(encoded).files for object in file.objects]
+    if isinstance(id, LayoutId):
+        Layout.decode(encoded)
     return []
 
 

@@ -7,7 +7,7 @@ last one changes. Hides segments, and records of moves that never happened.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from xxhash import xxh3_64_hexdigest
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KINDS: Final = {"commit": Kind.COMMIT, "tag": Kind.TAG, "note": Kind.NOTE}
 _SEGMENT_BYTES: Final = 32 << 10
+_Value = TypeVar("_Value")
 
 
 @frozen(slots=True)
@@ -83,15 +84,23 @@ class Record:
             make = ID_TYPES[KINDS[fields["kind"]]]
             old, new = (make.parse(fields[k]) if fields[k] else None for k in ("old", "new"))
             move = Move(
-                fields["action"],
-                fields["message"],
-                fields["author"],
-                Time(fields["time"], fields["zone"]),
-                fields["workspace"],
+                _of_type(str, fields["action"]),
+                _of_type(str, fields["message"]),
+                _of_type(str, fields["author"]),
+                Time(_of_type(int, fields["time"]), _of_type(int, fields["zone"])),
+                _of_type(str, fields["workspace"]) if fields["workspace"] is not None else None,
             )
+            if _of_type(int, fields["n"]) < 1:
+                raise ValueError("numbers begin at 1")
             return cls(fields["n"], old, new, move)
-        except (ValueError, KeyError, TypeError, InvalidInput) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, InvalidInput) as error:
             raise Corrupt(where, f"a record cannot be read: {error}") from error
+
+
+def _of_type(kind: type[_Value], value: Any) -> _Value:
+    if type(value) is not kind:  # A bool is an int, too.
+        raise TypeError(f"expected {kind.__name__}, not {type(value).__name__}")
+    return value
 
 
 class Reflogs:
@@ -107,12 +116,17 @@ class Reflogs:
     def _append(self, name: str, current: RefValue | None, new: ObjectId | None, move: Move) -> int:
         """Put the record of a move into the reflog, and return its number."""
         key, content = self._last_segment(name)
-        lines = (content or b"").splitlines(keepends=True)
+        # Each with its line feed, which the last may have lost.
+        lines = [line + b"\n" for line in (content or b"").splitlines()]
         try:
-            last = Record.parse(lines[-1].rstrip(b"\n"), key).number if lines else 0
+            last = (
+                Record.parse(lines[-1].rstrip(b"\n"), key).number
+                if lines
+                else self._beyond(name, current)
+            )
         except Corrupt:
             # A damaged tail must not stop work; fsck names it. Numbers go on beyond it.
-            last = (current.generation if current else 0) + len(lines)
+            last = self._beyond(name, current)
             key, content, lines = self._next_segment(key), None, []
         if current is not None and last > current.generation and lines:
             # A move that never happened: its record is replaced.
@@ -125,6 +139,12 @@ class Reflogs:
         if not self._backend.compare_and_swap(key, content, b"".join([*lines, record.line()])):
             raise RefMoved(name)
         return number
+
+    def _beyond(self, name: str, current: RefValue | None) -> int:
+        """Return a number that no record has passed, those that cannot be read included."""
+        records, unreadable = self.log_readable(name)
+        known = max((record.number for record in records), default=0) + unreadable
+        return max(known, current.generation if current is not None else 0)
 
     def _segments(self, name: str) -> list[str]:
         prefix = f"logs/{name}/~"

@@ -12,7 +12,21 @@ import mstore
 from mstore.api.repository import Repository
 from mstore.errors import Conflict
 from mstore.maintain.repair import plan_repair, run_repair
+from mstore.objects import (
+    Commit,
+    CommitId,
+    Kind,
+    LayoutId,
+    Manifest,
+    ManifestFile,
+    ManifestId,
+    Time,
+    object_id,
+)
 from mstore.store import Store
+from mstore.store.pack import PackWriter
+from mstore.store.pack_keys import pack_key
+from mstore.store.transaction import Transaction
 from tests.conftest import write_model
 
 
@@ -83,3 +97,29 @@ def test_a_plan_of_a_store_that_changed_is_refused(repo: Repository) -> None:
     path.unlink()
     with pytest.raises(Conflict):
         run_repair(repo.context, plan)
+
+
+@pytest.mark.parametrize("kind", [Kind.MANIFEST, Kind.LAYOUT, Kind.COMMIT])
+def test_what_another_store_has_as_noise_too_stays_lost(
+    repo: Repository, tmp_path: Path, kind: Kind
+) -> None:
+    """Its id and its sums are right: whoever wrote it can compute those."""
+    noise = object_id(kind, b"noise")
+    with repo.store.backend.put_new() as upload:
+        writer = PackWriter(upload)
+        writer.add_bytes(noise, b"noise")
+        upload.publish(pack_key(writer.seal()))
+    files = (ManifestFile("f", "other", 0, (), noise if isinstance(noise, LayoutId) else None),)
+    manifest = Manifest(files)
+    parents = (noise,) if isinstance(noise, CommitId) else ()
+    commit = Commit(
+        parents, noise if isinstance(noise, ManifestId) else manifest.id, "Ada", Time(0, 0), "planted"
+    )
+    with Transaction(repo.store, threads=1) as transaction:
+        transaction.put(manifest)
+        transaction.put(commit)
+        transaction.publish()
+    repo.store.refs.move("heads/planted", commit.id, repo.context.move("test", ""), expected=None)
+    shutil.copytree(repo.store.path, tmp_path / "copy")
+    plan = plan_repair(repo.context, source=Store.at(tmp_path / "copy"))
+    assert plan.lost == (noise,) and plan.fetched == () and not plan

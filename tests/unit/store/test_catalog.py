@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -155,3 +157,27 @@ def test_a_pack_that_cannot_be_taken_in_whole_is_not_taken_in(catalog: Catalog) 
     with pytest.raises(sqlite3.Error):
         catalog.add([_pack(2, blobs=((B, 0),)), broken])
     assert catalog.packs() == set() and not catalog.has(B)
+
+
+def test_a_catalog_outlives_the_kill_of_who_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    ids = [blob_id(n.to_bytes(4, "little")) for n in range(50_000)]  # more than SQLite holds back
+    first = IndexedPack(b"1" * 32, 8, tuple((id, 0, 8, 0, 1) for id in ids[:100]), ())
+    Catalog(path).add([first])
+
+    def killed() -> Iterator[Any]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield
+
+    second = IndexedPack(b"2" * 32, 8, tuple((id, 0, 8, 0, 1) for id in ids), (), killed())  # type: ignore[arg-type]
+    child = os.fork()
+    if not child:
+        Catalog(path).add([second])
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+    catalog = Catalog(path)
+    assert catalog.packs() == {first.name}
+    assert catalog.has(ids[99]) and not catalog.has(ids[100])
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from mstore.backend import MemoryBackend
+from mstore.codec import BLOCK_LOG2, Codec
 from mstore.errors import Corrupt, Unsupported
-from mstore.objects import blob_id, encode
+from mstore.objects import BlobId, blob_id, encode
+from mstore.store.frame import FrameHead
 from mstore.store.frame_reader import FrameReader
 from mstore.store.pack import (
     PackWriter,
@@ -149,3 +151,22 @@ def test_small_objects_have_frames_without_a_base() -> None:
     head, blocks = encode_small(blob_id(CONTENTS[3]), CONTENTS[3])
     assert (head.width, head.depth, head.base, head.block_count) == (1, 0, None, len(blocks))
     assert len(blocks) == 2 and encode_small(blob_id(b""), b"")[1] == []
+
+
+@pytest.mark.parametrize(("depth", "base"), [(1, None), (0, blob_id(b"x")), (300, blob_id(b"x"))])
+def test_heads_that_contradict_themselves_are_not_written(depth: int, base: BlobId | None) -> None:
+    """Bad input 32, at the writer: the footer is decoded again before it is written."""
+    with MemoryBackend().put_new() as upload:
+        writer = PackWriter(upload)
+        writer.add(FrameHead(blob_id(b""), 0, Codec.DELTA, 1, BLOCK_LOG2, depth, base), [])
+        with pytest.raises(Corrupt):
+            writer.seal()
+
+
+def test_a_delta_of_itself_is_not_written() -> None:
+    id = blob_id(b"abc")
+    with MemoryBackend().put_new() as upload:
+        writer = PackWriter(upload)
+        writer.add(FrameHead(id, 0, Codec.DELTA, 1, BLOCK_LOG2, 1, id), [])
+        with pytest.raises(Corrupt, match="contradict"):
+            writer.seal()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mstore.errors import Conflict, Corrupt, InvalidInput, MStoreError, NotFound, RefMoved
+from mstore.errors import Conflict, Corrupt, InvalidInput, NotFound, RefMoved
 from mstore.objects import CommitId, Time
 from mstore.store import Move, Record, Refs, Store, check_ref_name
 from mstore.store.refs import parse_ref
@@ -63,17 +63,6 @@ def test_a_record_of_a_move_that_never_happened_is_replaced(store: Store) -> Non
     assert [(r.number, r.new) for r in refs.log("heads/main")] == [(2, B), (1, A)]
 
 
-def test_segments_roll_over(store: Store) -> None:
-    refs = store.refs
-    now = None
-    for i in range(260):
-        new = CommitId(i.to_bytes(32, "big"))
-        refs.move("heads/main", new, move(), expected=now)
-        now = new
-    assert len(list((store.path / "logs/heads/main").iterdir())) > 2
-    assert [r.number for r in refs.log("heads/main")] == list(range(260, 0, -1))
-
-
 @pytest.mark.parametrize(
     "content",
     [b"", b"\0" * 200, b"mstore-ref-1 1 commit", b"x" * 5000, b"mstore-ref-1 1 commit " + b"0" * 64],
@@ -101,18 +90,6 @@ def test_every_flipped_bit_of_a_ref_is_found(store: Store) -> None:
             damaged[i] ^= 1 << bit
             with pytest.raises(Corrupt):
                 parse_ref(bytes(damaged), "ref")
-
-
-def test_every_flipped_byte_of_a_reflog_is_found(store: Store) -> None:
-    store.refs.move("heads/main", A, move(), expected=None)
-    segment = store.path / "logs/heads/main/~00000001"
-    line = segment.read_bytes()
-    for i in range(len(line) - 1):
-        damaged = bytearray(line)
-        damaged[i] ^= 1
-        segment.write_bytes(damaged)
-        with pytest.raises(MStoreError):
-            store.refs.log_even_unfinished("heads/main")
 
 
 BAD_NAMES = [
@@ -211,32 +188,6 @@ def _race(path: Path, number: int, start: multiprocessing.synchronize.Event) -> 
                 break
             except RefMoved:
                 continue
-
-
-@pytest.mark.parametrize("what", ["move", "record_refused", "repair_reflog"])
-def test_the_log_is_touched_under_the_lock_alone(
-    store: Store, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
-    """Two who number their records at once would write over each other's."""
-    store.refs.move("heads/main", A, move(), expected=None)
-    other, asked = Store.at(store.path).backend, []
-    segments = Refs._segments
-
-    def watched(self: Refs, name: str) -> list[str]:
-        asked.append(name)
-        # flock is by open file, so another hold of this process is another owner.
-        with pytest.raises(Conflict), other.lock("refs", wait=False):
-            pass
-        return segments(self, name)
-
-    monkeypatch.setattr(Refs, "_segments", watched)
-    if what == "move":
-        store.refs.move("heads/main", B, move(), expected=A)
-    elif what == "record_refused":
-        store.refs.record_refused("heads/main", B, move())
-    else:
-        assert store.refs.repair_reflog("heads/main") == (1, 0)
-    assert asked
 
 
 def test_processes_never_lose_a_move(store: Store) -> None:
