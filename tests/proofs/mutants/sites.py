@@ -144,7 +144,7 @@ PATCHES: Final = (
         "store/reader.py",
         "copies:what went while it was read may come back",
         "check",
-        "                    tried.discard((location.pack, location.frame))  # It may come back.\n",
+        "                    tried.discard((location.pack, location.frame))  # It may be restored.\n",
         "                    pass\n",
     ),
     _Patch(
