@@ -8,6 +8,7 @@ the medians of two columns of times would compare different hours.
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import shutil
 import statistics
@@ -167,21 +168,41 @@ def install(scratch: Path) -> tuple[Path, Path]:
     Returns:
         Its `bin`, and a folder with its mstore alone.
     """
-    source, environment, library = scratch / "source", scratch / "venv", scratch / "library"
+    source, library = scratch / "source", scratch / "library"
     source.mkdir()
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         if (HERE.parent / name).exists():
             shutil.copy(HERE.parent / name, source)
     leave_out = shutil.ignore_patterns("__pycache__", "*.so")
     shutil.copytree(HERE.parent / "mstore", source / "mstore", ignore=leave_out)
-    run(sys.executable, "-m", "venv", str(environment))
-    python = str(environment / "bin/python")
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(source))
-    run(python, "-m", "compileall", "-q", str(environment / "lib"))
+    programs = environment(source, scratch / "venv")
     library.mkdir()
-    [installed] = environment.glob("lib/python*/site-packages/mstore")
+    [installed] = programs.parent.glob("lib/python*/site-packages/mstore")
     (library / "mstore").symlink_to(installed)
-    return environment / "bin", library
+    return programs, library
+
+
+def machine() -> str:
+    """What was measured on, without naming anybody's machine."""
+    model = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{cores} cores ({model}), {memory:.0f} GiB of memory, {platform.system()} {platform.release()}"
+    )
+
+
+def environment(source: Path, folder: Path) -> Path:
+    """Install a source folder into a fresh environment; gives its `bin`."""
+    run(sys.executable, "-m", "venv", str(folder))
+    python = str(folder / "bin/python")
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(source))
+    run(python, "-m", "compileall", "-q", str(folder / "lib"))
+    return folder / "bin"
 
 
 # ---------------------------------------------------------------- processes

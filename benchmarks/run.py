@@ -3,6 +3,7 @@
     make bench                           everything that is installed
     python benchmarks/run.py --small     tries the script in a few minutes; nothing is recorded
     python benchmarks/run.py --only large --only many
+    python benchmarks/run.py --only earlier --record    what is measured now joins what is recorded
     python benchmarks/run.py --peers-large    peers take the 2.2 GB workload too
 
 Needs the development extras and about 25 GB of free disk in the temporary folder (TMPDIR).
@@ -29,10 +30,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chart import chart
+from earlier import earlier
 from kernel import kernel
 from large import large
 from many import many
-from measure import HERE, Bench, Part, install
+from measure import HERE, Bar, Bench, Figure, Part, install, machine
 from peers import PEERS, peers
 from series import series
 from startup import startup
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 PARTS: dict[str, Callable[[Bench], Part]] = {
     "startup": startup,
+    "earlier": earlier,
     "large": large,
     "series": series,
     "kernel": kernel,
@@ -51,20 +54,6 @@ PARTS: dict[str, Callable[[Bench], Part]] = {
     "training": training,
 }
 _PACKAGES = ("mstore", "numpy", "zstandard", "blake3", "click", "torch", "transformers", "peft")
-
-
-def machine() -> str:
-    """What was measured on, without naming anybody's machine."""
-    model = platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    cores = len(os.sched_getaffinity(0))
-    return (
-        f"{cores} cores ({model}), {memory:.0f} GiB of memory, {platform.system()} {platform.release()}"
-    )
 
 
 def _file_system(folder: Path) -> str:
@@ -172,12 +161,31 @@ def _measured(bench: Bench, names: list[str]) -> tuple[list[Part], bool]:
     return parts, well
 
 
+def _among_recorded(measured: list[Part]) -> tuple[dict[str, str], list[Part]]:
+    """Put parts that were measured now in among those that a whole run recorded."""
+    recorded = json.loads((HERE / "latest.json").read_text())
+    parts = {
+        part["title"]: Part(
+            part["title"],
+            [Figure(**figure) for figure in part["figures"]],
+            [Bar(**bar) for bar in part["bars"]],
+            part["remarks"],
+        )
+        for part in recorded["parts"]
+    }
+    parts |= {part.title: part for part in measured}
+    return recorded["about"], list(parts.values())
+
+
 def main() -> None:
     """Measure, print, record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--small", action="store_true", help="small models, few steps, one round")
     parser.add_argument(
         "--only", action="append", choices=tuple(PARTS), help="this part alone; repeatable"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="with --only: put these parts in among those recorded"
     )
     parser.add_argument("--rounds", type=int, help="default: 3")
     parser.add_argument(
@@ -217,7 +225,9 @@ def main() -> None:
     finally:
         os.chdir(HERE)
         shutil.rmtree(scratch, ignore_errors=True)
-    whole = not (options.small or options.only)
+    if options.record and options.only and well:
+        about, parts = _among_recorded(parts)
+    whole = options.record or not (options.small or options.only)
     if whole or out:
         docs, here = (out, out) if out else (HERE.parent / "docs", HERE)
         docs.mkdir(parents=True, exist_ok=True)
