@@ -19,7 +19,7 @@ PROOFS := proof-crash proof-posix proof-faults proof-race proof-interleavings \
 help:
 	@echo "make demo        train for a minute, commit, diff, check out, load, compare bit for bit"
 	@echo "make test        all tests, the quick ones first (alone: test-quick, test-proofs, test-hf)"
-	@echo "make test T=tests/unit/store/test_refs.py::test_a_name"
+	@echo "make test T=tests/unit/store/test_refs.py::test_no_reflog"
 	@echo "                 just that; T is anything that pytest takes"
 	@echo "make check       ruff, codespell, mypy (strict in mstore), import-linter"
 	@echo "make coverage    what was recorded by: make test COVERAGE=1"

@@ -291,7 +291,7 @@ class Repository:
 
     def import_folders(
         self,
-        folders: Iterable[str | Path],
+        folders: Iterable[str | Path] | str | Path,
         *,
         branch: str | None = None,
         dry_run: bool = False,
@@ -315,11 +315,14 @@ class Repository:
             return PrintableImport(planned=plan.folders, size_bytes=plan.size_bytes)
         return self.run_import(plan, progress=progress)
 
-    def plan_import(self, folders: Iterable[str | Path], *, branch: str | None = None) -> ImportPlan:
+    def plan_import(
+        self, folders: Iterable[str | Path] | str | Path, *, branch: str | None = None
+    ) -> ImportPlan:
         """Find checkpoint folders and their order, and change nothing; see `import_folders`."""
         from mstore.commit.importing import plan_import
 
-        return plan_import([Path(f) for f in folders], branch=branch)
+        named = [folders] if isinstance(folders, (str, Path)) else folders
+        return plan_import([Path(f) for f in named], branch=branch)
 
     def run_import(
         self,
@@ -810,7 +813,10 @@ class Repository:
         from mstore.api.results.names import Moves
         from mstore.history.reflog import reflog
 
-        return Moves(reflog(self._context, name)[1])
+        full, records = reflog(self._context, name)
+        moves = Moves(records)
+        moves.label = full.partition("/")[2]
+        return moves
 
     def undo(self, name: str | None = None) -> Undone:
         """Undo one's own last operation. Raises UsageError, RefMoved, Dirty."""

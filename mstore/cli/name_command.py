@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def check_name(name: str | None, delete: bool, rename: str | None, force: bool) -> None:
+def check_name(name: str | None, rev: object, *, delete: bool, rename: str | None, force: bool) -> None:
     """Refuse options that say what to do without saying to what, or two things at once."""
     if name is None and (delete or rename is not None or force):
         raise click.UsageError("NAME is missing")
     if delete and (rename is not None or force):
         raise click.UsageError("--delete goes with no other option")
+    if rev is not None and (delete or rename is not None):
+        option = "--delete" if delete else "--rename"
+        raise click.UsageError(f"{option} takes one NAME and no REV; run it once for each name")
 
 
 def name_command(kind: str) -> Callable[[_F], _F]:

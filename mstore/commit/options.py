@@ -65,7 +65,8 @@ class CommitOptions:
         """
         given = {name: value for name, value in fields.items() if value is not None}
         if "without" in given:
-            given["without"] = frozenset(given["without"])
+            roles = given["without"]
+            given["without"] = frozenset([roles] if isinstance(roles, str) else roles)
         return cls(**given)
 
 

@@ -181,10 +181,14 @@ def diff(
 
 
 def _with_equal_roles(side: DiffSide, other: DiffSide) -> DiffSide:
-    """Leave out of a folder the roles that the version it is compared with left out."""
-    if not side.is_folder or not other.without:
+    """Leave out of one side the roles that the other has no files of on purpose.
+
+    What was forgotten is left out of any side; what `commit --without` left out, of a folder.
+    """
+    missing = other.forgotten | (other.without if side.is_folder else frozenset())
+    if not missing:
         return side
-    kept = [f for f in side.manifest.files if f.role not in other.without]
+    kept = [f for f in side.manifest.files if f.role not in missing]
     return replace(side, manifest=Manifest.of(kept))
 
 

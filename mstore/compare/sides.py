@@ -15,8 +15,9 @@ from mstore.history.query.revision_grammar import Revision, names_folder, parse
 from mstore.history.status import uncommitted_roles
 from mstore.modeldir.read import read_folder
 from mstore.modeldir.stored_tree import StoredFolder, layouts_of
+from mstore.modeldir.visible import visible_manifest, what_is_forgotten
 from mstore.objects import MODEL_ROLES, CommitId
-from mstore.store import late_facts
+from mstore.store import forgotten_roles, late_facts
 from mstore.text import display_path
 from mstore.worktree.scan import OpenFile
 
@@ -43,6 +44,7 @@ class DiffSide:
         metadata: of the commit, notes included; a folder has none.
         metrics: of the commit, notes included; of a folder, its trainer_state.json's.
         without: roles that `commit --without` left out of it.
+        forgotten: roles whose files `forget` dropped from it.
         is_folder: it is a folder, which has no metadata to compare.
         warnings: one sentence each.
     """
@@ -55,6 +57,7 @@ class DiffSide:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
+    forgotten: frozenset[str] = frozenset()
     is_folder: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -122,7 +125,7 @@ def side_of_commit(context: Context, commit_id: CommitId, label: str) -> DiffSid
     """Make a side of a commit. Raises NotFound, Corrupt, Unsupported."""
     store = context.store
     commit, late = store.commit(commit_id), late_facts(store, commit_id)
-    manifest = store.manifest(commit.manifest)
+    manifest = visible_manifest(store, commit_id, commit)
     layouts = layouts_of(store, manifest, roles=MODEL_ROLES)
     folder = StoredFolder(store, manifest)
     facts = describe(folder, layouts)
@@ -135,7 +138,8 @@ def side_of_commit(context: Context, commit_id: CommitId, label: str) -> DiffSid
         {**commit.metadata, **late.metadata},
         {**commit.metrics, **late.metrics},
         uncommitted_roles(commit),
-        warnings=facts.warnings,
+        forgotten_roles(store, commit_id),
+        warnings=(*what_is_forgotten(store, commit_id, commit), *facts.warnings),
     )
 
 

@@ -109,6 +109,8 @@ def _check_names(names: Iterable[str], entries: Sequence[LogEntry]) -> None:
     for name in names:
         if not entries or any(entry.column(name) is not None for entry in entries):
             continue
+        if name in BUILT_IN:
+            continue  # A column, which these versions have no value in.
         known = sorted({k for e in entries for k in (*e.metrics, *e.metadata)} | set(BUILT_IN))
         hint = near_hint(near_names(name, known))
         hint = hint or "metrics, metadata keys, or: " + ", ".join(BUILT_IN)

@@ -152,7 +152,7 @@ class GcPlan(Plan):
             yield f"would remove {counted(len(self.dead_packs), 'unneeded pack')}"
         if self.rewritten_packs:
             rewritten = counted(len(self.rewritten_packs), "pack")
-            yield f"would rewrite {rewritten} without their unneeded objects"
+            yield f"would rewrite {rewritten}, without unneeded objects"
         if self.merged_packs:
             yield f"would merge {counted(len(self.merged_packs), 'small pack')} into one"
         freed = size(self.freed_bytes + self.trash_bytes)

@@ -16,25 +16,17 @@ if TYPE_CHECKING:
     from mstore.staging.resume import ResumeResult
 
 
-def checkout_lines(
-    result: CheckoutResult, style: Style = plain, *, moved: bool = False
-) -> Iterator[str]:
-    """Format a checkout; not its warnings.
-
-    Args:
-        result: the checkout.
-        style: how to show colours.
-        moved: HEAD moved, and where it points to is shown.
-    """
+def checkout_lines(result: CheckoutResult, style: Style = plain) -> Iterator[str]:
+    """Format a checkout, and where HEAD points to if it moved; not its warnings."""
     where = f" → {escaped(display_path(result.path))}" if result.path is not None else ""
     counts = (
         f"wrote {counted(result.written, 'file')}, removed {result.removed},"
         f" left {result.unchanged} unchanged"
     )
     yield f"{style(result.id.short, 'yellow')}{where}: {counts}"
-    if moved and result.branch is not None:
+    if result.branch is not None:
         yield f"On branch {escaped(result.branch)}"
-    elif moved:
+    elif result.detached:
         yield "HEAD is detached at this commit; `mstore checkout -b NAME` begins a branch here"
     if result.backup is not None:
         kept = escaped(display_path(result.backup))

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 def import_lines(result: ImportResult, style: Style = plain) -> Iterator[str]:
     """Format each folder with its commit, and what all of them take."""
+    if result.planned and not result.commits:
+        count = counted(len(result.planned), "folder")
+        yield f"would commit {count}, {size(result.size_bytes)}"
+        return
     for item, made in zip(result.planned, result.commits, strict=False):
         yield from imported_lines(item, made, style)
     yield import_summary(result)

@@ -28,13 +28,20 @@ def test_options_that_contradict_each_other_are_refused(
     name: str | None, delete: bool, rename: str | None, force: bool, said: str
 ) -> None:
     with pytest.raises(click.UsageError, match=said):
-        check_name(name, delete, rename, force)
+        check_name(name, None, delete=delete, rename=rename, force=force)
 
 
 def test_what_can_be_done_is_let_through() -> None:
-    check_name(None, False, None, False)
-    check_name("a", True, None, False)
-    check_name("a", False, "b", True)
+    check_name(None, None, delete=False, rename=None, force=False)
+    check_name("a", None, delete=True, rename=None, force=False)
+    check_name("a", None, delete=False, rename="b", force=True)
+    check_name("a", "main", delete=False, rename=None, force=True)
+
+
+@pytest.mark.parametrize(("option", "rename"), [("--delete", None), ("--rename", "z")])
+def test_a_revision_that_would_be_dropped_is_refused(option: str, rename: str | None) -> None:
+    with pytest.raises(click.UsageError, match=f"{option} takes one NAME"):
+        check_name("a", "r8", delete=rename is None, rename=rename, force=False)
 
 
 @pytest.mark.parametrize(

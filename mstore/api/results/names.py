@@ -35,9 +35,13 @@ class Tags(Printable, tuple[TagEntry, ...]):
 
 
 class Moves(Printable, tuple[Record, ...]):
-    """Moves of a ref, the latest first, as `Repository.reflog` gives them."""
+    """Moves of a ref, the latest first, as `Repository.reflog` gives them.
 
-    __slots__ = ()
+    Attributes:
+        label: the name of the ref, without its namespace.
+    """
+
+    label = ""
 
     def _lines(self, style: Style) -> Iterator[str]:
-        yield from reflog_lines(self, "", style)
+        yield from reflog_lines(self, self.label, style)

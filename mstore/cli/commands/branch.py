@@ -28,7 +28,7 @@ def branch(
     name: str | None, rev: Revision | None, delete: bool, rename: str | None, force: bool, as_json: bool
 ) -> None:
     """List branches; make, move, rename or delete one."""
-    check_name(name, delete, rename, force)
+    check_name(name, rev, delete=delete, rename=rename, force=force)
     opened = repo()
     if name is None:
         found = opened.list_branches()

@@ -61,4 +61,4 @@ def checkout(
 
     for warning in result.warnings:
         warn(warning)
-    echo_lines(checkout_lines(result, styled, moved=to is None))
+    echo_lines(checkout_lines(result, styled))

@@ -27,8 +27,9 @@ mstore import out --dry-run
 def import_(folders: tuple[str, ...], branch: str | None, dry_run: bool, as_json: bool) -> None:
     """Turn checkpoint folders into history.
 
-    Each folder becomes a commit with its metrics, ordered by step or date. Folders
-    committed already are skipped. HEAD, the model directory and the folders do not change.
+    Each folder becomes a commit with its metrics, ordered by step or date. What
+    its branch has already is not committed again. HEAD, the model directory and the
+    folders do not change.
     """
     from mstore.render.importing import import_summary, imported_lines
 

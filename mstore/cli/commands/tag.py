@@ -34,7 +34,7 @@ def tag(
     message: str | None,
 ) -> None:
     """List tags; make, move, rename or delete one."""
-    check_name(name, delete, rename, force)
+    check_name(name, rev, delete=delete, rename=rename, force=force)
     opened = repo()
     if name is None:
         found = opened.list_tags()

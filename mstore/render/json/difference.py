@@ -236,7 +236,7 @@ class DiffDocument(TypedDict):
     """The differences between two versions or folders.
 
     Args:
-        a: the one, as it is shown: a short id or a folder.
+        a: the one, as it was typed: a revision or a folder.
         b: the other.
         same: no file differs; `--exit-code` exits 0.
         lora: the root's adapter, or the only one.

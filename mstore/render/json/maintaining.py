@@ -124,7 +124,7 @@ class RepackDocument(TypedDict):
     """The result of a repack.
 
     Args:
-        worth: false where nothing would have been gained, and nothing was changed.
+        worth: false where neither bytes nor packs would have become fewer, and nothing was changed.
         before_bytes: all packs before.
         after_bytes: all packs now.
         removed_pack_count: packs that were removed.

@@ -126,3 +126,18 @@ def test_an_import_prints_as_its_command(repo: Repository, capfd: pytest.Capture
         r"\[a \w+\]", "", text.splitlines()[0]
     )
     assert len(got.splitlines()) == len(text.splitlines())
+
+
+def test_one_folder_may_be_given_by_itself(repo: Repository) -> None:
+    write_adapter(Path("run/checkpoint-1"), rank=2, seed=1)
+    plan = repo.plan_import("run")
+    assert plan.folders == repo.plan_import(["run"]).folders == repo.plan_import(Path("run")).folders
+    planned = repo.import_folders("run", dry_run=True)
+    assert not planned.commits and str(planned).startswith("would commit 1 folder, ")
+
+
+def test_a_reflog_and_a_checkout_say_where(repo: Repository) -> None:
+    assert str(repo.reflog()).splitlines()[0].split()[1] == "main@{0}"
+    assert str(repo.reflog("v1")).split()[1] == "v1@{0}"
+    assert "On branch main" in str(repo.checkout("main"))
+    assert "HEAD is detached" in str(repo.checkout("HEAD~1"))

@@ -30,3 +30,8 @@ def test_a_result_has_the_sizes_of_its_version() -> None:
         id=commit.id, commit=commit, branch="main", created=True, sizes=CommitSizes(3, 40, 5)
     )
     assert (result.size_bytes, result.tensors) == (40, 3)
+
+
+def test_one_role_may_be_given_as_text() -> None:
+    assert CommitOptions.of({"without": "training-state"}).without == {"training-state"}
+    assert CommitOptions.of({"without": ["a", "b"]}).without == {"a", "b"}

@@ -23,3 +23,10 @@ def test_a_slip_is_met_with_what_is_near(repo: Repository) -> None:
     assert "eval_loss" in str(met.value.hint)
     with pytest.raises(UsageError, match="'los'"):
         repo.log(sort="los")
+
+
+def test_a_column_that_no_version_has_a_value_in_matches_nothing(repo: Repository) -> None:
+    assert not repo.log(where="epoch > 1") and repo.log(where="epoch > 1 or step > 0")
+    assert len(repo.log(sort="epoch")) == len(repo.log())
+    with pytest.raises(UsageError, match="no version here has 'nosuch'"):
+        repo.log(where="nosuch > 3")

@@ -158,3 +158,16 @@ def test_refusals(repo: Repository) -> None:
     with pytest.raises(UsageError, match="nothing says whether speed"):
         repo.note("HEAD", metrics={"speed": 1.0})
         repo.plan_forget("training-state", keep_best="speed")
+
+
+def test_versions_without_their_training_state_are_compared(repo: Repository, tmp_path: Path) -> None:
+    before = repo.diff("HEAD~1", "HEAD")
+    repo.forget("training-state", keep_last=1)
+    for a, b in (("HEAD~2", "HEAD~1"), ("HEAD~1", "HEAD"), ("HEAD", "HEAD~1")):
+        found = repo.diff(a, b, stat=True)
+        assert found.tensors.changed and not found.files.added and not found.files.removed
+        assert any("was forgotten on" in warning for warning in found.warnings)
+    assert repo.diff("HEAD~1", "HEAD").tensors.changed == before.tensors.changed
+    old = tmp_path / "old"
+    repo.checkout("HEAD~1", to=old)
+    assert repo.diff("HEAD~1", old).same

@@ -34,10 +34,10 @@ def test_a_checkout_says_where_and_how_many() -> None:
 
 
 def test_where_head_went_is_said_if_it_moved() -> None:
-    assert list(checkout_lines(_result(branch="main"), moved=True))[1:] == ["On branch main"]
-    (_, detached) = checkout_lines(_result(), moved=True)
+    assert list(checkout_lines(_result(branch="main")))[1:] == ["On branch main"]
+    (_, detached) = checkout_lines(_result(detached=True))
     assert "detached" in detached and "checkout -b NAME" in detached
-    assert len(list(checkout_lines(_result(branch="main")))) == 1
+    assert len(list(checkout_lines(_result()))) == 1
 
 
 def test_what_is_kept_the_base_and_the_line_to_paste_follow() -> None:
@@ -54,7 +54,7 @@ def test_what_is_kept_the_base_and_the_line_to_paste_follow() -> None:
 
 
 def test_no_name_steers_a_terminal() -> None:
-    lines = list(checkout_lines(_result(path=Path("a\x1b").absolute(), branch="b\x1b"), moved=True))
+    lines = list(checkout_lines(_result(path=Path("a\x1b").absolute(), branch="b\x1b")))
     assert "→ a\\x1b:" in lines[0] and lines[1] == "On branch b\\x1b"
 
 
