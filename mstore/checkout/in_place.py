@@ -66,7 +66,7 @@ def _drop_branch(context: Context, branch: str, id: CommitId, error: MStoreError
         context.store.refs.move(f"heads/{branch}", None, move, expected=id)
     except MStoreError:
         # Even a record of its removal needs room.
-        error.hint = f"the branch exists now: run `mstore checkout {branch}`"
+        error.hint = f"the branch exists now: run `mstore checkout {branch}` to finish"
 
 
 def _recorded(head: Head, commit: CommitId | None) -> dict[str, str]:

@@ -228,7 +228,7 @@ class _Undoing:
         except (MStoreError, OSError) as error:
             raise StorageFailed(
                 f"not all replaced files are restored yet: {error}",
-                hint=f"they are in {source}; run `mstore undo` again",
+                hint=f"they are in {source}; run `mstore undo` again to finish",
             ) from error
         shutil.rmtree(source, ignore_errors=True)
         return tuple(restored)

@@ -83,7 +83,8 @@ def rename_ref(
                 stay()
                 refs.move(f"{namespace}/{new}", None, back, expected=value.target)
             except MStoreError:
-                error.hint = f"both names exist now: {old!r} and {new!r}; run the same command again"
+                both = f"both names exist now: {old!r} and {new!r}"
+                error.hint = f"{both}; run the same command again to finish"
             raise
     if unconfirmed:
         raise unconfirmed[0]

@@ -160,7 +160,7 @@ def test_on_the_command_line(mstore: Any, workshop: Path) -> None:
     _, out, _ = mstore("fsck", "--repair", code=4)
     assert "repaired: pack" in out and "needed by" in out
     _, out, _ = mstore("fsck", "--from", "backup")
-    assert "taken from" in out and "all well" in out
+    assert "took 1 object from" in out and "all well" in out
     files = contents(workshop / "out")
     mstore("checkout", "HEAD", "--to", "again")
     assert contents(workshop / "again") == files

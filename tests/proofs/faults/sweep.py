@@ -197,7 +197,7 @@ def _tips(of: Seen) -> Iterator[str]:
 def _is_unknown(outcome: Outcome) -> bool:
     """Whether the command said that what it did is there, or half there for the next try to go on."""
     said = outcome.said
-    return ("the disk did not confirm" in said and "cannot move" not in said) or "goes on" in said
+    return ("the disk did not confirm" in said and "cannot move" not in said) or "to finish" in said
 
 
 def _whole(prepared: Stage, root: Path) -> Iterator[str]:

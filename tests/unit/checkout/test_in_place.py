@@ -63,7 +63,7 @@ def test_a_branch_that_stays_is_told(repo: Repository, monkeypatch: pytest.Monke
     monkeypatch.setattr(Context, "_set_head", full)
     with pytest.raises(StorageFailed) as met:
         move_head(repo.context, plan, None, [])
-    assert met.value.hint == "the branch exists now: run `mstore checkout retry`"
+    assert met.value.hint == "the branch exists now: run `mstore checkout retry` to finish"
 
 
 def test_what_is_not_confirmed_is_put_off(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

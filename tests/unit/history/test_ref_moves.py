@@ -66,7 +66,9 @@ def test_where_the_way_back_fails_both_names_are_told(repo: Repository) -> None:
 
     with pytest.raises(StorageFailed) as met:
         rename_ref(repo.context, "heads", "other", "new", follow=failing, stay=failing)
-    assert met.value.hint == "both names exist now: 'other' and 'new'; run the same command again"
+    assert met.value.hint == (
+        "both names exist now: 'other' and 'new'; run the same command again to finish"
+    )
     assert _names(repo) == {"main", "other", "new"}
 
 
