@@ -77,6 +77,9 @@ def earlier(bench: Bench) -> Part:
         f" {time.strftime('%Y-%m-%d')} ({machine()}) by `python benchmarks/run.py --only earlier"
         " --record`."
     )
+    part.remarks.append(
+        "Where the last hundredths of `status`, commit and checkout lie was not looked into."
+    )
     return part
 
 
