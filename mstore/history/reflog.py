@@ -20,7 +20,8 @@ def full_name(context: Context, name: str) -> str:
     if name in ("HEAD", "@"):
         head = context.head
         if head is None or head.branch is None:
-            raise UsageError("HEAD is detached", hint="name a branch: `mstore branch` lists them")
+            why = "HEAD is detached" if head is not None else "a store without a workspace has no HEAD"
+            raise UsageError(why, hint="name a branch: `mstore branch` lists them")
         name = head.branch
     check_ref_name(name)
     refs = context.store.refs

@@ -453,3 +453,8 @@ def test_conditions_and_orders(mstore: Any, workshop: Path) -> None:
     assert "s1" in mstore("show", "best:eval_loss")[1]
     _, out, _ = mstore("log", "--sort", "-eval_loss", "--json")
     assert [e["message"] for e in json.loads(out)["versions"]] == ["s2", "s1"]
+
+
+def test_diff_of_a_folder_that_is_not_there_names_it(mstore: Run, workshop: Path) -> None:
+    (workshop / "a").mkdir()
+    assert "no such folder: b" in mstore("diff", "./a", "./b", code=3)[2]

@@ -66,12 +66,15 @@ def _compared(a: Revision | Path | None, b: Revision | Path | None, stat: bool) 
     from pathlib import Path
 
     from mstore.api.folders import diff as diff_folders
-    from mstore.errors import NoStore
+    from mstore.errors import NoStore, NotFound
 
     with progress() as report:
         try:
             opened = repo()
         except NoStore:
+            for side in (a, b):
+                if isinstance(side, Path) and not side.is_dir():
+                    raise NotFound(f"no such folder: {side}") from None
             # Two folders need no store: the plainest question has the plainest answer.
             if a is None or b is None or not (Path(str(a)).is_dir() and Path(str(b)).is_dir()):
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import echo_lines, progress, show_plan, styled
+from mstore.cli.output import echo_lines, hint, progress, show_plan, styled
 from mstore.cli.params import json_options
 
 CORRUPT = 4
@@ -63,6 +63,10 @@ def fsck(quick: bool, repair: bool, source: str | None, dry_run: bool, as_json: 
         show_json(fsck_document(found, repaired))
     else:
         echo_lines(lines)
+        if not found.ok and not repair:
+            hint(
+                "`mstore fsck --repair --dry-run` shows what can be repaired, --from STORE fetches more"
+            )
     return 0 if found.ok else CORRUPT
 
 

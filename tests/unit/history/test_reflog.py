@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import mstore
 from mstore.api.repository import Repository
 from mstore.context import Context
 from mstore.errors import InvalidInput, RevisionNotFound, UsageError
@@ -39,6 +40,15 @@ def test_what_never_was_has_no_reflog(repo: Repository) -> None:
 
 def test_a_detached_head_has_none(repo: Repository, place: Context) -> None:
     repo.checkout("HEAD~1", force=True)
-    for context in (repo.context, place):
-        with pytest.raises(UsageError, match="HEAD is detached"):
+    for context, why in ((repo.context, "HEAD is detached"), (place, "has no HEAD")):
+        with pytest.raises(UsageError, match=why):
             reflog(context)
+
+
+def test_a_store_alone_has_no_head(repo: Repository) -> None:
+    with (
+        mstore.open(store=repo.location) as alone,
+        pytest.raises(UsageError, match="has no HEAD") as met,
+    ):
+        alone.reflog()
+    assert "mstore branch" in str(met.value.hint)
