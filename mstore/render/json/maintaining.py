@@ -31,7 +31,7 @@ class GcPlanDocument(TypedDict):
         versions: those that would go, the oldest first.
         branch_bytes: bytes that would be freed, by the branch that once had them.
         dead_pack_count: unneeded packs.
-        rewritten_pack_count: packs that would be rewritten without their unneeded objects.
+        rewritten_pack_count: packs that would be rewritten without unneeded objects.
         merged_pack_count: small packs that would become one.
         freed_bytes: unneeded bytes in packs.
         unfinished_bytes: those of them that belong to no commit.

@@ -34,7 +34,7 @@ def test_a_plan_that_frees_nothing_is_false_and_says_so() -> None:
     ("changes", "line"),
     [
         ({"dead_packs": (b"a",)}, "would remove 1 unneeded pack"),
-        ({"rewritten_packs": (b"a", b"b")}, "would rewrite 2 packs without their unneeded objects"),
+        ({"rewritten_packs": (b"a", b"b")}, "would rewrite 2 packs, without unneeded objects"),
         ({"merged_packs": (b"a", b"b", b"c")}, "would merge 3 small packs into one"),
         ({"trash_bytes": 400}, "would free 1.4 kB of 5.0 kB"),
     ],
