@@ -26,12 +26,11 @@ def diff(
         InvalidInput: a file breaks a rule.
     """
     from mstore.api.results.comparing import Difference
-    from mstore.api.results.printable import printable
     from mstore.compare.diff import diff as compare
     from mstore.compare.diff import side_of
 
     one, other = side_of(None, Path(a)), side_of(None, Path(b))
-    return printable(Difference, compare(one, other, stat=stat, progress=progress))
+    return Difference.of(compare(one, other, stat=stat, progress=progress))
 
 
 def weights_id(folder: str | Path) -> str:

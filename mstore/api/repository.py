@@ -176,17 +176,16 @@ class Repository:
     ) -> CommitResult:
         """Run the plan of `plan_commit`; arguments and errors as for `commit`."""
         from mstore.api.results.committing import PrintableCommit
-        from mstore.api.results.printable import printable
 
         context = self._context if author is None else replace(self._context, author_given=author)
         if plan.unchanged:
             # The end of most commits of a watched folder: nothing more is loaded for it.
             from mstore.commit.unchanged import run_unchanged
 
-            return printable(PrintableCommit, run_unchanged(context, plan))
+            return PrintableCommit.of(run_unchanged(context, plan))
         from mstore.commit.execute import run_commit
 
-        return printable(PrintableCommit, run_commit(context, plan, progress=progress))
+        return PrintableCommit.of(run_commit(context, plan, progress=progress))
 
     def note(
         self,
@@ -211,7 +210,6 @@ class Repository:
     ) -> CheckoutResult:
         """Write a version into a folder: plan, then run; see `mstore.checkout.execute.checkout`."""
         from mstore.api.results.moving import PrintableCheckout
-        from mstore.api.results.printable import printable
         from mstore.checkout.execute import checkout
 
         done = checkout(
@@ -222,7 +220,7 @@ class Repository:
             new_branch=new_branch,
             progress=progress,
         )
-        return printable(PrintableCheckout, done)
+        return PrintableCheckout.of(done)
 
     def plan_checkout(
         self,
@@ -246,10 +244,9 @@ class Repository:
     def run_checkout(self, plan: CheckoutPlan, *, progress: Progress | None = None) -> CheckoutResult:
         """Run the plan of `plan_checkout`. Raises Conflict where it no longer holds."""
         from mstore.api.results.moving import PrintableCheckout
-        from mstore.api.results.printable import printable
         from mstore.checkout.execute import run_checkout
 
-        return printable(PrintableCheckout, run_checkout(self._context, plan, progress=progress))
+        return PrintableCheckout.of(run_checkout(self._context, plan, progress=progress))
 
     def resume(
         self,
@@ -261,11 +258,10 @@ class Repository:
     ) -> ResumeResult:
         """Write a version out so that training can go on from it; see `staging.resume`."""
         from mstore.api.results.moving import PrintableResume
-        from mstore.api.results.printable import printable
         from mstore.staging.resume import resume
 
         done = resume(self._context, rev, Path(to), force=force, progress=progress)
-        return printable(PrintableResume, done)
+        return PrintableResume.of(done)
 
     def path(self, rev: AnyRevision, *, limit_bytes: int | None = None) -> Path:
         """Write a version into a cache of read-only folders, for libraries that take a path.
@@ -343,11 +339,10 @@ class Repository:
             StorageFailed.
         """
         from mstore.api.results.importing import PrintableImport
-        from mstore.api.results.printable import printable
         from mstore.commit.importing import run_import
 
         done = run_import(self._context, plan, on_commit=on_commit, progress=progress)
-        return printable(PrintableImport, done)
+        return PrintableImport.of(done)
 
     # -- looking
 
@@ -384,11 +379,10 @@ class Repository:
 
     def status(self) -> WorkspaceStatus:
         """Return HEAD and what changed in the model directory. Raises UsageError, InvalidInput."""
-        from mstore.api.results.printable import printable
         from mstore.api.results.status import WorkspaceStatus
         from mstore.history.status import status
 
-        return replace(printable(WorkspaceStatus, status(self._context)), staged=self.staged())
+        return WorkspaceStatus.of(status(self._context), staged=self.staged())
 
     def look_up(self, rev: AnyRevision) -> Resolved:
         """Resolve a revision: its commit, the branch it names, a warning.
@@ -466,18 +460,16 @@ class Repository:
     def compare(self, *revs: AnyRevision, everything: bool = False) -> Comparison:
         """Compare versions; see `mstore.compare.versions.compare`."""
         from mstore.api.results.comparing import Compared
-        from mstore.api.results.printable import printable
         from mstore.compare.versions import compare
 
-        return printable(Compared, compare(self._context, revs, everything=everything))
+        return Compared.of(compare(self._context, revs, everything=everything))
 
     def show(self, rev: AnyRevision = "HEAD") -> CommitDetails:
         """Describe a version in full. Raises RevisionNotFound, Ambiguous, Corrupt."""
-        from mstore.api.results.printable import printable
         from mstore.api.results.showing import PrintableVersion
         from mstore.history.show import show
 
-        return printable(PrintableVersion, show(self._context, self.resolve(rev)))
+        return PrintableVersion.of(show(self._context, self.resolve(rev)))
 
     def diff(
         self,
@@ -496,11 +488,10 @@ class Repository:
             progress: called with (what, bytes done, bytes in all).
         """
         from mstore.api.results.comparing import Difference
-        from mstore.api.results.printable import printable
         from mstore.compare.diff import diff, side_of
 
         one, other = side_of(self._context, a), side_of(self._context, b)
-        return printable(Difference, diff(one, other, stat=stat, progress=progress))
+        return Difference.of(diff(one, other, stat=stat, progress=progress))
 
     def manifest(self, rev: AnyRevision) -> Manifest:
         """Give the files of a version. Raises RevisionNotFound, Ambiguous, Corrupt."""
@@ -570,18 +561,16 @@ class Repository:
     def du(self, *revs: AnyRevision) -> Usage:
         """Measure what versions, and the store, cost. Raises RevisionNotFound, Ambiguous, Corrupt."""
         from mstore.api.results.maintaining import PrintableUsage
-        from mstore.api.results.printable import printable
         from mstore.maintain.du import du
 
-        return printable(PrintableUsage, du(self._context, [self.resolve(rev) for rev in revs]))
+        return PrintableUsage.of(du(self._context, [self.resolve(rev) for rev in revs]))
 
     def fsck(self, *, quick: bool = False, progress: Progress | None = None) -> FsckResult:
         """Check the store. Raises StorageFailed."""
         from mstore.api.results.maintaining import PrintableCheck
-        from mstore.api.results.printable import printable
         from mstore.maintain.fsck import fsck
 
-        return printable(PrintableCheck, fsck(self._context, quick=quick, progress=progress))
+        return PrintableCheck.of(fsck(self._context, quick=quick, progress=progress))
 
     def repair(
         self, *, source: str | Path | None = None, progress: Progress | None = None
@@ -596,13 +585,10 @@ class Repository:
             NoStore, Conflict, StorageFailed.
         """
         from mstore.api.results.maintaining import PrintableRepair
-        from mstore.api.results.printable import printable
         from mstore.maintain.repair import repair
 
-        if source is None:
-            return printable(PrintableRepair, repair(self._context, progress=progress))
-        with contextlib.closing(self._other(source)) as other:
-            return printable(PrintableRepair, repair(self._context, source=other, progress=progress))
+        with self._source(source) as other:
+            return PrintableRepair.of(repair(self._context, source=other, progress=progress))
 
     def plan_repair(
         self, *, source: str | Path | None = None, progress: Progress | None = None
@@ -618,25 +604,26 @@ class Repository:
         """
         from mstore.maintain.repair import plan_repair
 
-        if source is None:
-            return plan_repair(self._context, progress=progress)
-        with contextlib.closing(self._other(source)) as other:
+        with self._source(source) as other:
             return plan_repair(self._context, source=other, progress=progress)
 
     def run_repair(self, plan: RepairPlan, *, progress: Progress | None = None) -> RepairResult:
         """Run the plan of `plan_repair`. Raises NoStore, Conflict, StorageFailed."""
         from mstore.api.results.maintaining import PrintableRepair
-        from mstore.api.results.printable import printable
         from mstore.maintain.repair import run_repair
 
-        if plan.source is None:
-            return printable(PrintableRepair, run_repair(self._context, plan, progress=progress))
-        with contextlib.closing(self._other(plan.source)) as other:
+        with self._source(plan.source) as other:
             done = run_repair(self._context, plan, source=other, progress=progress)
-        return printable(PrintableRepair, done)
+        return PrintableRepair.of(done)
 
-    def _other(self, path: str | Path) -> Store:
-        return open_store(path, self._cache or USER_CACHE.expanduser())
+    @contextlib.contextmanager
+    def _source(self, path: str | Path | None) -> Iterator[Store | None]:
+        """Open the store that a repair fetches from; None for none."""
+        if path is None:
+            yield None
+            return
+        with contextlib.closing(open_store(path, self._cache or USER_CACHE.expanduser())) as other:
+            yield other
 
     def plan_gc(self, *, now: bool = False) -> GcPlan:
         """Plan a gc: find unneeded objects, changing nothing. Raises Corrupt, NotFound."""
@@ -666,10 +653,9 @@ class Repository:
     def run_gc(self, plan: GcPlan, *, progress: Progress | None = None) -> GcResult:
         """Run the plan of `plan_gc`. Raises Conflict, Corrupt, StorageFailed."""
         from mstore.api.results.maintaining import PrintableGc
-        from mstore.api.results.printable import printable
         from mstore.maintain.gc_run import run_gc
 
-        return printable(PrintableGc, run_gc(self._context, plan, progress=progress))
+        return PrintableGc.of(run_gc(self._context, plan, progress=progress))
 
     def plan_forget(
         self,
@@ -704,10 +690,9 @@ class Repository:
     def run_forget(self, plan: ForgetPlan, *, progress: Progress | None = None) -> ForgetResult:
         """Run the plan of `plan_forget`. Raises Conflict, Corrupt, StorageFailed."""
         from mstore.api.results.maintaining import PrintableForget
-        from mstore.api.results.printable import printable
         from mstore.maintain.forget import run_forget
 
-        return printable(PrintableForget, run_forget(self._context, plan, progress=progress))
+        return PrintableForget.of(run_forget(self._context, plan, progress=progress))
 
     def repack(self, *, progress: Progress | None = None) -> RepackResult:
         """Re-encode objects with better delta bases, and merge small packs.
@@ -716,10 +701,9 @@ class Repository:
             Conflict, Corrupt, StorageFailed.
         """
         from mstore.api.results.maintaining import PrintableRepack
-        from mstore.api.results.printable import printable
         from mstore.maintain.repack import repack
 
-        return printable(PrintableRepack, repack(self._context, progress=progress))
+        return PrintableRepack.of(repack(self._context, progress=progress))
 
     def plan_repack(self) -> RepackPlan:
         """Find what `repack` would re-encode, changing nothing. Raises Corrupt."""
@@ -730,10 +714,9 @@ class Repository:
     def run_repack(self, plan: RepackPlan, *, progress: Progress | None = None) -> RepackResult:
         """Run the plan of `plan_repack`. Raises Conflict, Corrupt, StorageFailed."""
         from mstore.api.results.maintaining import PrintableRepack
-        from mstore.api.results.printable import printable
         from mstore.maintain.repack import run_repack
 
-        return printable(PrintableRepack, run_repack(self._context, plan, progress=progress))
+        return PrintableRepack.of(run_repack(self._context, plan, progress=progress))
 
     # -- names
 
@@ -821,10 +804,9 @@ class Repository:
     def undo(self, name: str | None = None) -> Undone:
         """Undo one's own last operation. Raises UsageError, RefMoved, Dirty."""
         from mstore.api.results.moving import PrintableUndo
-        from mstore.api.results.printable import printable
         from mstore.checkout.undo import undo
 
-        return printable(PrintableUndo, undo(self._context, name))
+        return PrintableUndo.of(undo(self._context, name))
 
     def plan_undo(self, name: str | None = None) -> UndoPlan:
         """Find what `undo` would take back, and change nothing; errors as for `undo`."""
@@ -835,7 +817,6 @@ class Repository:
     def run_undo(self, plan: UndoPlan) -> Undone:
         """Run the plan of `plan_undo`; errors as for `undo`."""
         from mstore.api.results.moving import PrintableUndo
-        from mstore.api.results.printable import printable
         from mstore.checkout.undo import run_undo
 
-        return printable(PrintableUndo, run_undo(self._context, plan))
+        return PrintableUndo.of(run_undo(self._context, plan))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from mstore.render.style import plain
 
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mstore.render.style import Style
-
-_Result = TypeVar("_Result", bound="Printable")
 
 
 class Printable:
@@ -23,6 +21,16 @@ class Printable:
     """
 
     __slots__ = ()
+
+    @classmethod
+    def of(cls, result: Any, **more: Any) -> Self:
+        """Give a value as the kind of it that prints itself.
+
+        Args:
+            result: the value, a dataclass whose class this one extends.
+            more: the fields that this class adds.
+        """
+        return cls(**{field.name: getattr(result, field.name) for field in fields(result)}, **more)
 
     def _lines(self, style: Style) -> Iterator[str]:
         raise NotImplementedError
@@ -37,13 +45,3 @@ class Printable:
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
-
-
-def printable(kind: type[_Result], result: Any) -> _Result:
-    """Give a value as the kind of it that prints itself.
-
-    Args:
-        kind: a subclass of the value's class.
-        result: the value, a dataclass.
-    """
-    return kind(**{field.name: getattr(result, field.name) for field in fields(result)})
