@@ -71,19 +71,23 @@ def fail(
 
 def complain(message: str, hint: str | None = None) -> None:
     """Show an error on stderr."""
-    click.echo(click.style("error: ", fg="red") + escaped(message, newlines=True), err=True)
+    _say("error", "red", message)
     if hint:
-        click.echo(click.style("hint: ", fg="yellow") + escaped(hint, newlines=True), err=True)
+        _say("hint", "yellow", hint)
 
 
 def warn(message: str) -> None:
     """Show a warning on stderr."""
-    click.echo(click.style("warning: ", fg="yellow") + escaped(message, newlines=True), err=True)
+    _say("warning", "yellow", message)
 
 
 def hint(message: str) -> None:
     """Show what to do next on stderr."""
-    click.echo(click.style("hint: ", fg="yellow") + escaped(message, newlines=True), err=True)
+    _say("hint", "yellow", message)
+
+
+def _say(word: str, colour: str, message: str) -> None:
+    click.echo(click.style(f"{word}: ", fg=colour) + escaped(message, newlines=True), err=True)
 
 
 def show_plan(plan: _Plan, as_json: bool) -> None:
@@ -99,8 +103,7 @@ def show_plan(plan: _Plan, as_json: bool) -> None:
 def page(lines: Iterable[str]) -> None:
     """Print lines, through a pager if stdout is a terminal."""
     if not sys.stdout.isatty():
-        for line in lines:
-            click.echo(line)
+        echo_lines(lines)
         return
     # As git sets it: quit if it fits the screen, keep colours, do not clear.
     os.environ.setdefault("LESS", "FRX")

@@ -24,35 +24,28 @@ from mstore.render.page import (
     grouped,
     value_line,
 )
+from mstore.render.style import plain
 from mstore.text import counted, escaped, number, size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from mstore.compare.diff import DiffResult
     from mstore.compare.files import FileChange
-
-    Style = Callable[[str, str], str]
+    from mstore.render.style import Style
 
 _LEAST_WIDTH: Final = 40
 
 
-def _plain(text: str, colour: str) -> str:
-    return text
-
-
-def diff_lines(
-    result: DiffResult, *, width: int, style: Callable[[str, str], str] | None = None
-) -> Iterator[str]:
+def diff_lines(result: DiffResult, *, width: int, style: Style = plain) -> Iterator[str]:
     """Give the lines of a diff, without line ends.
 
     Args:
         result: the diff; its warnings are not among the lines.
         width: columns; long names and values are cut to fit.
-        style: given a text and the name of one of a terminal's colours ('bright_black'),
-            gives the text as it is to be shown; default: as it is.
+        style: how to show colours.
     """
-    page = Page(max(width, _LEAST_WIDTH), style or _plain)
+    page = Page(max(width, _LEAST_WIDTH), style)
     if not result:
         yield "no differences"
         return

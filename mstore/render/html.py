@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from mstore.render.style import Style
+
 
 # What a cascading style sheet says for the styles that lines of text ask for.
 _STYLES: Final = {
@@ -44,7 +46,7 @@ def html_table(rows: Iterable[Sequence[str]], *, more: int = 0) -> str:
     return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>{rest}"
 
 
-def html_lines(lines: Callable[[Callable[[str, str], str]], Iterable[str]]) -> str:
+def html_lines(lines: Callable[[Style], Iterable[str]]) -> str:
     """Format lines of text with their colours.
 
     Args:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from mstore.text import escaped, jsonable, number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    Style = Callable[[str, str], str]
+    from mstore.render.style import Style
 
 # The meaning of the terminal's colours here.
 HEADING: Final = "cyan"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mstore.cli.context import examples, repo
-from mstore.cli.output import fail, page, progress, terminal_width, warn
+from mstore.cli.output import fail, page, progress, styled, terminal_width, warn
 from mstore.cli.params import SIDE, json_options
 
 if TYPE_CHECKING:
@@ -54,11 +54,7 @@ def diff(
     else:
         from mstore.render.diff import diff_lines
 
-        page(
-            diff_lines(
-                result, width=terminal_width(), style=lambda text, colour: click.style(text, fg=colour)
-            )
-        )
+        page(diff_lines(result, width=terminal_width(), style=styled))
     return 1 if exit_code and not result.same else 0
 
 
@@ -72,11 +68,11 @@ def _compared(a: Revision | Path | None, b: Revision | Path | None, stat: bool) 
         try:
             opened = repo()
         except NoStore:
+            # Two folders need no store: the plainest question has the plainest answer.
             for side in (a, b):
                 if isinstance(side, Path) and not side.is_dir():
                     raise NotFound(f"no such folder: {side}") from None
-            # Two folders need no store: the plainest question has the plainest answer.
-            if a is None or b is None or not (Path(str(a)).is_dir() and Path(str(b)).is_dir()):
+            if not all(side is not None and Path(str(side)).is_dir() for side in (a, b)):
                 raise
             return diff_folders(str(a), str(b), stat=stat, progress=report)
         return opened.diff("HEAD" if a is None else a, b, stat=stat, progress=report)

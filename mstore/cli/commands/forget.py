@@ -8,7 +8,7 @@ import click
 
 from mstore.cli.confirm import must_confirm
 from mstore.cli.context import examples, repo
-from mstore.cli.output import echo_lines, progress, styled
+from mstore.cli.output import echo_lines, progress, show_plan, styled
 from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def forget(
     repository = repo()
     plan = repository.plan_forget(*roles, keep_last=keep_last, keep_best=keep_best, branch=branch)
     if not as_json:
-        click.echo(str(plan))
+        show_plan(plan, as_json)
     if dry_run or not plan.commits or (asks and not click.confirm("go on?")):
         if as_json:
             _show_json(plan, None, dry_run)

@@ -8,7 +8,7 @@ import click
 
 from mstore.cli.confirm import must_confirm
 from mstore.cli.context import examples, repo
-from mstore.cli.output import echo_lines, progress, styled
+from mstore.cli.output import echo_lines, progress, show_plan, styled
 from mstore.cli.params import json_options
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def gc(now: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     asks = must_confirm("gc", yes, dry_run, as_json)
     plan = repo().plan_gc(now=now)
     if not as_json:
-        click.echo(str(plan))
+        show_plan(plan, as_json)
     if asks and plan and not click.confirm("go on?"):
         return
     if dry_run or not plan:

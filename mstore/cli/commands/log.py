@@ -99,13 +99,11 @@ def _lines(
 def _others(found: Log, everything: bool) -> Iterator[str]:
     """Yield a line about commits that were not listed."""
     if found.unborn is not None:
-        yield click.style(
-            f"(branch {found.unborn} has no commit yet; these are all branches)", dim=True
-        )
+        yield styled(f"(branch {found.unborn} has no commit yet; these are all branches)", "dim")
     elif not everything:
         more = repo().count_elsewhere(found.tips)
         if more:
             from mstore.text import counted
 
             commits = counted(more, "commit")
-            yield click.style(f"({commits} on other branches: --all)", dim=True)
+            yield styled(f"({commits} on other branches: --all)", "dim")
