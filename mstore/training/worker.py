@@ -24,7 +24,7 @@ from mstore.training.health import health_of
 from mstore.training.run import Run, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mstore.api.repository import Repository
 
@@ -125,13 +125,13 @@ def adopt(queue: Queue, repository: Repository | None = None, *, wait: bool = Fa
     return 0
 
 
-def adopt_staged(repository: Repository) -> Iterator[tuple[Path, int | MStoreError]]:
+def adopt_staged(queues: Iterable[Path]) -> Iterator[tuple[Path, int | MStoreError]]:
     """Commit what killed runs left beside a workspace.
 
     Yields:
         Each queue's folder with how many of its saves were committed, or why they were not.
     """
-    for path, _ in repository.staged():
+    for path in queues:
         try:
             yield path, adopt(Queue(path))
         except MStoreError as error:

@@ -8,14 +8,7 @@ import click
 
 from mstore.cli.context import examples, look_up, repo
 from mstore.cli.output import echo_lines, hint, progress, show_plan, styled, warn
-from mstore.cli.params import (
-    META,
-    METRIC,
-    REVISION,
-    json_options,
-    read_metrics,
-    read_pairs,
-)
+from mstore.cli.params import META, METRIC, REVISION, json_options, read_metrics, read_pairs
 
 if TYPE_CHECKING:
     from mstore.api.repository import Repository
@@ -24,12 +17,13 @@ if TYPE_CHECKING:
 
 def _adopt_staged(repository: Repository) -> None:
     """Commit the saves that a killed training run had staged."""
-    if not repository.staged():
+    waiting = repository.staged()
+    if not waiting:
         return
     from mstore.text import counted
     from mstore.training.worker import adopt_staged
 
-    for queue, adopted in adopt_staged(repository):
+    for queue, adopted in adopt_staged(queue for queue, _ in waiting):
         if not isinstance(adopted, int):
             warn(f"cannot commit the saves of a killed run in {queue}: {adopted.message}")
         elif adopted:
