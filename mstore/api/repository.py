@@ -355,6 +355,10 @@ class Repository:
         """Give the keys that a workspace can be configured by, and what each is for."""
         return CONFIG_KEYS
 
+    def config_value(self, key: str) -> str | None:
+        """Give one configured value, or None. Raises UsageError: no workspace, or no such key."""
+        return self._context.need_workspace("config").config_value(key)
+
     def set_config(self, key: str, value: str | None) -> None:
         """Set a value of this workspace's configuration, or remove it.
 

@@ -262,16 +262,14 @@ class Workspace:
             values["model-dir"] = self._settings.model_dir
         return values
 
-    def set_config(self, key: str, value: str | None) -> None:
-        """Set or remove a configuration value.
+    def config_value(self, key: str) -> str | None:
+        """Return a configuration value, or None where it is not set. Raises UsageError: no such key."""
+        _check_config_key(key)
+        return self.config().get(key)
 
-        Raises:
-            UsageError: there is no such key.
-        """
-        if key not in CONFIG_KEYS:
-            raise UsageError(
-                f"no such configuration key: {key!r}", hint="keys: " + ", ".join(CONFIG_KEYS)
-            )
+    def set_config(self, key: str, value: str | None) -> None:
+        """Set or remove a configuration value. Raises UsageError: no such key, or no such value."""
+        _check_config_key(key)
         if key == "model-dir":
             from dataclasses import replace
 
@@ -380,6 +378,11 @@ class Workspace:
 
 def _after(operations: Sequence[Operation]) -> int:
     return operations[-1].number + 1 if operations else 1
+
+
+def _check_config_key(key: str) -> None:
+    if key not in CONFIG_KEYS:
+        raise UsageError(f"no such configuration key: {key!r}", hint="keys: " + ", ".join(CONFIG_KEYS))
 
 
 def _is_count(value: str) -> bool:

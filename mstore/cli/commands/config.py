@@ -29,22 +29,17 @@ def config(key: str | None, value: str | None, unset: bool, as_json: bool) -> No
     from mstore.errors import NotFound, UsageError
 
     opened = repo()
-    values = opened.config()
-    if key is None:
-        if unset:
-            raise UsageError("--unset needs a KEY")
-    elif unset or value is not None:
-        if unset and value is not None:
-            raise UsageError("--unset takes no value")
-        opened.set_config(key, None if unset else value)
-    elif key not in opened.config_keys():
-        known = ", ".join(opened.config_keys())
-        raise UsageError(f"no such configuration key: {key!r}", hint=f"keys: {known}")
-    elif key not in values:
+    if unset and key is None:
+        raise UsageError("--unset needs a KEY")
+    if unset and value is not None:
+        raise UsageError("--unset takes no value")
+    changes = unset or value is not None
+    if key is not None and changes:
+        opened.set_config(key, value)
+    elif key is not None and opened.config_value(key) is None:
         raise NotFound(f"{key} is not set")
-    if as_json or (value is None and not unset):
-        one = key if value is None and not unset else None
-        _show(opened.config(), one, as_json)
+    if as_json or not changes:
+        _show(opened.config(), None if changes else key, as_json)
 
 
 def _show(values: Mapping[str, str], key: str | None, as_json: bool) -> None:
