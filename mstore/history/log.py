@@ -107,10 +107,9 @@ def filter_and_sort(
 def _check_names(names: Iterable[str], entries: Sequence[LogEntry]) -> None:
     """Refuse a name that no version has a value for: it is a slip more often than not."""
     for name in names:
-        if not entries or any(entry.column(name) is not None for entry in entries):
+        # A built-in column is no slip where these versions have no value in it.
+        if not entries or name in BUILT_IN or any(e.column(name) is not None for e in entries):
             continue
-        if name in BUILT_IN:
-            continue  # A column, which these versions have no value in.
         known = sorted({k for e in entries for k in (*e.metrics, *e.metadata)} | set(BUILT_IN))
         hint = near_hint(near_names(name, known))
         hint = hint or "metrics, metadata keys, or: " + ", ".join(BUILT_IN)

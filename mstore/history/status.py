@@ -138,5 +138,5 @@ def status(context: Context) -> Status:
         branches=branches,
         activity=context.store.activity(),
         copies=workspace.unclaimed_copies(),
-        trash_bytes=sum(entry.size_bytes for entry in context.store.backend.list("trash")),
+        trash_bytes=sum(pack.size_bytes for pack in context.store.trash().values()),
     )

@@ -52,7 +52,7 @@ def _check_ref(
     try:
         value = store.refs.read(f"{namespace}/{name}")
     except (Corrupt, StorageFailed) as error:
-        last = _last_logged(store, f"{namespace}/{name}")
+        last = last_logged(store, f"{namespace}/{name}")
         findings.refs.add(f"{namespace}/{name}")
         hint = None
         if last is not None:
@@ -95,7 +95,8 @@ def _check_notes(store: Store, namespace: str, name: str, id: NoteId, findings: 
         next_id = note.previous
 
 
-def _last_logged(store: Store, name: str) -> ObjectId | None:
+def last_logged(store: Store, name: str) -> ObjectId | None:
+    """Return where the last readable record of a ref's reflog points to; None: nowhere."""
     records, _ = store.refs.log_readable(name)
     return records[0].new if records else None
 

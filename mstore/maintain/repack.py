@@ -186,13 +186,13 @@ def _repack(context: Context, plan: RepackPlan, progress: Progress | None) -> Re
         if written_bytes > _WORTH * plan.store_bytes and not plan.merges:
             return RepackResult(before_bytes=before, after_bytes=before, worth=False)
         new = transaction.publish()
-        if set(new) == set(plan.packs):  # Encoded as well as can be, they are the same packs.
+        candidates = {name: store.footer(name) for name in plan.packs if name not in new}
+        if not candidates:  # Encoded as well as can be, they are the same packs.
             return RepackResult(before_bytes=before, after_bytes=before, worth=False)
         for index, name in enumerate(new):
             check_pack(store, name)
             if progress is not None:
                 progress("checking", index + 1, len(new))
-        candidates = {name: store.footer(name) for name in plan.packs if name not in new}
         removed = soft_delete(store, candidates, lambda: lambda id: True)
         purge(store, removed.trashed)
     return RepackResult(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mstore.errors import Corrupt, MStoreError, NotFound, StorageFailed, UsageError
 from mstore.maintain.check_packs import check_pack_file
+from mstore.maintain.check_refs import last_logged
 from mstore.maintain.findings import Findings, FsckResult, result_of
 from mstore.maintain.fsck import check
 from mstore.maintain.gc_plan import no_longer_holds
@@ -191,8 +192,8 @@ def _ref_repair(store: Store, ref: str) -> RefRepair | None:
     except (Corrupt, StorageFailed):
         pass
     try:
-        last = store.refs.log_readable(ref)[0][0].new
-    except (Corrupt, NotFound, IndexError):
+        last = last_logged(store, ref)
+    except (Corrupt, NotFound):
         return None
     return RefRepair(ref, last) if last is not None else None
 

@@ -7,13 +7,14 @@ last one changes. Hides segments, and records of moves that never happened.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from xxhash import xxh3_64_hexdigest
 
 from mstore.errors import Corrupt, InvalidInput, RefMoved
 from mstore.frozen import frozen
 from mstore.objects import ID_TYPES, Kind, ObjectId, Time
+from mstore.objects.keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 KINDS: Final = {"commit": Kind.COMMIT, "tag": Kind.TAG, "note": Kind.NOTE}
 _SEGMENT_BYTES: Final = 32 << 10
-_Value = TypeVar("_Value")
 
 
 @frozen(slots=True)
@@ -81,26 +81,22 @@ class Record:
             raise Corrupt(where, "a record does not have its checksum")
         try:
             fields = json.loads(body)
+            keys = Keys(fields, where)
             make = ID_TYPES[KINDS[fields["kind"]]]
             old, new = (make.parse(fields[k]) if fields[k] else None for k in ("old", "new"))
             move = Move(
-                _of_type(str, fields["action"]),
-                _of_type(str, fields["message"]),
-                _of_type(str, fields["author"]),
-                Time(_of_type(int, fields["time"]), _of_type(int, fields["zone"])),
-                _of_type(str, fields["workspace"]) if fields["workspace"] is not None else None,
+                keys.take("action", str),
+                keys.take("message", str),
+                keys.take("author", str),
+                Time(keys.take("time", int), keys.take("zone", int)),
+                keys.take("workspace", str) if fields["workspace"] is not None else None,
             )
-            if _of_type(int, fields["n"]) < 1:
+            number = keys.take("n", int)
+            if number < 1:
                 raise ValueError("numbers begin at 1")
-            return cls(fields["n"], old, new, move)
+            return cls(number, old, new, move)
         except (ValueError, KeyError, TypeError, RecursionError, InvalidInput) as error:
             raise Corrupt(where, f"a record cannot be read: {error}") from error
-
-
-def _of_type(kind: type[_Value], value: Any) -> _Value:
-    if type(value) is not kind:  # A bool is an int, too.
-        raise TypeError(f"expected {kind.__name__}, not {type(value).__name__}")
-    return value
 
 
 class Reflogs:
@@ -119,14 +115,10 @@ class Reflogs:
         # Each with its line feed, which the last may have lost.
         lines = [line + b"\n" for line in (content or b"").splitlines()]
         try:
-            last = (
-                Record.parse(lines[-1].rstrip(b"\n"), key).number
-                if lines
-                else self._beyond(name, current)
-            )
+            last = Record.parse(lines[-1][:-1], key).number if lines else self._beyond(name)
         except Corrupt:
             # A damaged tail must not stop work; fsck names it. Numbers go on beyond it.
-            last = self._beyond(name, current)
+            last = self._beyond(name)
             key, content, lines = self._next_segment(key), None, []
         if current is not None and last > current.generation and lines:
             # A move that never happened: its record is replaced.
@@ -140,11 +132,10 @@ class Reflogs:
             raise RefMoved(name)
         return number
 
-    def _beyond(self, name: str, current: RefValue | None) -> int:
+    def _beyond(self, name: str) -> int:
         """Return a number that no record has passed, those that cannot be read included."""
         records, unreadable = self.log_readable(name)
-        known = max((record.number for record in records), default=0) + unreadable
-        return max(known, current.generation if current is not None else 0)
+        return max((record.number for record in records), default=0) + unreadable
 
     def _segments(self, name: str) -> list[str]:
         prefix = f"logs/{name}/~"
