@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from mstore.commit.options import CommitResult
 from mstore.formats import Facts
 from mstore.formats.facts.adapter import AdapterFacts
 from mstore.formats.facts.model import ModelFacts
 from mstore.formats.facts.trainer import TrainerFacts
-from mstore.objects import Base, Commit, CommitId, ManifestId, Time, WeightsId
+from mstore.objects import Base, CommitId, WeightsId
 from mstore.render.commit_line import facts_line
-from mstore.store import CommitSizes
-
-
-def _result(facts: Facts | None, **changes: Any) -> CommitResult:
-    fields: dict[str, Any] = {
-        "metrics": {},
-        "base": None,
-        "message": "one\nmore",
-        **changes.pop("commit", {}),
-    }
-    commit = Commit(
-        (),
-        ManifestId(bytes(32)),
-        "Ada",
-        Time(0, 0),
-        fields["message"],
-        {},
-        fields["metrics"],
-        {},
-        fields["base"],
-    )
-    sizes = CommitSizes(3, 2000, 0)
-    made: dict[str, Any] = {"created": True, "sizes": sizes, "new_bytes": 1500, **changes}
-    return CommitResult(id=commit.id, commit=commit, branch="main", facts=facts, **made)
-
+from tests.unit.render.entries import commit_result
 
 TAIL = "3 tensors, 1.5 kB new of 2.0 kB"
 
@@ -63,7 +36,7 @@ TAIL = "3 tensors, 1.5 kB new of 2.0 kB"
     ],
 )
 def test_a_line_says_what_a_commit_holds(facts: Facts, line: str) -> None:
-    assert facts_line(_result(facts)) == line
+    assert facts_line(commit_result(facts)) == line
 
 
 @pytest.mark.parametrize(
@@ -76,5 +49,5 @@ def test_a_line_says_what_a_commit_holds(facts: Facts, line: str) -> None:
 )
 def test_the_base_is_a_name_or_a_version(base: Base, shown: str) -> None:
     metrics = {"eval_loss": 2.0, "loss": 1.23456, "acc": 1.0}
-    line = facts_line(_result(Facts(), commit={"base": base, "metrics": metrics}))
+    line = facts_line(commit_result(Facts(), commit={"base": base, "metrics": metrics}))
     assert line == f"{TAIL} · {shown} · loss 1.235 · eval loss 2"
